@@ -1,0 +1,1 @@
+//! JSON guard: what may not even be parsed into values.

@@ -1,0 +1,23 @@
+//! Decides. Everything in this crate is synchronous and pure: no sockets, files or clock; `now` is an input.
+//!
+//! A request moves through the phases in this order, and each step's type is the proof of the one before:
+//! [`receive`] → [`identify`] → [`admit`] → [`authorize`] → [`validate`]; the crates above add `inspect`,
+//! `forward` and `screen`. [`halt`] is how any of them says no, [`record`] is what is remembered of it.
+//!
+//! The engines that the phases ask: [`route`] and [`contract`] (what exists, what it takes), [`policy`] (who may).
+
+pub mod request;
+pub mod route;
+
+pub mod admit;
+pub mod authorize;
+pub mod identify;
+pub mod receive;
+pub mod validate;
+
+pub mod contract;
+pub mod json;
+pub mod policy;
+
+pub mod halt;
+pub mod record;

@@ -1,0 +1,1 @@
+//! Policy: Cedar, indexed by scope.

@@ -1,0 +1,78 @@
+//! Routes: what is reachable, and the rules of each phase for it.
+
+use std::sync::Arc;
+
+use crate::admit::Budget;
+use crate::authorize::AuthorizeRules;
+use crate::contract::Contract;
+use crate::identify::IdentifyRules;
+use crate::validate::ValidateRules;
+
+/// Index of a route in its gate's snapshot; what other crates keep per route is indexed by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RouteId(pub u16);
+
+/// What kind of traffic a route carries: decides the dialect of refusals and of screening.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Surface {
+    /// An HTTP API with a contract of its own.
+    Rest,
+    /// OpenAI chat completions.
+    OpenAiChat,
+}
+
+/// One configured API or model, compiled.
+#[derive(Debug)]
+pub struct Route {
+    /// Its index.
+    pub id: RouteId,
+    /// Its name in the configuration.
+    pub name: Box<str>,
+    /// REST or a model's dialect.
+    pub surface: Surface,
+    /// Canonical path before the contract's own paths: empty, or `/orders` without a final slash.
+    pub base_path: Box<str>,
+    /// Operations, parameters, schemas.
+    pub contract: Contract,
+    /// Who may call, as a matter of credentials.
+    pub identify: IdentifyRules,
+    /// Budgets, strictest first in the file's order.
+    pub budgets: Vec<Budget>,
+    /// Policy on or off, object rules.
+    pub authorize: AuthorizeRules,
+    /// How strict the contract is taken.
+    pub validate: ValidateRules,
+    /// Largest request body in bytes, unless an operation says otherwise.
+    pub body_limit: usize,
+    /// Whether a WebSocket upgrade may be asked for.
+    pub allows_websocket: bool,
+}
+
+/// All routes of a gate, longest base path first.
+#[derive(Debug, Default)]
+pub struct Routes {
+    routes: Vec<Arc<Route>>,
+}
+
+impl Routes {
+    /// Takes the routes in any order; each [`RouteId`] must be its index in `routes`.
+    pub fn new(mut routes: Vec<Arc<Route>>) -> Self {
+        routes.sort_by_key(|route| std::cmp::Reverse(route.base_path.len()));
+        Self { routes }
+    }
+
+    /// All routes, longest base path first.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.routes.iter()
+    }
+
+    /// The route whose base path is a prefix of `path` at a segment border, and the rest of the path.
+    ///
+    /// The rest starts with `/`, or is empty when the path is the base path itself.
+    pub fn find<'p>(&self, path: &'p str) -> Option<(&Arc<Route>, &'p str)> {
+        self.routes.iter().find_map(|route| {
+            let rest = path.strip_prefix(&*route.base_path)?;
+            (rest.is_empty() || rest.starts_with('/')).then_some((route, rest))
+        })
+    }
+}

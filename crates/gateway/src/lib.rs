@@ -1,0 +1,1 @@
+//! Moves: sockets, files, clock, tasks; and the one path of a request, in `pipeline`.
