@@ -7,22 +7,22 @@
 mod body;
 mod connect;
 mod error;
-//mod fetch;
+mod fetch;
 mod h1;
 mod h2;
-//pub mod outbound;
+pub mod outbound;
 mod pool;
 mod rules;
 mod stream;
 mod upstream;
-mod watchdog;
+pub(crate) mod watchdog;
 
 #[cfg(test)]
 mod tests {}
 
 pub use body::{BodyError, UpstreamBody};
 pub use error::ForwardError;
-//pub use fetch::{Fetch, FetchError, Fetcher};
+pub use fetch::{Fetch, FetchError, Fetcher};
 pub use rules::{Roots, SecretHeader, TlsClientRules, UpstreamRules, UpstreamRulesError};
 pub use stream::Stream;
 pub use upstream::{OutBody, Upgrade, Upstream};
