@@ -1,1 +1,4 @@
 //! Moves: sockets, files, clock, tasks; and the one path of a request, in `pipeline`.
+
+pub mod forward;
+pub mod websocket;
