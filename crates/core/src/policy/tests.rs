@@ -1,0 +1,2 @@
+use super::*;
+pub(crate) enum Fault { ErrorAsFalse, ErrorAsTrue }
