@@ -6,6 +6,8 @@
 //! well-formed request (Cedar proves it in Lean, `isAuthorized_eq_for_sound_policy_slice`).
 
 mod context;
+#[cfg(test)]
+mod faults;
 mod index;
 mod principal;
 
@@ -23,6 +25,8 @@ use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 
 pub(super) use context::Incomplete;
+#[cfg(test)]
+pub(super) use faults::Fault;
 pub(super) use principal::Prepared;
 
 use super::roles::Roles;
@@ -41,7 +45,7 @@ pub(super) struct Engine {
     roles: Roles,
     anonymous: Arc<Prepared>,
     #[cfg(test)]
-    fault: Option<super::tests::Fault>,
+    fault: Option<Fault>,
 }
 
 /// The entity types of the schema, parsed once.
@@ -72,6 +76,14 @@ struct Condition {
     reads_action: bool,
     /// Entities with parents that it names literally.
     statics: Vec<Arc<Entity>>,
+}
+
+/// A policy whose scope admits a call, and whose condition is to be evaluated.
+#[derive(Debug)]
+struct Conditional<'e> {
+    index: u32,
+    forbids: bool,
+    condition: &'e Condition,
 }
 
 /// One action: the policies whose scope admits it, and what never changes between its requests.
@@ -156,32 +168,11 @@ impl Engine {
     ) -> Result<Response, Incomplete> {
         let plan = self.plans.get(action).ok_or(Incomplete::Action)?;
         let mut tally = Tally::default();
-        let mut conditional: Vec<(u32, &Rule, &Condition)> = Vec::new();
-        plan.buckets.each(principal, |index| {
-            let Some(rule) = usize::try_from(index).ok().and_then(|index| self.rules.get(index)) else { return };
-            if rule.principal_type.as_ref().is_some_and(|wanted| wanted != principal.kind()) {
-                return;
-            }
-            match &rule.condition {
-                None => tally.satisfied(index, rule.forbids),
-                Some(condition) => conditional.push((index, rule, condition)),
-            }
-        });
-        if !conditional.is_empty() {
-            self.evaluate(plan, principal, call, &conditional, &mut tally)?;
+        let conditional = self.admitted(&plan.buckets, principal, &mut tally);
+        if conditional.is_empty() {
+            return Ok(tally.response());
         }
-        Ok(tally.response())
-    }
-
-    fn evaluate(
-        &self,
-        plan: &Plan,
-        principal: &Prepared,
-        call: &Call<'_>,
-        conditional: &[(u32, &Rule, &Condition)],
-        tally: &mut Tally,
-    ) -> Result<(), Incomplete> {
-        let reads = conditional.iter().fold(Reads::default(), |all, (_, _, condition)| all.and(condition.reads));
+        let reads = conditional.iter().fold(Reads::default(), |all, one| all.and(one.condition.reads));
         let context = context::build(plan, call, reads)?;
         let request = Request::new_unchecked(
             principal.entry().clone(),
@@ -189,7 +180,7 @@ impl Engine {
             plan.resource.clone(),
             Some(Context::Value(Arc::new(context))),
         );
-        let more = needed(plan, conditional);
+        let more = needed(plan, &conditional);
         let enlarged;
         // PERF: the principal's store is shared by all its requests; few conditions need more than that.
         let entities = if more.is_empty() {
@@ -199,27 +190,48 @@ impl Engine {
             &enlarged
         };
         let evaluator = Evaluator::new(request, entities, Extensions::all_available());
+        self.settle(&evaluator, &conditional, &mut tally);
+        Ok(tally.response())
+    }
+
+    /// Looks up the policies whose scope admits the call: counts those without condition, returns the others.
+    fn admitted(&self, buckets: &Buckets, principal: &Prepared, tally: &mut Tally) -> Vec<Conditional<'_>> {
+        let mut conditional = Vec::new();
+        buckets.each(principal, |index| {
+            let Some(rule) = usize::try_from(index).ok().and_then(|index| self.rules.get(index)) else { return };
+            if rule.principal_type.as_ref().is_some_and(|wanted| wanted != principal.kind()) {
+                return;
+            }
+            match &rule.condition {
+                None => tally.satisfied(index, rule.forbids),
+                Some(condition) => conditional.push(Conditional { index, forbids: rule.forbids, condition }),
+            }
+        });
+        conditional
+    }
+
+    /// Evaluates conditions by Cedar's own code.
+    fn settle(&self, evaluator: &Evaluator<'_>, conditional: &[Conditional<'_>], tally: &mut Tally) {
         let slots = SlotEnv::new();
-        for (index, rule, condition) in conditional {
-            match verdict(&evaluator, condition, &slots) {
-                Some(true) => tally.satisfied(*index, rule.forbids),
+        for one in conditional {
+            match verdict(evaluator, one.condition, &slots) {
+                Some(true) => tally.satisfied(one.index, one.forbids),
                 Some(false) => {}
-                None => self.failed(*index, rule, tally),
+                None => self.failed(one, tally),
             }
         }
-        Ok(())
     }
 
     /// No short cut on an error: that policy errors, the others are still asked, as in Cedar.
-    fn failed(&self, index: u32, rule: &Rule, tally: &mut Tally) {
+    #[cfg_attr(not(test), expect(clippy::unused_self, reason = "tests plant faults here"))]
+    fn failed(&self, one: &Conditional<'_>, tally: &mut Tally) {
         #[cfg(test)]
         match self.fault {
-            Some(super::tests::Fault::ErrorAsFalse) => return,
-            Some(super::tests::Fault::ErrorAsTrue) => return tally.satisfied(index, rule.forbids),
+            Some(Fault::ErrorAsFalse) => return,
+            Some(Fault::ErrorAsTrue) => return tally.satisfied(one.index, one.forbids),
             _ => {}
         }
-        let _ = rule;
-        tally.errors.push(index);
+        tally.errors.push(one.index);
     }
 }
 
@@ -231,13 +243,13 @@ fn verdict(evaluator: &Evaluator<'_>, condition: &Condition, slots: &SlotEnv) ->
     }
 }
 
-fn needed(plan: &Plan, conditional: &[(u32, &Rule, &Condition)]) -> Vec<Arc<Entity>> {
+fn needed(plan: &Plan, conditional: &[Conditional<'_>]) -> Vec<Arc<Entity>> {
     let mut needed = Vec::new();
-    for (_, _, condition) in conditional {
-        if condition.reads_action {
+    for one in conditional {
+        if one.condition.reads_action {
             needed.push(Arc::clone(&plan.entity));
         }
-        needed.extend(condition.statics.iter().map(Arc::clone));
+        needed.extend(one.condition.statics.iter().map(Arc::clone));
     }
     needed
 }
@@ -293,7 +305,7 @@ impl Plan {
             ActionKind::Rest { path, query } => ("Api", path.clone(), query.clone()),
             ActionKind::Model => ("Model", Vec::new(), Vec::new()),
         };
-        let resource = uid(&entity_type(resource), &spec.api);
+        let resource = Entity::with_uid(uid(&entity_type(resource), &spec.api));
         let admitted = policies.iter().copied().enumerate().filter(|(_, policy)| {
             admits_action(policy.template().action_constraint(), &entity)
                 && admits_resource(policy.template().resource_constraint().as_inner(), &resource)
@@ -301,7 +313,7 @@ impl Plan {
         Self {
             buckets: Buckets::new(admitted, names),
             action: known(entity.uid().clone()),
-            resource: known(resource),
+            resource: known(resource.uid().clone()),
             entity,
             path,
             query,
@@ -328,14 +340,16 @@ fn admits_action(constraint: &ActionConstraint, action: &Entity) -> bool {
     }
 }
 
-/// Resources have no parents, so `in` is `==` for them.
-fn admits_resource(constraint: &Constraint, resource: &EntityUID) -> bool {
-    let is = |wanted: &Option<&Arc<EntityUID>>| wanted.is_some_and(|wanted| wanted.as_ref() == resource);
+fn admits_resource(constraint: &Constraint, resource: &Entity) -> bool {
+    let kind = resource.uid().entity_type();
     match constraint {
         Constraint::Any => true,
-        Constraint::In(_) | Constraint::Eq(_) => is(&constraint.get_euid()),
-        Constraint::Is(kind) => kind.as_ref() == resource.entity_type(),
-        Constraint::IsIn(kind, _) => kind.as_ref() == resource.entity_type() && is(&constraint.get_euid()),
+        Constraint::Is(wanted) => wanted.as_ref() == kind,
+        Constraint::Eq(_) => constraint.get_euid().is_some_and(|wanted| wanted.as_ref() == resource.uid()),
+        Constraint::In(_) => constraint.get_euid().is_some_and(|wanted| is_in(resource, wanted)),
+        Constraint::IsIn(wanted, _) => {
+            wanted.as_ref() == kind && constraint.get_euid().is_some_and(|wanted| is_in(resource, wanted))
+        }
     }
 }
 

@@ -112,11 +112,6 @@ struct Collected {
     origins: FxHashMap<PolicyId, String>,
 }
 
-/// Where Cedar says a policy begins and ends.
-fn span(location: Option<&cedar_policy_core::parser::Loc>) -> Option<Range<usize>> {
-    location.map(|location| location.start()..location.end())
-}
-
 impl Collected {
     fn read(&mut self, source: &Source, problems: &mut Vec<PolicyProblem>) {
         let parsed: PolicySet = match source.text.parse() {
@@ -130,7 +125,7 @@ impl Collected {
         for template in parsed.templates() {
             problems.push(PolicyProblem {
                 source: source.name.clone(),
-                offset: span(template.as_ref().loc()),
+                offset: template.as_ref().loc().map(|at| at.start()..at.end()),
                 message: "templates are not taken".to_owned(),
                 help: Some("write the entity in place of the slot".to_owned()),
             });
@@ -139,7 +134,7 @@ impl Collected {
             if let Err(message) = self.add(policy, source, number) {
                 problems.push(PolicyProblem {
                     source: source.name.clone(),
-                    offset: span(policy.as_ref().loc()),
+                    offset: policy.as_ref().loc().map(|at| at.start()..at.end()),
                     message,
                     help: None,
                 });

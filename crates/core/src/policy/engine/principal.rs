@@ -18,9 +18,9 @@ use crate::policy::facts::{ANONYMOUS, optional_facts, user_id};
 pub(in crate::policy) struct Prepared {
     entry: EntityUIDEntry,
     kind: EntityType,
-    own: Option<u32>,
+    pub(super) own: Option<u32>,
     /// INVARIANT: closed under inheritance, and with the principal itself, for `in` is reflexive.
-    ancestors_and_self: Vec<u32>,
+    pub(super) ancestors_and_self: Vec<u32>,
     store: Entities,
 }
 
@@ -29,7 +29,7 @@ impl Prepared {
         Self::new(Entity::with_uid(uid(&types.anonymous, ANONYMOUS)), names)
     }
 
-    fn new(entity: Entity, names: &Names) -> Self {
+    pub(super) fn new(entity: Entity, names: &Names) -> Self {
         let own = names.number(entity.uid());
         let mut ancestors_and_self: Vec<u32> =
             entity.ancestors().filter_map(|ancestor| names.number(ancestor)).chain(own).collect();
@@ -97,7 +97,10 @@ impl Engine {
         let own = uid(&self.types.user, &user_id(identity));
         let entity =
             Entity::new_with_attr_partial_value(own, attributes, HashSet::new(), self.parents(identity), []);
-        Prepared::new(entity, &self.names)
+        let prepared = Prepared::new(entity, &self.names);
+        #[cfg(test)]
+        let prepared = self.planted(prepared);
+        prepared
     }
 
     fn parents(&self, identity: &Identity) -> HashSet<EntityUID> {
