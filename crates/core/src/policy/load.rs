@@ -164,10 +164,16 @@ impl Collected {
     ) {
         let result = Validator::new(schema).validate(&self.set, ValidationMode::Strict);
         let origin = |id: &PolicyId| self.origins.get(id).map_or("", String::as_str);
-        // The validator repeats itself for every action and principal that a policy speaks of.
+        // The validator repeats itself, in no fixed order, for every action and principal that a policy speaks of:
+        // the first of them by its text stands for all.
         let add = |list: &mut Vec<PolicyProblem>, problem: PolicyProblem| {
-            if !list.contains(&problem) {
-                list.push(problem);
+            let same = |known: &&mut PolicyProblem| {
+                known.source == problem.source && known.offset == problem.offset && known.offset.is_some()
+            };
+            match list.iter_mut().find(same) {
+                Some(known) if known.message > problem.message => *known = problem,
+                Some(_) => {}
+                None => list.push(problem),
             }
         };
         for error in result.validation_errors() {

@@ -68,7 +68,7 @@ fn the_index_answers_as_plain_cedar_does() {
     }
     // The comparison means nothing if everything is denied.
     assert_eq!(seen.calls, 20_000);
-    assert!(seen.allowed > 3_000 && seen.erred > 2_000 && seen.several > 2_000, "{seen:?}");
+    assert!(seen.allowed > 3_000 && seen.erred > 2_000 && seen.several > 1_000, "{seen:?}");
 }
 
 #[test]

@@ -46,6 +46,10 @@ faults! {
     StaticsMissing,
 }
 
+fn lose(list: &mut Vec<u32>) {
+    list.pop();
+}
+
 impl Engine {
     pub(in crate::policy) fn plant(&mut self, fault: Fault, set: &cedar_policy::PolicySet) {
         self.fault = Some(fault);
@@ -78,10 +82,10 @@ impl Engine {
         for plan in &mut self.plans {
             let buckets = &mut plan.buckets;
             match fault {
-                Fault::DropAny => drop(buckets.any.pop()),
-                Fault::DropByAncestor => buckets.by_ancestor.values_mut().for_each(|list| drop(list.pop())),
-                Fault::DropBySelf => buckets.by_self.values_mut().for_each(|list| drop(list.pop())),
-                Fault::DropByType => buckets.by_type.iter_mut().for_each(|(_, list)| drop(list.pop())),
+                Fault::DropAny => lose(&mut buckets.any),
+                Fault::DropByAncestor => buckets.by_ancestor.values_mut().for_each(lose),
+                Fault::DropBySelf => buckets.by_self.values_mut().for_each(lose),
+                Fault::DropByType => buckets.by_type.iter_mut().for_each(|(_, list)| lose(list)),
                 Fault::TypeIgnored => {
                     buckets.any.extend(buckets.by_type.drain(..).flat_map(|(_, list)| list));
                 }

@@ -13,7 +13,9 @@ pub(super) struct Seed(u64);
 impl Seed {
     pub(super) fn new(number: u64) -> Self {
         let mut seed = Self(number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        (0..8).for_each(|_| drop(seed.below(2)));
+        for _ in 0..8 {
+            seed.below(2);
+        }
         seed
     }
 
@@ -117,6 +119,7 @@ fn policy(seed: &mut Seed, effect: &str, operations: usize, with_errors: bool, i
         75..=79 => (format!("principal in User::\"corp/u{user}\""), true),
         80..=83 => ("principal is Anonymous".into(), false),
         84..=85 if with_errors => (format!("principal is Anonymous in Role::\"r{role}\""), false),
+        86 if with_errors => (format!("principal == Role::\"r{role}\""), false),
         86..=87 => ("principal == Anonymous::\"anonymous\"".into(), false),
         _ => ("principal".into(), false),
     };
