@@ -47,7 +47,8 @@ impl Fixture {
         let source = Source { name: "test.cedar".into(), text: POLICIES.into() };
         let (policy, _) = Policy::load(&[source], &actions()).unwrap();
         let find = |spec: &ActionSpec| policy.action(&spec.api, &spec.operation);
-        let rules = AuthorizeRules { actions: actions().iter().map(find).collect(), ..AuthorizeRules::default() };
+        let rules =
+            AuthorizeRules { actions: actions().iter().map(find).collect(), ..AuthorizeRules::default() };
         Self { policy, rules }
     }
 
@@ -57,7 +58,13 @@ impl Fixture {
     }
 
     /// The outcome of a REST call as `allowed by …`, or as the reason and its detail.
-    fn rest(&self, principal: &Principal, operation: &str, path: &[(&str, &str)], query: Option<&str>) -> String {
+    fn rest(
+        &self,
+        principal: &Principal,
+        operation: &str,
+        path: &[(&str, &str)],
+        query: Option<&str>,
+    ) -> String {
         let path: Vec<(Box<str>, Box<str>)> =
             path.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         self.outcome(Question { path: &path, query, ..self.question(principal, operation) })
@@ -90,7 +97,9 @@ impl Fixture {
     fn outcome_at(&self, question: Question<'_>, now: u64) -> String {
         let now = UNIX_EPOCH + Duration::from_secs(now);
         match question.judge(&self.policy, now).map_err(|halt| hidden(question.rules, halt)) {
-            Ok((permit, _)) => format!("{} by {}", permit.action.unwrap_or_default(), permit.policies.join(",")),
+            Ok((permit, _)) => {
+                format!("{} by {}", permit.action.unwrap_or_default(), permit.policies.join(","))
+            }
             Err(Halt::Refusal(refusal)) => format!("{:?}: {}", refusal.reason, refusal.detail),
             Err(other) => panic!("{other:?}"),
         }
@@ -133,7 +142,10 @@ fn policy_decides() {
 fn an_error_is_a_refusal_even_where_another_policy_allows() {
     let gate = Fixture::new();
     let clumsy = caller(&["clumsy", "customer"], json!({}));
-    check(&gate.rest(&clumsy, "list", &[], None), "PolicyIndeterminate: a policy could not be evaluated: overflows");
+    check(
+        &gate.rest(&clumsy, "list", &[], None),
+        "PolicyIndeterminate: a policy could not be evaluated: overflows",
+    );
     check(&gate.rest(&clumsy, "one", &[("userId", "u1"), ("id", "1")], None), "orders.one by own-orders");
 }
 
@@ -182,13 +194,18 @@ fn objects_must_be_the_callers_own() {
     // An operation without the parameter is not concerned.
     let docs = gate.rest(&Principal::Anonymous, "docs", &[], None);
     check(&docs, "orders.docs by docs");
-    let one = |user: &str, query: Option<&str>| gate.rest(&customer, "one", &[("userId", user), ("id", "9")], query);
+    let one = |user: &str, query: Option<&str>| {
+        gate.rest(&customer, "one", &[("userId", user), ("id", "9")], query)
+    };
     check(&one("u1", None), "orders.one by own-orders");
     check(&one("u2", None), differs);
     check(&one("u1", Some("userId=u2")), differs);
     let anonymous = gate.rest(&Principal::Anonymous, "list", &[], Some("userId=u1"));
     check(&anonymous, "ObjectForbidden: object rule `userId`: the caller is anonymous");
-    check(&gate.rest(&Principal::Anonymous, "list", &[], None), "ObjectForbidden: object rule `userId`: the caller");
+    check(
+        &gate.rest(&Principal::Anonymous, "list", &[], None),
+        "ObjectForbidden: object rule `userId`: the caller",
+    );
 }
 
 #[test]
@@ -228,7 +245,10 @@ fn claims_are_found_by_name_or_path() {
         ("missing", "u1"),
         ("missing.x", "u1"),
     ] {
-        check(&outcome(claim, value), "ObjectForbidden: object rule `userId`: the caller has no usable claim");
+        check(
+            &outcome(claim, value),
+            "ObjectForbidden: object rule `userId`: the caller has no usable claim",
+        );
     }
 }
 
@@ -242,7 +262,8 @@ fn model_calls_are_resolved_from_their_body() {
     check(&gate.model(&Principal::Anonymous, r#"{"model":"small-1"}"#), "Forbidden: no policy");
     check(&gate.model(&user, r#"{"model":"small-1","model":"large-1"}"#), "BodyMalformed: envelope: ");
     check(&gate.model(&user, ""), "BodyMalformed: envelope: ");
-    let no_body = Question { method: &Method::GET, surface: Surface::OpenAiChat, ..gate.question(&user, "chat") };
+    let no_body =
+        Question { method: &Method::GET, surface: Surface::OpenAiChat, ..gate.question(&user, "chat") };
     check(&gate.outcome(no_body), "PolicyIndeterminate: a model call without");
 }
 
@@ -253,5 +274,8 @@ fn by_default_and_with_another_snapshots_rules_every_call_is_refused() {
     let default = AuthorizeRules::default();
     let question = gate.question(&customer, "list");
     check(&gate.outcome(Question { rules: &default, ..question }), "Forbidden: the operation is no action");
-    check(&gate.outcome(Question { rules: &other.rules, ..question }), "Forbidden: the operation is no action");
+    check(
+        &gate.outcome(Question { rules: &other.rules, ..question }),
+        "Forbidden: the operation is no action",
+    );
 }

@@ -5,6 +5,8 @@
 //! neither decision, reasons nor errors: the scope comes first in Cedar's `&&` chain and cannot itself fail on a
 //! well-formed request (Cedar proves it in Lean, `isAuthorized_eq_for_sound_policy_slice`).
 
+#[cfg(test)]
+mod conformance;
 mod context;
 #[cfg(test)]
 mod faults;
@@ -15,8 +17,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use cedar_policy_core::ast::{
-    ActionConstraint, Context, Effect, Eid, Entity, EntityType, EntityUID, EntityUIDEntry, Expr, ExprKind, Literal,
-    Policy, PolicySet, PrincipalOrResourceConstraint as Constraint, Request, SlotEnv, ValueKind, Var,
+    ActionConstraint, Context, Effect, Eid, Entity, EntityType, EntityUID, EntityUIDEntry, Expr, ExprKind,
+    Literal, Policy, PolicySet, PrincipalOrResourceConstraint as Constraint, Request, SlotEnv, ValueKind,
+    Var,
 };
 use cedar_policy_core::entities::{Entities, NoEntitiesSchema, TCComputation};
 use cedar_policy_core::evaluator::Evaluator;
@@ -117,8 +120,11 @@ impl Engine {
     pub(super) fn new(set: &cedar_policy::PolicySet, actions: &[ActionSpec], roles: &Roles) -> Self {
         let set: &PolicySet = set.as_ref();
         let policies: Vec<&Policy> = set.policies().collect();
-        let types =
-            Types { user: entity_type("User"), anonymous: entity_type("Anonymous"), role: entity_type("Role") };
+        let types = Types {
+            user: entity_type("User"),
+            anonymous: entity_type("Anonymous"),
+            role: entity_type("Role"),
+        };
         let statics = statics(actions, roles, &types.role);
         let mut names = Names::default();
         let rules = policies.iter().map(|policy| Rule::new(policy, &statics)).collect();
@@ -198,7 +204,9 @@ impl Engine {
     fn admitted(&self, buckets: &Buckets, principal: &Prepared, tally: &mut Tally) -> Vec<Conditional<'_>> {
         let mut conditional = Vec::new();
         buckets.each(principal, |index| {
-            let Some(rule) = usize::try_from(index).ok().and_then(|index| self.rules.get(index)) else { return };
+            let Some(rule) = usize::try_from(index).ok().and_then(|index| self.rules.get(index)) else {
+                return;
+            };
             if rule.principal_type.as_ref().is_some_and(|wanted| wanted != principal.kind()) {
                 return;
             }
@@ -277,7 +285,9 @@ impl Rule {
             id: policy.id().clone().into_smolstr(),
             forbids: policy.effect() == Effect::Forbid,
             principal_type,
-            condition: policy.non_scope_constraints_arc().map(|expression| Condition::new(expression, statics)),
+            condition: policy
+                .non_scope_constraints_arc()
+                .map(|expression| Condition::new(expression, statics)),
         }
     }
 }
@@ -289,11 +299,18 @@ impl Condition {
         for part in expression.subexpressions() {
             match part.expr_kind() {
                 ExprKind::Var(Var::Action) => reads_action = true,
-                ExprKind::Lit(Literal::EntityUID(uid)) => found.extend(statics.get(uid.as_ref()).map(Arc::clone)),
+                ExprKind::Lit(Literal::EntityUID(uid)) => {
+                    found.extend(statics.get(uid.as_ref()).map(Arc::clone))
+                }
                 _ => {}
             }
         }
-        Self { expression: Arc::clone(expression), reads: Reads::of(expression), reads_action, statics: found }
+        Self {
+            expression: Arc::clone(expression),
+            reads: Reads::of(expression),
+            reads_action,
+            statics: found,
+        }
     }
 }
 
@@ -395,4 +412,3 @@ impl Tally {
         Response::new(is_allowed, reasons, self.errors)
     }
 }
-

@@ -84,7 +84,11 @@ fn clashes(actions: &[ActionSpec]) -> Vec<PolicyProblem> {
     let groups: HashSet<SmolStr> = actions
         .iter()
         .flat_map(|action| {
-            [action.api.clone(), format_smolstr!("{}.read", action.api), format_smolstr!("{}.write", action.api)]
+            [
+                action.api.clone(),
+                format_smolstr!("{}.read", action.api),
+                format_smolstr!("{}.write", action.api),
+            ]
         })
         .collect();
     let mut seen = HashSet::new();
@@ -92,7 +96,10 @@ fn clashes(actions: &[ActionSpec]) -> Vec<PolicyProblem> {
     for action in actions {
         let name = action.name();
         let message = if groups.contains(&name) {
-            format!("operation `{}` of `{}` is called like the action group `{name}`", action.operation, action.api)
+            format!(
+                "operation `{}` of `{}` is called like the action group `{name}`",
+                action.operation, action.api
+            )
         } else if seen.contains(&name) {
             format!("two operations are called `{name}`")
         } else {
@@ -156,12 +163,7 @@ impl Collected {
         Ok(())
     }
 
-    fn validate(
-        &self,
-        schema: Schema,
-        problems: &mut Vec<PolicyProblem>,
-        warnings: &mut Vec<PolicyProblem>,
-    ) {
+    fn validate(&self, schema: Schema, problems: &mut Vec<PolicyProblem>, warnings: &mut Vec<PolicyProblem>) {
         let result = Validator::new(schema).validate(&self.set, ValidationMode::Strict);
         let origin = |id: &PolicyId| self.origins.get(id).map_or("", String::as_str);
         // The validator repeats itself, in no fixed order, for every action and principal that a policy speaks of:

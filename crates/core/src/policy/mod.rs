@@ -270,6 +270,10 @@ impl Policy {
         let only = |these: &[u32], those: &[u32]| {
             these.iter().copied().filter(|index| !those.contains(index)).collect::<Vec<u32>>()
         };
+        // The same policies, and another decision from them.
+        if plain.reasons == response.reasons && plain.errors == response.errors {
+            return Err(self.ids(&plain.reasons));
+        }
         let mut differing = [
             only(&plain.reasons, &response.reasons),
             only(&response.reasons, &plain.reasons),

@@ -188,7 +188,9 @@ fn context(kind: &ActionKind, call: &Call<'_>) -> Option<Vec<(String, Value)>> {
             ("stream".to_owned(), Value::new_bool(stream)),
             ("tools".to_owned(), Value::new_bool(tools)),
         ]),
-        (ActionKind::Rest { .. }, Facts::Model { .. }) | (ActionKind::Model, Facts::Rest { .. }) => return None,
+        (ActionKind::Rest { .. }, Facts::Model { .. }) | (ActionKind::Model, Facts::Rest { .. }) => {
+            return None;
+        }
     }
     Some(context)
 }

@@ -74,7 +74,8 @@ mod tests {
 
     #[test]
     fn inheritance_is_closed_and_never_circular() {
-        let roles = Roles::new([("a", vec!["b", "c"]), ("b", vec!["d"]), ("c", vec!["d"]), ("x", vec![])]).unwrap();
+        let roles =
+            Roles::new([("a", vec!["b", "c"]), ("b", vec!["d"]), ("c", vec!["d"]), ("x", vec![])]).unwrap();
         let sorted = |role: &str| {
             let mut all = roles.inherited(role).to_vec();
             all.sort();

@@ -132,9 +132,14 @@ mod tests {
             reads: false,
             kind: ActionKind::Model,
         };
-        let odd = rest("repos/get\"\\\n\u{202e}é", &["user-id", "in", "Ünï", "a b"], &["filter[x]", "", "page", "page"]);
+        let odd = rest(
+            "repos/get\"\\\n\u{202e}é",
+            &["user-id", "in", "Ünï", "a b"],
+            &["filter[x]", "", "page", "page"],
+        );
         let text = schema(&[rest("list", &[], &[]), odd, model]);
-        let (parsed, _) = cedar_policy::Schema::from_cedarschema_str(&text).unwrap_or_else(|e| panic!("{e:?}\n{text}"));
+        let (parsed, _) =
+            cedar_policy::Schema::from_cedarschema_str(&text).unwrap_or_else(|e| panic!("{e:?}\n{text}"));
         // Two groups and the API's own for each of two APIs, and three operations.
         assert_eq!(parsed.actions().count(), 9);
     }

@@ -122,7 +122,8 @@ impl Engine {
                         _ => admits_action(action, &plan.entity),
                     }
             };
-            if let Fault::ResourceScopeIgnored | Fault::ActionScopeIgnored | Fault::ActionGroupIgnored = fault {
+            if let Fault::ResourceScopeIgnored | Fault::ActionScopeIgnored | Fault::ActionGroupIgnored = fault
+            {
                 let admitted = set.policies().enumerate().filter(|(_, policy)| admits(policy));
                 plan.buckets = Buckets::new(admitted, &self.names);
             }

@@ -53,10 +53,12 @@ impl Buckets {
         self.len += 1;
         let number = constraint.get_euid().and_then(|uid| names.number(uid));
         match (constraint, number) {
-            (Constraint::Is(kind), _) => match self.by_type.iter_mut().find(|(known, _)| known == kind.as_ref()) {
-                Some((_, list)) => list.push(index),
-                None => self.by_type.push((kind.as_ref().clone(), vec![index])),
-            },
+            (Constraint::Is(kind), _) => {
+                match self.by_type.iter_mut().find(|(known, _)| known == kind.as_ref()) {
+                    Some((_, list)) => list.push(index),
+                    None => self.by_type.push((kind.as_ref().clone(), vec![index])),
+                }
+            }
             (Constraint::In(_) | Constraint::IsIn(..), Some(number)) => {
                 self.by_ancestor.entry(number).or_default().push(index);
             }

@@ -59,10 +59,8 @@ impl World {
     }
 
     fn new(seed: &mut Seed, policies: usize, operations: usize, with_errors: bool, is_kind: bool) -> Self {
-        let mut actions: Vec<ActionSpec> = APIS
-            .iter()
-            .flat_map(|api| (0..operations).map(move |number| rest(api, number)))
-            .collect();
+        let mut actions: Vec<ActionSpec> =
+            APIS.iter().flat_map(|api| (0..operations).map(move |number| rest(api, number))).collect();
         actions.push(ActionSpec {
             api: "m0".into(),
             operation: "chat".into(),
@@ -72,7 +70,11 @@ impl World {
         let mut text = String::new();
         for number in 0..policies {
             let effect = if seed.percent(if is_kind { 15 } else { 25 }) { "forbid" } else { "permit" };
-            let _ = writeln!(text, "@id(\"p{number}\") {}", policy(seed, effect, operations, with_errors, is_kind));
+            let _ = writeln!(
+                text,
+                "@id(\"p{number}\") {}",
+                policy(seed, effect, operations, with_errors, is_kind)
+            );
         }
         let names: Vec<String> = (0..ROLES).map(|role| format!("r{role}")).collect();
         let direct = (1..ROLES).map(|role| {
@@ -96,10 +98,7 @@ fn rest(api: &str, number: usize) -> ActionSpec {
         api: api.into(),
         operation: format!("op{number}").into(),
         reads: number.is_multiple_of(2),
-        kind: ActionKind::Rest {
-            path: vec!["id".into()],
-            query: vec!["page".into(), "user-id".into()],
-        },
+        kind: ActionKind::Rest { path: vec!["id".into()], query: vec!["page".into(), "user-id".into()] },
     }
 }
 
@@ -330,11 +329,8 @@ pub(super) fn identity(seed: &mut Seed) -> Identity {
 }
 
 pub(super) fn random_call(world: &World, seed: &mut Seed) -> Drawn {
-    let principal = if seed.percent(15) {
-        Principal::Anonymous
-    } else {
-        Principal::Identity(Arc::new(identity(seed)))
-    };
+    let principal =
+        if seed.percent(15) { Principal::Anonymous } else { Principal::Identity(Arc::new(identity(seed))) };
     let spec = &world.actions[seed.below(world.actions.len())];
     let address = match seed.below(10) {
         0..=6 => format!("10.{}.{}.7", seed.below(4), seed.below(200)),

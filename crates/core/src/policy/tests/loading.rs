@@ -43,17 +43,20 @@ fn all_that_is_wrong_is_said_at_once_with_its_place() {
             assert!(problem.message.contains(message), "{problem:?}");
             let text = if problem.source == "a.cedar" { texts[0] } else { texts[1] };
             let found = problem.offset.clone().map_or("", |offset| &text[offset]);
-            assert!(found.starts_with(place) && found.is_empty() == place.is_empty(), "{problem:?} is at `{found}`");
+            assert!(
+                found.starts_with(place) && found.is_empty() == place.is_empty(),
+                "{problem:?} is at `{found}`"
+            );
         }
     };
     check(
-        &["permit(principal, action, resource", "permit(principal, action, resource) when { context.nothing };"],
+        &[
+            "permit(principal, action, resource",
+            "permit(principal, action, resource) when { context.nothing };",
+        ],
         &[("a.cedar", "", "unexpected end"), ("b.cedar", "context.nothing", "`nothing`")],
     );
-    check(
-        &["permit(principal == ?principal, action, resource);"],
-        &[("a.cedar", "permit", "templates")],
-    );
+    check(&["permit(principal == ?principal, action, resource);"], &[("a.cedar", "permit", "templates")]);
     check(
         &[
             "@id(\"x\") permit(principal, action, resource);@id(\"\") permit(principal, action, resource);",
@@ -70,7 +73,9 @@ fn all_that_is_wrong_is_said_at_once_with_its_place() {
         &[("a.cedar", "principal.tenant", "optional")],
     );
     check(
-        &["permit(principal, action in Action::\"orders\", resource) when { context.path.orderId == \"1\" };"],
+        &[
+            "permit(principal, action in Action::\"orders\", resource) when { context.path.orderId == \"1\" };",
+        ],
         &[("a.cedar", "context.path.orderId", "orderId")],
     );
 }
@@ -94,7 +99,10 @@ fn names_that_clash_are_refused() {
             .map(|operation| ActionSpec { operation: (*operation).into(), ..actions()[0].clone() })
             .collect();
         let problems = Policy::load(&[], &actions).map(|_| ()).unwrap_err();
-        assert!(problems.iter().any(|one| one.message.contains(expected) && one.source == "schema"), "{problems:?}");
+        assert!(
+            problems.iter().any(|one| one.message.contains(expected) && one.source == "schema"),
+            "{problems:?}"
+        );
     };
     check(&["list", "list"], "two operations");
     check(&["list", "read"], "action group `orders.read`");
