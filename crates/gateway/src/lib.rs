@@ -1,4 +1,5 @@
 //! Moves: sockets, files, clock, tasks; and the one path of a request, in `pipeline`.
 
+pub mod config;
 pub mod forward;
 pub mod websocket;
