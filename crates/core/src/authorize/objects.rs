@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use smol_str::{SmolStr, ToSmolStr};
 
 use crate::identify::Principal;
-use crate::policy::query::{has_two_readings, pairs};
+use crate::policy::query::{pair, raw_pairs};
 use crate::policy::{ActionKind, ActionSpec};
 
 /// A parameter that must equal a claim of the caller.
@@ -52,6 +52,10 @@ impl ObjectRule {
         if found.is_empty() && !named.spec.is_some_and(|spec| declares(spec, &self.parameter)) {
             return Ok(());
         }
+        // SMUGGLING: to some upstreams `;` ends a pair, and another value of the parameter could stand behind it.
+        if named.query.is_some_and(|query| query.contains(';')) {
+            return Err(ObjectError::Ambiguous(self.parameter.clone()));
+        }
         let Principal::Identity(identity) = principal else {
             return Err(ObjectError::Anonymous(self.parameter.clone()));
         };
@@ -72,18 +76,17 @@ impl ObjectRule {
         let in_path = named.path.iter().filter(|(name, _)| **name == *self.parameter);
         let mut values: Vec<Cow<'r, str>> = in_path.map(|(_, value)| Cow::Borrowed(&**value)).collect();
         let Some(query) = named.query else { return Ok(values) };
-        let mut is_in_query = false;
-        for pair in pairs(query) {
-            let (name, value) = pair.ok_or_else(|| ObjectError::Ambiguous(self.parameter.clone()))?;
+        for raw in raw_pairs(query) {
+            let ambiguous = || ObjectError::Ambiguous(self.parameter.clone());
+            let (name, value) = pair(raw).ok_or_else(ambiguous)?;
             // SMUGGLING: some upstreams ignore the case of names, and some read `name[]` as `name`.
             if base(&name).eq_ignore_ascii_case(&self.parameter) {
-                is_in_query = true;
+                // SMUGGLING: `+` is a space to some upstreams and itself to others.
+                if raw.contains('+') {
+                    return Err(ambiguous());
+                }
                 values.push(value);
             }
-        }
-        // SMUGGLING: what is judged must be what the upstream reads.
-        if is_in_query && has_two_readings(query) {
-            return Err(ObjectError::Ambiguous(self.parameter.clone()));
         }
         Ok(values)
     }

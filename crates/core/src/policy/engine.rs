@@ -231,7 +231,6 @@ impl Engine {
     }
 
     /// No short cut on an error: that policy errors, the others are still asked, as in Cedar.
-    #[cfg_attr(not(test), expect(clippy::unused_self, reason = "tests plant faults here"))]
     fn failed(&self, one: &Conditional<'_>, tally: &mut Tally) {
         #[cfg(test)]
         match self.fault {

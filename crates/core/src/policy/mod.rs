@@ -165,7 +165,7 @@ impl Policy {
     /// # Errors
     /// Everything that is wrong with any of the sources, at once.
     pub fn load(sources: &[Source], actions: &[ActionSpec]) -> Result<(Self, Loaded), Vec<PolicyProblem>> {
-        Self::load_with_roles(sources, actions, Roles::default())
+        Self::load_with_roles(sources, actions, &Roles::default())
     }
 
     /// As [`load`](Self::load), with roles that inherit from others.
@@ -175,7 +175,7 @@ impl Policy {
     pub fn load_with_roles(
         sources: &[Source],
         actions: &[ActionSpec],
-        roles: Roles,
+        roles: &Roles,
     ) -> Result<(Self, Loaded), Vec<PolicyProblem>> {
         let (set, warnings) = load::check(sources, actions)?;
         let policy = Self::compile(set, actions, roles).map_err(|problem| vec![problem])?;
@@ -188,11 +188,11 @@ impl Policy {
     fn compile(
         set: cedar_policy::PolicySet,
         actions: &[ActionSpec],
-        roles: Roles,
+        roles: &Roles,
     ) -> Result<Self, PolicyProblem> {
         static GENERATIONS: AtomicU32 = AtomicU32::new(0);
-        let engine = Engine::new(&set, actions, &roles);
-        let plain = Plain::new(set, actions, &roles, engine.ids())
+        let engine = Engine::new(&set, actions, roles);
+        let plain = Plain::new(set, actions, roles, engine.ids())
             .map_err(|error| PolicyProblem::of_schema(error.to_string()))?;
         let names = actions.iter().zip(0..).map(|(spec, index)| (spec.name(), index));
         Ok(Self {

@@ -6,17 +6,20 @@ use percent_encoding::percent_decode_str;
 
 /// Name and value of each pair of a raw query, decoded. `None` for a pair that is not UTF-8 once decoded.
 ///
-/// `+` is read as a space, as most upstreams do; [`has_two_readings`] tells where that matters.
+/// `+` is read as a space, as most upstreams do.
 pub(crate) fn pairs(raw: &str) -> impl Iterator<Item = Option<(Cow<'_, str>, Cow<'_, str>)>> {
-    raw.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        Some((decoded(name)?, decoded(value)?))
-    })
+    raw_pairs(raw).map(pair)
 }
 
-/// Whether readers disagree on this raw query: some take `+` for a space, and some split at `;`.
-pub(crate) fn has_two_readings(raw: &str) -> bool {
-    raw.bytes().any(|byte| byte == b'+' || byte == b';')
+/// The pairs of a raw query as they are written.
+pub(crate) fn raw_pairs(raw: &str) -> impl Iterator<Item = &str> {
+    raw.split('&').filter(|pair| !pair.is_empty())
+}
+
+/// Name and value of one raw pair, decoded; `None` if it is not UTF-8 then.
+pub(crate) fn pair(raw: &str) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
+    let (name, value) = raw.split_once('=').unwrap_or((raw, ""));
+    Some((decoded(name)?, decoded(value)?))
 }
 
 fn decoded(text: &str) -> Option<Cow<'_, str>> {
@@ -45,11 +48,5 @@ mod tests {
         check("&&a&=x&b=", &[Some(("a", "")), Some(("", "x")), Some(("b", ""))]);
         check("user%49d=a%20b+c&q=a=b", &[Some(("userId", "a b c")), Some(("q", "a=b"))]);
         check("a=%ff&b=%2B", &[None, Some(("b", "+"))]);
-    }
-
-    #[test]
-    fn plus_and_semicolon_have_two_readings() {
-        assert!(has_two_readings("a=b+c") && has_two_readings("a=b;c=d"));
-        assert!(!has_two_readings("a=b%20c&d=%3B%2B"));
     }
 }

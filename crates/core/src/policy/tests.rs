@@ -16,7 +16,7 @@ use generator::{Seed, World, random_call};
 fn compiled(world: &World) -> (Policy, cedar_policy::PolicySet) {
     let set: cedar_policy::PolicySet =
         world.text.parse().unwrap_or_else(|error| panic!("{error:?}\n{}", world.text));
-    (Policy::compile(set.clone(), &world.actions, world.roles.clone()).unwrap(), set)
+    (Policy::compile(set.clone(), &world.actions, &world.roles).unwrap(), set)
 }
 
 /// Compares whole responses on `calls` calls; the first difference, if any.
@@ -123,7 +123,7 @@ fn what_is_generated_without_errors_passes_the_strict_check() {
         let mut seed = Seed::new(3_000 + number);
         let world = World::random(&mut seed, false);
         let sources = [Source { name: "world.cedar".into(), text: world.text.clone() }];
-        let (policy, loaded) = Policy::load_with_roles(&sources, &world.actions, world.roles.clone())
+        let (policy, loaded) = Policy::load_with_roles(&sources, &world.actions, &world.roles)
             .unwrap_or_else(|problems| panic!("{problems:#?}\n{}", world.text));
         assert_eq!(loaded.policies, world.policies);
         for _ in 0..50 {

@@ -42,7 +42,7 @@ fn all_that_is_wrong_is_said_at_once_with_its_place() {
             assert_eq!(problem.source, *source, "{problem:?}");
             assert!(problem.message.contains(message), "{problem:?}");
             let text = if problem.source == "a.cedar" { texts[0] } else { texts[1] };
-            let found = problem.offset.clone().map_or("", |offset| &text[offset]);
+            let found = problem.offset.clone().map_or("", |offset| text.get(offset).unwrap());
             assert!(
                 found.starts_with(place) && found.is_empty() == place.is_empty(),
                 "{problem:?} is at `{found}`"
