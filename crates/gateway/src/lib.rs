@@ -2,4 +2,5 @@
 
 pub mod config;
 pub mod forward;
+pub mod keys;
 pub mod websocket;
