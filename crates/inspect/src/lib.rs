@@ -2,4 +2,6 @@
 //!
 //! Like the core it is synchronous and pure: bytes in, findings and bytes out.
 
+pub mod dialect;
 pub mod machine;
+pub mod sse;
