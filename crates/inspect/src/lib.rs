@@ -5,4 +5,6 @@
 
 pub mod detect;
 pub mod judge;
+pub mod dialect;
 pub mod machine;
+pub mod sse;

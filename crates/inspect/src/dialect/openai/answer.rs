@@ -1,0 +1,284 @@
+//! Answers that come whole: every string of the JSON is screened where it stands, and only what changed is replaced.
+
+use bytes::Bytes;
+use portcullis_core::halt::{Halt, Reason};
+use portcullis_core::record::{Finding, Usage};
+
+use super::super::tape::{Kind, Span, Tape};
+use super::super::text::{Form, Left, whole};
+use super::{ModelRules, usage};
+
+/// An answer that may leave.
+#[derive(Debug)]
+pub struct Screened {
+    /// The very bytes that came where nothing was redacted.
+    pub body: Bytes,
+    /// Tokens, where the answer counts them.
+    pub usage: Option<Usage>,
+}
+
+/// A piece of JSON to put in place of another.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Edit {
+    pub(super) span: Span,
+    pub(super) json: String,
+}
+
+impl Edit {
+    pub(super) fn string(span: Span, text: &str) -> Self {
+        Self { span, json: serde_json::to_string(text).unwrap_or_else(|_| "\"\"".into()) }
+    }
+
+    pub(super) fn null(span: Span) -> Self {
+        Self { span, json: "null".into() }
+    }
+}
+
+/// Takes a whole JSON answer of the model (a completion, an error, a list of models). Proves that every string in
+/// it, names of members included, passed the answer's screen. What was found goes to `findings`, also on a refusal.
+///
+/// Log probabilities spell the text once more: a choice that was redacted loses them.
+///
+/// # Errors
+/// [`Reason::AnswerUnreadable`] for what is not unambiguous JSON, [`Reason::AnswerBlocked`] for what a rule blocks.
+pub fn screen_answer(
+    rules: &ModelRules,
+    body: &Bytes,
+    findings: &mut Vec<Finding>,
+) -> Result<Screened, Halt> {
+    let unreadable = |detail: String| Halt::new(Reason::AnswerUnreadable, detail);
+    let text = std::str::from_utf8(body).map_err(|error| unreadable(error.to_string()))?;
+    let tape = Tape::parse(text).map_err(|error| unreadable(error.to_string()))?;
+    let usage = usage(&tape);
+    if rules.answer.is_off() {
+        return Ok(Screened { body: body.clone(), usage });
+    }
+    let mut edits = Vec::new();
+    for id in 0..tape.nodes.len() {
+        let id = u32::try_from(id).unwrap_or(u32::MAX);
+        screen_node(rules, &tape, id, findings, &mut edits)?;
+    }
+    drop_logprobs(rules, &tape, findings, &mut edits)?;
+    let body = if edits.is_empty() { body.clone() } else { Bytes::from(splice(text, &mut edits)) };
+    Ok(Screened { body, usage })
+}
+
+/// Screens a node's name and, if it is a string, its text.
+fn screen_node(
+    rules: &ModelRules,
+    tape: &Tape<'_>,
+    id: u32,
+    findings: &mut Vec<Finding>,
+    edits: &mut Vec<Edit>,
+) -> Result<(), Halt> {
+    let Some(node) = tape.node(id) else { return Ok(()) };
+    let key = tape.key(id);
+    if let (Some(name), Some(span)) = (&key, node.key) {
+        replace(rules, tape, id, (name, span, Form::Plain), findings, edits)?;
+    }
+    if let Some(text) = tape.string(id) {
+        let form = if key.as_deref() == Some("arguments") { Form::Json } else { Form::Plain };
+        replace(rules, tape, id, (&text, node.span, form), findings, edits)?;
+    }
+    Ok(())
+}
+
+fn replace(
+    rules: &ModelRules,
+    tape: &Tape<'_>,
+    id: u32,
+    (text, span, form): (&str, Span, Form),
+    findings: &mut Vec<Finding>,
+    edits: &mut Vec<Edit>,
+) -> Result<(), Halt> {
+    match whole(&rules.answer, text, form, findings, || pointer(tape, id)) {
+        Left::Same => Ok(()),
+        Left::Changed(text) => {
+            edits.push(Edit::string(span, &text));
+            Ok(())
+        }
+        Left::Blocked => Err(blocked(tape, id)),
+    }
+}
+
+fn blocked(tape: &Tape<'_>, id: u32) -> Halt {
+    Halt::new(Reason::AnswerBlocked, format!("blocked at {}", pointer(tape, id)))
+}
+
+/// Takes the log probabilities from every choice that was changed, and from those whose tokens together spell what
+/// must not leave.
+fn drop_logprobs(
+    rules: &ModelRules,
+    tape: &Tape<'_>,
+    findings: &mut Vec<Finding>,
+    edits: &mut Vec<Edit>,
+) -> Result<(), Halt> {
+    let Some(choices) = tape.member(0, "choices") else { return Ok(()) };
+    for choice in tape.children(choices) {
+        let Some(logprobs) = tape.member(choice, "logprobs") else { continue };
+        let (Some(node), Some(around)) = (tape.node(logprobs), tape.node(choice)) else { continue };
+        if node.kind == Kind::Null {
+            continue;
+        }
+        let is_changed = edits.iter().any(|edit| contains(around.span, edit.span));
+        if is_changed || !tokens_pass(rules, tape, logprobs, findings)? {
+            edits.retain(|edit| !contains(node.span, edit.span));
+            edits.push(Edit::null(node.span));
+        }
+    }
+    Ok(())
+}
+
+fn tokens_pass(
+    rules: &ModelRules,
+    tape: &Tape<'_>,
+    logprobs: u32,
+    findings: &mut Vec<Finding>,
+) -> Result<bool, Halt> {
+    for list in tape.children(logprobs) {
+        match whole(&rules.answer, &tokens(tape, list), Form::Plain, findings, || pointer(tape, list)) {
+            Left::Same => {}
+            Left::Changed(_) => return Ok(false),
+            Left::Blocked => return Err(blocked(tape, list)),
+        }
+    }
+    Ok(true)
+}
+
+/// What the tokens of a list of log probabilities spell together.
+pub(super) fn tokens(tape: &Tape<'_>, list: u32) -> String {
+    tape.children(list).filter_map(|one| tape.member(one, "token")).filter_map(|id| tape.string(id)).collect()
+}
+
+pub(super) fn contains(outer: Span, inner: Span) -> bool {
+    outer.start <= inner.start && inner.end <= outer.end
+}
+
+/// The text with the edits in place; they must not overlap.
+pub(super) fn splice(text: &str, edits: &mut [Edit]) -> String {
+    edits.sort_by_key(|edit| edit.span.start);
+    let mut spliced = String::with_capacity(text.len() + 64);
+    let mut at = 0;
+    for edit in edits.iter() {
+        spliced.push_str(text.get(at..edit.span.start as usize).unwrap_or_default());
+        spliced.push_str(&edit.json);
+        at = edit.span.end as usize;
+    }
+    spliced.push_str(text.get(at..).unwrap_or_default());
+    spliced
+}
+
+/// The JSON pointer of a node.
+pub(super) fn pointer(tape: &Tape<'_>, id: u32) -> String {
+    let mut path = String::new();
+    let mut at = 0;
+    while at != id {
+        let Some((nth, child)) = tape
+            .children(at)
+            .enumerate()
+            .find(|(_, child)| *child <= id && tape.node(*child).is_some_and(|node| id < node.after))
+        else {
+            break;
+        };
+        path.push('/');
+        match tape.key(child) {
+            Some(key) => path.push_str(&key.replace('~', "~0").replace('/', "~1")),
+            None => path.push_str(&nth.to_string()),
+        }
+        at = child;
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Screen;
+    use super::*;
+
+    fn rules() -> ModelRules {
+        ModelRules { answer: Screen::on(), ..ModelRules::default() }
+    }
+
+    fn check(body: &str, expected: &str, at: &[&str]) {
+        let mut findings = Vec::new();
+        let screened = screen_answer(&rules(), &Bytes::from(body.to_owned()), &mut findings).unwrap();
+        assert_eq!(std::str::from_utf8(&screened.body).unwrap(), expected);
+        assert_eq!(findings.iter().map(|finding| finding.at.as_str()).collect::<Vec<_>>(), at, "{body}");
+    }
+
+    fn same(body: &str) {
+        check(body, body, &[]);
+    }
+
+    #[test]
+    fn what_is_clean_keeps_its_bytes() {
+        same(r#"{ "id" : "x", "created":1.50e3, "choices":[{"message":{"content":"\u0041 SECRE"}}] }"#);
+        same(r#"[]"#);
+        same(r#"{"choices":[{"message":{"content":null},"logprobs":{"content":[{"token":"a"}]}}]}"#);
+    }
+
+    #[test]
+    fn every_string_is_screened_where_it_stands() {
+        check(
+            r#"{"choices":[{"message":{"content":"a \u0053ECRET","x":[1.0]}}]}"#,
+            r#"{"choices":[{"message":{"content":"a [word]","x":[1.0]}}]}"#,
+            &["/choices/0/message/content"],
+        );
+        check(
+            r#"{"choices":[{"message":{"reasoning":"SECRET"}}]}"#,
+            r#"{"choices":[{"message":{"reasoning":"[word]"}}]}"#,
+            &["/choices/0/message/reasoning"],
+        );
+        check(
+            r#"{"a/SECRET":[{"b":"SECRET"}]}"#,
+            r#"{"a/[word]":[{"b":"[word]"}]}"#,
+            &["/a~1SECRET", "/a~1SECRET/0/b"],
+        );
+    }
+
+    #[test]
+    fn escapes_inside_arguments_hide_nothing() {
+        check(
+            r#"{"function":{"arguments":"{\"to\":\"\\u0053ECRET\\n\"}"}}"#,
+            r#"{"function":{"arguments":"{\"to\":\"[word]\\n\"}"}}"#,
+            &["/function/arguments"],
+        );
+        same(r#"{"function":{"arguments":"{\"to\":\"\\u0053ECRE\\n\"}"}}"#);
+    }
+
+    #[test]
+    fn log_probabilities_do_not_spell_what_was_redacted() {
+        check(
+            r#"{"choices":[{"message":{"content":"SECRET"},"logprobs":{"content":[{"token":"SECRET"}]}},{"logprobs":{"content":[{"token":"b"}]}}]}"#,
+            r#"{"choices":[{"message":{"content":"[word]"},"logprobs":null},{"logprobs":{"content":[{"token":"b"}]}}]}"#,
+            &["/choices/0/message/content", "/choices/0/logprobs/content/0/token"],
+        );
+        check(
+            r#"{"choices":[{"logprobs":{"content":[{"token":"SEC"},{"token":"RET"}]}}]}"#,
+            r#"{"choices":[{"logprobs":null}]}"#,
+            &["/choices/0/logprobs/content"],
+        );
+    }
+
+    #[test]
+    fn what_is_blocked_or_ambiguous_does_not_leave() {
+        let fails = |body: &'static str| {
+            screen_answer(&rules(), &Bytes::from_static(body.as_bytes()), &mut Vec::new())
+                .unwrap_err()
+                .reason()
+                .unwrap()
+        };
+        assert_eq!(fails(r#"{"choices":[{"message":{"content":"FORBIDDEN"}}]}"#), Reason::AnswerBlocked);
+        assert_eq!(fails(r#"{"content":"a","content":"b"}"#), Reason::AnswerUnreadable);
+        assert_eq!(fails("<html>"), Reason::AnswerUnreadable);
+        assert_eq!(fails(""), Reason::AnswerUnreadable);
+    }
+
+    #[test]
+    fn usage_is_read() {
+        let body =
+            Bytes::from_static(br#"{"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7}}"#);
+        let screened = screen_answer(&ModelRules::default(), &body, &mut Vec::new()).unwrap();
+        assert_eq!(screened.usage, Some(Usage { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7 }));
+    }
+}
