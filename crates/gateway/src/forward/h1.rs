@@ -95,18 +95,17 @@ impl H1 {
                 }
                 Poll::Pending => {}
             }
-            self.watchdog.poll(cx).map(|()| Err(Failure { error: ForwardError::FirstByteTimeout, unsent: None }))
+            self.watchdog
+                .poll(cx)
+                .map(|()| Err(Failure { error: ForwardError::FirstByteTimeout, unsent: None }))
         })
         .await
     }
 
     /// After an answer of 101: the bare connection, and what was already read of the new protocol.
     pub(super) async fn into_upgraded(self) -> Result<(Stream, bytes::Bytes), ForwardError> {
-        let parts = if self.has_ended {
-            Ok(self.driver.into_parts())
-        } else {
-            self.driver.without_shutdown().await
-        };
+        let parts =
+            if self.has_ended { Ok(self.driver.into_parts()) } else { self.driver.without_shutdown().await };
         let Parts { io, read_buf, .. } = parts.map_err(ForwardError::Broken)?;
         Ok((io.into_inner(), read_buf))
     }
