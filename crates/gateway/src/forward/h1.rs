@@ -39,7 +39,7 @@ pub(super) struct H1 {
 pub(super) struct Failure {
     pub(super) error: ForwardError,
     /// The request, if not a byte of it was written.
-    pub(super) unsent: Option<Request<OutBody>>,
+    pub(super) unsent: Option<Box<Request<OutBody>>>,
 }
 
 impl H1 {
@@ -84,7 +84,7 @@ impl H1 {
             match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(Ok(response)) => return Poll::Ready(Ok(response)),
                 Poll::Ready(Err(mut error)) => {
-                    let unsent = error.take_message();
+                    let unsent = error.take_message().map(Box::new);
                     return Poll::Ready(Err(Failure {
                         error: ForwardError::Broken(error.into_error()),
                         unsent,

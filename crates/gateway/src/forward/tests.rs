@@ -124,7 +124,8 @@ async fn hop_by_hop_fields_of_the_answer_are_dropped() {
 #[tokio::test]
 async fn many_at_once_are_served() {
     let (address, _) = always(OK).await;
-    let upstream = Arc::new(to(address));
+    let patient = UpstreamRules { connect_timeout: Duration::from_secs(60), ..rules(address) };
+    let upstream = Arc::new(Upstream::compile(patient).unwrap());
     let all: Vec<_> = (0..512)
         .map(|_| {
             let upstream = Arc::clone(&upstream);
