@@ -70,7 +70,11 @@ fn fault() -> Answer {
     answer
 }
 
-async fn serve(upstream: Arc<Upstream>, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, is_h2: bool) {
+async fn serve(
+    upstream: Arc<Upstream>,
+    io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    is_h2: bool,
+) {
     let service = service_fn(move |request| pass(Arc::clone(&upstream), request));
     let io = TokioIo::new(io);
     let served = if is_h2 {
@@ -81,7 +85,12 @@ async fn serve(upstream: Arc<Upstream>, io: impl AsyncRead + AsyncWrite + Unpin 
     let _ = served;
 }
 
-async fn listen_tls(upstream: Arc<Upstream>, port: String, cert: String, key: String) -> Result<(), Box<dyn Error>> {
+async fn listen_tls(
+    upstream: Arc<Upstream>,
+    port: String,
+    cert: String,
+    key: String,
+) -> Result<(), Box<dyn Error>> {
     let certs = CertificateDer::pem_file_iter(&cert)?.collect::<Result<Vec<_>, _>>()?;
     let key = PrivateKeyDer::from_pem_file(&key)?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -213,7 +213,11 @@ impl Pump {
             if self.is_stopping && self.walker.is_between_frames() {
                 return Poll::Ready(Ok(()));
             }
-            self.judged = self.walker.walk(&self.buffer).map_err(Fault::Violation)?;
+            self.judged = if self.is_stopping {
+                self.walker.walk_on(&self.buffer)
+            } else {
+                self.walker.walk(&self.buffer).map_err(Fault::Violation)?
+            };
             if self.judged > 0 {
                 continue;
             }
@@ -233,7 +237,11 @@ impl Pump {
         }
     }
 
-    fn poll_fill<R: AsyncRead + Unpin>(&mut self, from: &mut R, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_fill<R: AsyncRead + Unpin>(
+        &mut self,
+        from: &mut R,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         let mut space = [0; BUFFER];
         let mut space = ReadBuf::new(&mut space);
         ready!(Pin::new(from).poll_read(cx, &mut space))?;
@@ -242,7 +250,11 @@ impl Pump {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shut<W: AsyncWrite + Unpin>(&mut self, to: &mut W, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+    fn poll_shut<W: AsyncWrite + Unpin>(
+        &mut self,
+        to: &mut W,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Fault>> {
         if !self.is_shut {
             ready!(Pin::new(to).poll_shutdown(cx)).map_err(Fault::Io)?;
             self.is_shut = true;

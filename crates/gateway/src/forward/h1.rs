@@ -39,7 +39,7 @@ pub(super) struct H1 {
 pub(super) struct Failure {
     pub(super) error: ForwardError,
     /// The request, if not a byte of it was written.
-    pub(super) unsent: Option<Request<OutBody>>,
+    pub(super) unsent: Option<Box<Request<OutBody>>>,
 }
 
 impl H1 {
@@ -84,7 +84,7 @@ impl H1 {
             match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(Ok(response)) => return Poll::Ready(Ok(response)),
                 Poll::Ready(Err(mut error)) => {
-                    let unsent = error.take_message();
+                    let unsent = error.take_message().map(Box::new);
                     return Poll::Ready(Err(Failure {
                         error: ForwardError::Broken(error.into_error()),
                         unsent,
@@ -95,18 +95,17 @@ impl H1 {
                 }
                 Poll::Pending => {}
             }
-            self.watchdog.poll(cx).map(|()| Err(Failure { error: ForwardError::FirstByteTimeout, unsent: None }))
+            self.watchdog
+                .poll(cx)
+                .map(|()| Err(Failure { error: ForwardError::FirstByteTimeout, unsent: None }))
         })
         .await
     }
 
     /// After an answer of 101: the bare connection, and what was already read of the new protocol.
     pub(super) async fn into_upgraded(self) -> Result<(Stream, bytes::Bytes), ForwardError> {
-        let parts = if self.has_ended {
-            Ok(self.driver.into_parts())
-        } else {
-            self.driver.without_shutdown().await
-        };
+        let parts =
+            if self.has_ended { Ok(self.driver.into_parts()) } else { self.driver.without_shutdown().await };
         let Parts { io, read_buf, .. } = parts.map_err(ForwardError::Broken)?;
         Ok((io.into_inner(), read_buf))
     }

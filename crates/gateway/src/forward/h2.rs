@@ -115,7 +115,7 @@ impl Place {
         match timeout_at(deadline, self.sender.try_send_request(request)).await {
             Ok(Ok(response)) => Ok((response, self.guard)),
             Ok(Err(mut error)) => {
-                let unsent = error.take_message();
+                let unsent = error.take_message().map(Box::new);
                 Err(Failure { error: ForwardError::Broken(error.into_error()), unsent })
             }
             Err(_) => Err(Failure { error: ForwardError::FirstByteTimeout, unsent: None }),

@@ -18,7 +18,7 @@ mod upstream;
 pub(crate) mod watchdog;
 
 #[cfg(test)]
-mod tests {}
+mod tests;
 
 pub use body::{BodyError, UpstreamBody};
 pub use error::ForwardError;

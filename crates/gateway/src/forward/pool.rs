@@ -14,6 +14,7 @@ use super::h2::Multiplexed;
 pub(super) struct Pool {
     // PERF: last in, first out keeps few connections warm and lets the rest grow old. The lock covers a push or
     // a pop; nothing is dropped or awaited under it.
+    #[expect(clippy::vec_box, reason = "a connection is large and moves between pool, request and body")]
     idle: Mutex<Vec<Box<H1>>>,
     pub(super) multiplexed: Multiplexed,
     max_idle: usize,

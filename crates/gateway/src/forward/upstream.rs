@@ -142,7 +142,7 @@ impl Upstream {
             let spare = (is_doubtful && request.method().is_idempotent()).then(|| request.clone());
             match connection.exchange(request, deadline).await {
                 Ok(response) => return self.no_switch(response, connection, begun),
-                Err(Failure { unsent: Some(unsent), .. }) => request = unsent,
+                Err(Failure { unsent: Some(unsent), .. }) => request = *unsent,
                 Err(Failure { error: error @ ForwardError::FirstByteTimeout, .. }) => return Err(error),
                 Err(Failure { error, .. }) => {
                     request = spare.ok_or(error)?;
@@ -184,7 +184,7 @@ impl Upstream {
                     let limits = self.limits(response.headers(), begun);
                     return Ok(response.map(|incoming| UpstreamBody::h2(incoming, stream, limits)));
                 }
-                Err(Failure { unsent: Some(unsent), .. }) => request = unsent,
+                Err(Failure { unsent: Some(unsent), .. }) => request = *unsent,
                 Err(failure) => return Err(failure.error),
             }
         }

@@ -91,14 +91,11 @@ impl Walker {
     pub fn walk(&mut self, bytes: &[u8]) -> Result<usize, Violation> {
         let mut at = 0;
         loop {
-            let rest = bytes.get(at..).unwrap_or_default();
-            let take = usize::try_from(self.left).unwrap_or(usize::MAX).min(rest.len());
-            self.left -= take as u64;
-            at += take;
+            at += self.walk_on(bytes.get(at..).unwrap_or_default());
             if self.left > 0 {
                 return Ok(at);
             }
-            match self.head(rest.get(take..).unwrap_or_default()) {
+            match self.head(bytes.get(at..).unwrap_or_default()) {
                 Ok(None) => return Ok(at),
                 Ok(Some(head)) => {
                     at += head.length;
@@ -108,6 +105,13 @@ impl Walker {
                 Err(violation) => return Err(violation),
             }
         }
+    }
+
+    /// As [`walk`](Self::walk), but to the end of the current frame and no further.
+    pub fn walk_on(&mut self, bytes: &[u8]) -> usize {
+        let taken = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
+        self.left -= taken as u64;
+        taken
     }
 
     /// Whether all that may leave ends with a whole frame.

@@ -13,20 +13,21 @@ fn handshakes_are_proven() {
         ("connection", "keep-alive, Upgrade"),
         ("sec-websocket-accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
     ];
-    let check = |change: Option<(usize, (&'static str, &'static str))>, extra: &'static str, expected: bool| {
-        let mut fields = good;
-        if let Some((at, field)) = change {
-            fields[at] = field;
-        }
-        let mut headers = HeaderMap::new();
-        for (name, value) in fields {
-            headers.append(name, HeaderValue::from_static(value));
-        }
-        if !extra.is_empty() {
-            headers.append(extra, HeaderValue::from_static("x"));
-        }
-        assert_eq!(proves_handshake(&key, &headers), expected, "{change:?} {extra}");
-    };
+    let check =
+        |change: Option<(usize, (&'static str, &'static str))>, extra: &'static str, expected: bool| {
+            let mut fields = good;
+            if let Some((at, field)) = change {
+                fields[at] = field;
+            }
+            let mut headers = HeaderMap::new();
+            for (name, value) in fields {
+                headers.append(name, HeaderValue::from_static(value));
+            }
+            if !extra.is_empty() {
+                headers.append(extra, HeaderValue::from_static("x"));
+            }
+            assert_eq!(proves_handshake(&key, &headers), expected, "{change:?} {extra}");
+        };
     check(None, "", true);
     check(None, "sec-websocket-protocol", true);
     check(None, "sec-websocket-extensions", false);

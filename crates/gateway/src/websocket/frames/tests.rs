@@ -56,7 +56,11 @@ fn frames_are_judged() {
     let server = |first, payload| frame(first, false, payload);
     check(client, &[frame(0x81, true, 5), frame(0x82, true, 300)], None);
     check(upstream, &[server(0x81, 0), server(0x82, 65_536)], None);
-    check(upstream, &[server(0x01, 5), server(0x89, 3), server(0x00, 2), server(0x80, 1), server(0x81, 1)], None);
+    check(
+        upstream,
+        &[server(0x01, 5), server(0x89, 3), server(0x00, 2), server(0x80, 1), server(0x81, 1)],
+        None,
+    );
     check(client, &[frame(0x81, true, 1), frame(0x81, false, 5)], Some(Mask));
     check(upstream, &[server(0x81, 1), frame(0x81, true, 5)], Some(Mask));
     check(upstream, &[server(0xc1, 5)], Some(ReservedBit));
@@ -82,9 +86,11 @@ fn own_closes_are_valid_frames() {
 }
 
 fn any_frame() -> impl Strategy<Value = Vec<u8>> {
-    let first = prop_oneof![Just(0x81_u8), Just(0x82), Just(0x01), Just(0x00), Just(0x80), Just(0x89), any::<u8>()];
+    let first =
+        prop_oneof![Just(0x81_u8), Just(0x82), Just(0x01), Just(0x00), Just(0x80), Just(0x89), any::<u8>()];
     let payload = prop_oneof![0..200_usize, Just(65_536_usize), Just(70_001_usize)];
-    (first, prop::bool::weighted(0.9), payload).prop_map(|(first, masked, payload)| frame(first, masked, payload))
+    (first, prop::bool::weighted(0.9), payload)
+        .prop_map(|(first, masked, payload)| frame(first, masked, payload))
 }
 
 proptest! {
