@@ -96,10 +96,15 @@ impl<'d> Checker<'d> {
         match keyword {
             "type" => self.kind(value, place),
             "properties" | "patternProperties" | "dependentSchemas" => {
-                let Some(members) = value.as_object() else { return self.problem(place, "must be an object") };
+                let Some(members) = value.as_object() else {
+                    return self.problem(place, "must be an object");
+                };
                 for (name, schema) in members {
                     if keyword == "patternProperties" && self.pattern_of(name) != PatternKind::Linear {
-                        self.problem(place.join(name), "the pattern is not a regular expression of linear time");
+                        self.problem(
+                            place.join(name),
+                            "the pattern is not a regular expression of linear time",
+                        );
                     }
                     self.schema_at(schema, place.join(name), depth + 1);
                 }
@@ -112,8 +117,16 @@ impl<'d> Checker<'d> {
                 }
                 _ => self.problem(place, "must be a list of schemas that is not empty"),
             },
-            "items" | "additionalProperties" | "not" | "if" | "then" | "else" | "contains" | "propertyNames"
-            | "unevaluatedItems" | "unevaluatedProperties" => self.schema_at(value, place, depth + 1),
+            "items"
+            | "additionalProperties"
+            | "not"
+            | "if"
+            | "then"
+            | "else"
+            | "contains"
+            | "propertyNames"
+            | "unevaluatedItems"
+            | "unevaluatedProperties" => self.schema_at(value, place, depth + 1),
             "required" => self.names(value, place),
             "dependentRequired" => match value.as_object() {
                 Some(members) => members.iter().for_each(|(name, names)| self.names(names, place.join(name))),
@@ -216,7 +229,12 @@ impl<'d> Checker<'d> {
     }
 
     /// Depth-first over what applies in place; `colors` holds `false` while a schema is open, `true` when done.
-    fn descend(&self, schema: &Value, colors: &mut HashMap<usize, bool>, depth: usize) -> Option<&'static str> {
+    fn descend(
+        &self,
+        schema: &Value,
+        colors: &mut HashMap<usize, bool>,
+        depth: usize,
+    ) -> Option<&'static str> {
         match colors.get(&address(schema)) {
             Some(true) => return None,
             Some(false) => return Some("the schema contains itself, with no object or array between"),
@@ -252,7 +270,9 @@ pub(super) fn for_each_in_place<'d>(
     for keyword in keywords {
         match object.get(*keyword) {
             Some(Value::Array(all)) => all.iter().for_each(&mut *visit),
-            Some(Value::Object(members)) if *keyword == "dependentSchemas" => members.values().for_each(&mut *visit),
+            Some(Value::Object(members)) if *keyword == "dependentSchemas" => {
+                members.values().for_each(&mut *visit)
+            }
             Some(one @ Value::Object(_)) if *keyword != "$ref" => visit(one),
             _ => {}
         }

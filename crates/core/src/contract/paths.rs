@@ -107,7 +107,8 @@ fn decoded(text: &str) -> Result<Box<str>, TemplateFault> {
     let broken = text.match_indices('%').any(|(at, _)| {
         !text.get(at + 1..at + 3).is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
     });
-    let text = percent_encoding::percent_decode_str(text).decode_utf8().map_err(|_| TemplateFault::Encoding)?;
+    let text =
+        percent_encoding::percent_decode_str(text).decode_utf8().map_err(|_| TemplateFault::Encoding)?;
     if broken || text.contains('/') { Err(TemplateFault::Encoding) } else { Ok(text.into()) }
 }
 
@@ -164,9 +165,9 @@ impl Paths {
                 let values = leaf.names.iter().cloned().zip(values.into_iter().map(Box::from)).collect();
                 Found::Operation(*operation, PathParameters(values))
             }
-            None => {
-                Found::MethodNotAllowed { allow: leaf.methods.iter().map(|(method, _)| method.clone()).collect() }
-            }
+            None => Found::MethodNotAllowed {
+                allow: leaf.methods.iter().map(|(method, _)| method.clone()).collect(),
+            },
         }
     }
 }
@@ -240,7 +241,7 @@ fn fill<'p>(parts: &[Part], segment: &'p str, values: &mut Vec<&'p str>) -> bool
             rest.strip_suffix(&**text).map(|value| (value, ""))
         } else {
             // Where the text between two holes occurs twice, the upstream could split elsewhere: no match.
-            rest.split_once(&**text).filter(|(_, after)| !after.contains(&**text))
+            rest.split_once(&**text).filter(|(value, _)| rest.rfind(&**text) == Some(value.len()))
         };
         let Some((value, after)) = found.filter(|(value, _)| !value.is_empty()) else { return false };
         values.push(value);

@@ -39,6 +39,11 @@ impl<'a> Place<'a> {
         pointer
     }
 
+    /// Whether this is an extension member (`x-…`).
+    pub(super) fn is_extension(&self) -> bool {
+        self.segment.starts_with("x-")
+    }
+
     pub(super) fn problem(&self, message: impl Into<String>) -> Problem {
         Problem { pointer: self.pointer(), message: message.into() }
     }

@@ -63,9 +63,9 @@ impl Shelf {
     /// The unit for the schema at `pointer`; it is not built yet.
     pub(super) fn unit(&self, mode: Mode, pointer: &str) -> Arc<Unit> {
         let mut units = self.units.lock();
-        let unit = units.entry((mode, pointer.into())).or_insert_with(|| {
-            Arc::new(Unit { pointer: pointer.into(), mode, validator: OnceLock::new() })
-        });
+        let unit = units
+            .entry((mode, pointer.into()))
+            .or_insert_with(|| Arc::new(Unit { pointer: pointer.into(), mode, validator: OnceLock::new() }));
         Arc::clone(unit)
     }
 
@@ -210,7 +210,9 @@ fn message(kind: &Kind) -> Cow<'static, str> {
         Kind::MinProperties { limit } => format!("must have at least {limit} fields").into(),
         Kind::MaxProperties { limit } => format!("must have at most {limit} fields").into(),
         Kind::UniqueItems => "must not have the same item twice".into(),
-        Kind::AdditionalItems { .. } | Kind::UnevaluatedItems { .. } => "has more items than the contract".into(),
+        Kind::AdditionalItems { .. } | Kind::UnevaluatedItems { .. } => {
+            "has more items than the contract".into()
+        }
         Kind::PropertyNames { .. } => "has a field whose name is not allowed".into(),
         Kind::OneOfMultipleValid { .. } => "matches more than one of the alternatives".into(),
         _ => "does not meet the contract".into(),

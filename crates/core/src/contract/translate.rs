@@ -197,13 +197,19 @@ impl<'d> Translator<'d> {
         let branches: Vec<(bool, &'d Value)> = ["allOf", "anyOf", "oneOf"]
             .iter()
             .flat_map(|keyword| {
-                object.get(*keyword).and_then(Value::as_array).into_iter().flatten().map(|one| (*keyword == "allOf", one))
+                object
+                    .get(*keyword)
+                    .and_then(Value::as_array)
+                    .into_iter()
+                    .flatten()
+                    .map(|one| (*keyword == "allOf", one))
             })
             .collect();
         if branches.is_empty() && !is_conditional && !has("$ref") {
             return if has("additionalProperties") { Closing::Open } else { Closing::Flat };
         }
-        let is_own = ["properties", "patternProperties", "additionalProperties", "$ref"].iter().any(|k| has(k));
+        let is_own =
+            ["properties", "patternProperties", "additionalProperties", "$ref"].iter().any(|k| has(k));
         if is_own || is_conditional {
             return Closing::Whole;
         }
@@ -215,7 +221,9 @@ impl<'d> Translator<'d> {
                 if declaring.replace(branch).is_some() {
                     return Closing::Whole;
                 }
-            } else if self.opens(branch) || !is_all && self.may_be_object(branch, 0) && !self.is_any_object(branch) {
+            } else if self.opens(branch)
+                || !is_all && self.may_be_object(branch, 0) && !self.is_any_object(branch)
+            {
                 return Closing::Whole;
             }
         }
@@ -225,7 +233,12 @@ impl<'d> Translator<'d> {
     /// Whether nothing but the alternatives of `object` names properties.
     fn alternatives_alone(&mut self, object: &'d Map<String, Value>) -> bool {
         let own = members_of(object, "properties").next().is_some();
-        !own && !object.get("allOf").and_then(Value::as_array).into_iter().flatten().any(|b| self.facts_of(b).declares)
+        !own && !object
+            .get("allOf")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .any(|b| self.facts_of(b).declares)
     }
 
     fn opens(&self, schema: &'d Value) -> bool {
@@ -252,8 +265,9 @@ impl<'d> Translator<'d> {
             Some(Value::Array(all)) => all.iter().any(is_object),
             Some(one) => is_object(one),
         };
-        let by_value = object.get("enum").and_then(Value::as_array).is_none_or(|all| all.iter().any(Value::is_object))
-            && object.get("const").is_none_or(Value::is_object);
+        let by_value =
+            object.get("enum").and_then(Value::as_array).is_none_or(|all| all.iter().any(Value::is_object))
+                && object.get("const").is_none_or(Value::is_object);
         if !by_type || !by_value || depth > 16 {
             return by_type && by_value;
         }
@@ -293,12 +307,11 @@ impl<'d> Translator<'d> {
         if !is_nullable || self.document.dialect == Dialect::V31 {
             return Value::Object(out);
         }
+        let is_composed = IN_PLACE_LISTS.iter().any(|keyword| out.contains_key(*keyword));
         match out.get_mut("type") {
             Some(Value::Array(types)) => types.push(json!("null")),
             Some(kind) => *kind = json!([kind.take(), "null"]),
-            None if IN_PLACE_LISTS.iter().any(|keyword| out.contains_key(*keyword)) => {
-                return json!({ "anyOf": [{ "type": "null" }, out] });
-            }
+            None if is_composed => return json!({ "anyOf": [{ "type": "null" }, out] }),
             None => {}
         }
         if let Some(Value::Array(values)) = out.get_mut("enum")
@@ -474,7 +487,10 @@ impl<'d> Translator<'d> {
 
 const IN_PLACE_LISTS: [&str; 3] = ["allOf", "anyOf", "oneOf"];
 
-fn members_of<'v>(object: &'v Map<String, Value>, keyword: &str) -> impl Iterator<Item = (&'v String, &'v Value)> {
+fn members_of<'v>(
+    object: &'v Map<String, Value>,
+    keyword: &str,
+) -> impl Iterator<Item = (&'v String, &'v Value)> {
     object.get(keyword).and_then(Value::as_object).into_iter().flatten()
 }
 
@@ -487,7 +503,9 @@ fn push_all_of(out: &mut Map<String, Value>, schema: Value) {
 
 /// Whether a schema has nothing below it.
 fn is_scalar(schema: &Value) -> bool {
-    schema.as_object().is_none_or(|object| object.values().all(|value| !value.is_object() && !is_schemas(value)))
+    schema
+        .as_object()
+        .is_none_or(|object| object.values().all(|value| !value.is_object() && !is_schemas(value)))
 }
 
 fn is_schemas(value: &Value) -> bool {
