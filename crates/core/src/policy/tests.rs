@@ -288,6 +288,18 @@ fn large_sets_agree_as_well() {
     }
 }
 
+/// Many actions; optimised, as many as a large public contract has, and it prints what loading costs here.
+#[test]
+fn many_actions_load() {
+    let (policies, operations) = if cfg!(debug_assertions) { (5, 300) } else { (50, 1_000) };
+    let world = World::sized(&mut Seed::new(12), policies, operations);
+    let source = Source { name: "large.cedar".into(), text: world.text };
+    let start = Instant::now();
+    let (_, loaded) = Policy::load_with_roles(&[source], &world.actions, &world.roles).unwrap();
+    println!("{policies} policies, {} actions: {:?} to load", world.actions.len(), start.elapsed());
+    assert_eq!(loaded.policies, policies);
+}
+
 /// Microseconds a call.
 fn cost(calls: &[Call<'_>], rounds: u32, decide: impl Fn(&Call<'_>) -> Verdict) -> f64 {
     let start = Instant::now();
