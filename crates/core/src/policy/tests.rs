@@ -300,13 +300,14 @@ fn many_actions_load() {
     assert_eq!(loaded.policies, policies);
 }
 
-/// Microseconds a call.
+/// Microseconds a call, in the best of `rounds`: the machine is shared.
 fn cost(calls: &[Call<'_>], rounds: u32, decide: impl Fn(&Call<'_>) -> Verdict) -> f64 {
-    let start = Instant::now();
-    for _ in 0..rounds {
+    let round = || {
+        let start = Instant::now();
         for call in calls {
             std::hint::black_box(decide(call));
         }
-    }
-    start.elapsed().as_secs_f64() * 1e6 / f64::from(rounds) / 50.0
+        start.elapsed()
+    };
+    (0..rounds).map(|_| round()).min().unwrap().as_secs_f64() * 1e6 / 50.0
 }
