@@ -8,7 +8,7 @@ use miette::Diagnostic;
 use rustc_hash::FxHashMap;
 use smol_str::{SmolStr, format_smolstr};
 
-use super::schema::{ActionSpec, schema};
+use super::schema::{ActionSpec, schema_json};
 
 /// A text with policies.
 #[derive(Debug, Clone)]
@@ -70,8 +70,8 @@ pub(super) fn check(
         all.read(source, &mut problems);
     }
     let mut warnings = Vec::new();
-    match Schema::from_cedarschema_str(&schema(actions)) {
-        Ok((schema, _)) => all.validate(schema, &mut problems, &mut warnings),
+    match Schema::from_json_value(schema_json(actions)) {
+        Ok(schema) => all.validate(schema, &mut problems, &mut warnings),
         // Names that clash explain it better than Cedar can.
         Err(error) if problems.is_empty() => problems.push(PolicyProblem::of_schema(error.to_string())),
         Err(_) => {}
