@@ -1,1 +1,3 @@
 //! Behaviour over real sockets: one binary, a module per behaviour.
+
+mod listen;
