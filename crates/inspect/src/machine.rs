@@ -1,33 +1,127 @@
 //! The screening machine: the same for whole texts and for streams, and blind to how a text was split.
+//!
+//! A text is walked from left to right. Where a detector may start ([`lanes`]) it is asked; it answers no, yes, or
+//! that more text must come first, and it answers the same however the text arrived. On "more" the text is held from
+//! that place on, which is the only text that is ever held: each detector gives up after a fixed length, and text
+//! that is known to belong to a match (the rest of a token, the body of a key) is dropped as it comes.
+//!
+//! The first match from the left counts; from the same place on, blocking rules come before redacting ones and these
+//! before observing ones, then the order of [`Detector`]. Text that is only observed is seen by the other detectors
+//! as if nothing had been found in it.
+
+mod lanes;
+mod state;
 
 use std::sync::Arc;
 
 use portcullis_core::record::{Action, Finding};
 
+use self::lanes::{Candidates, Lanes};
+use self::state::State;
+use crate::detect::cursor::Cursor;
+use crate::detect::{Detector, Groups};
+
 /// A compiled set of detectors, each with what is done about its findings. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Screen(Arc<Rules>);
+pub struct Screen(Option<Arc<Rules>>);
 
 /// What [`Screen`] shares.
-#[derive(Debug, Default)]
-struct Rules {}
+#[derive(Debug)]
+struct Rules {
+    /// In the order in which they are asked.
+    rules: Box<[Rule]>,
+    lanes: Lanes,
+    /// Whether e-mail, whose candidates are found otherwise, is among them.
+    has_mail: bool,
+}
+
+/// What is done about a detector's findings.
+#[derive(Debug, Clone, Copy)]
+struct Rule {
+    detector: Detector,
+    action: Action,
+}
 
 /// One text under the screen. `push` what arrives; what may leave is appended to `out`.
 #[derive(Debug)]
 pub struct Machine {
     screen: Screen,
+    state: State,
+    held: String,
 }
 
 impl Screen {
+    /// A screen with these rules. Of two rules for one detector the stricter counts.
+    pub fn new(rules: &[(Detector, Action)]) -> Self {
+        let mut rules: Vec<Rule> = rules.iter().map(|(detector, action)| Rule { detector: *detector, action: *action }).collect();
+        rules.sort_by_key(|rule| (std::cmp::Reverse(rule.action), rule.detector));
+        let mut known = 0_u16;
+        rules.retain(|rule| {
+            let is_new = known & rule.detector.bit() == 0;
+            known |= rule.detector.bit();
+            is_new
+        });
+        if rules.is_empty() {
+            return Self::off();
+        }
+        let lanes = Lanes::new(rules.iter().map(|rule| rule.detector));
+        let has_mail = known & Detector::Email.bit() != 0;
+        Self(Some(Arc::new(Rules { rules: rules.into(), lanes, has_mail })))
+    }
+
+    /// The screen that lets everything pass unread.
+    pub const fn off() -> Self {
+        Self(None)
+    }
+
+    /// A screen with all detectors of the groups that are on.
+    pub fn from_groups(groups: &Groups) -> Self {
+        let rules: Vec<(Detector, Action)> = Detector::ALL
+            .into_iter()
+            .filter_map(|detector| Some((detector, groups.action(detector.group())?)))
+            .collect();
+        Self::new(&rules)
+    }
+
     /// Whether no detector is on: the text need not be read at all.
     pub fn is_off(&self) -> bool {
-        let _ = &self.0;
-        true
+        self.0.is_none()
+    }
+
+    /// What is on, in the order in which it is asked.
+    pub fn rules(&self) -> impl Iterator<Item = (Detector, Action)> {
+        self.0.iter().flat_map(|rules| rules.rules.iter().map(|rule| (rule.detector, rule.action)))
+    }
+
+    /// Whether any detector finds anything in `text`, taken as a whole. The same answer as a [`Machine`] would give,
+    /// without copying anything.
+    pub fn finds(&self, text: &str) -> bool {
+        let Some(rules) = &self.0 else { return false };
+        let bytes = text.as_bytes();
+        let mut candidates = Candidates::new(&rules.lanes, rules.has_mail, bytes, true);
+        let mut at = 0_usize;
+        let mut mail_from = 0;
+        loop {
+            let prev = at.checked_sub(1).and_then(|index| bytes.get(index)).copied().unwrap_or(b'\n');
+            let Some((start, set)) = candidates.next(at, prev, mail_from) else { return false };
+            let before = start.checked_sub(1).and_then(|index| bytes.get(index)).copied().unwrap_or(b'\n');
+            let cursor = Cursor::new(bytes.get(start..).unwrap_or_default(), before, true);
+            let asked = rules.rules.iter().filter(|rule| set & rule.detector.bit() != 0);
+            for rule in asked {
+                if matches!(rule.detector.probe(cursor.clone()), Ok(Some(_))) {
+                    return true;
+                }
+            }
+            if set & Detector::Email.bit() != 0 {
+                mail_from = bytes.get(start..).and_then(|rest| memchr::memchr(b'@', rest)).map_or(bytes.len(), |index| start + index + 1);
+            }
+            at = start + 1;
+        }
     }
 
     /// Starts a text.
     pub fn machine(&self) -> Machine {
-        Machine { screen: self.clone() }
+        Machine { screen: self.clone(), state: State::default(), held: String::new() }
     }
 }
 
@@ -35,28 +129,49 @@ impl Machine {
     /// Takes the next piece of the text and appends to `out` what can no longer be part of a match, redactions
     /// applied. After a block nothing leaves any more.
     pub fn push(&mut self, text: &str, out: &mut String) {
-        let _ = &self.screen;
-        out.push_str(text);
+        if self.state.is_blocked {
+            return;
+        }
+        let Some(rules) = &self.screen.0 else {
+            out.push_str(text);
+            return;
+        };
+        if self.held.is_empty() {
+            let kept = self.state.walk(rules, text, false, out);
+            self.held.push_str(text.get(kept..).unwrap_or_default());
+        } else {
+            self.held.push_str(text);
+            let kept = self.state.walk(rules, &self.held, false, out);
+            self.held.drain(..kept);
+        }
     }
 
     /// The text is over: appends what was held back, redactions applied.
     pub fn finish(&mut self, out: &mut String) {
-        let _ = out;
+        if let Some(rules) = &self.screen.0
+            && !self.held.is_empty()
+            && !self.state.is_blocked
+        {
+            self.state.walk(rules, &self.held, true, out);
+        }
+        self.held.clear();
     }
 
     /// Bytes of text held back at the moment.
     pub fn held(&self) -> usize {
-        0
+        self.held.len()
     }
 
     /// Whether a finding with [`Action::Block`] ended the text.
     pub fn is_blocked(&self) -> bool {
-        let _ = Action::Block;
-        false
+        self.state.is_blocked
     }
 
     /// Findings since the last call; `at` is left empty for the caller to fill.
     pub fn take_findings(&mut self) -> Vec<Finding> {
-        Vec::new()
+        std::mem::take(&mut self.state.findings)
     }
 }
+
+#[cfg(test)]
+mod tests;

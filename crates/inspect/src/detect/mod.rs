@@ -1,0 +1,346 @@
+//! The detectors: each says whether its kind of text starts at a place, and nothing about what to do with it.
+
+pub(crate) mod cursor;
+
+mod active_content;
+mod api_key;
+mod card;
+mod chat_template;
+mod email;
+mod iban;
+mod jwt;
+mod phrase;
+mod private_key;
+mod prompt_override;
+mod us_ssn;
+
+use portcullis_core::record::{Action, Severity};
+
+use self::cursor::{Cursor, More};
+
+pub(crate) use self::email::{is_local, local_start};
+pub(crate) use self::private_key::skip_body;
+
+/// Every detector there is. Closed: the identifiers are also metric labels and configuration keys.
+///
+/// The order is the priority: where two detectors match from the same byte on, and both are asked to do the same,
+/// the earlier one has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Detector {
+    /// A PEM or PGP private key, from its `BEGIN` line to its `END` line (RFC 7468, RFC 9580).
+    PrivateKey,
+    /// A key or token of a well-known provider, by its published shape.
+    ApiKey,
+    /// A signed JSON Web Token in compact form (RFC 7515).
+    Jwt,
+    /// A payment card number: brand ranges, Luhn, 13 to 19 digits (ISO/IEC 7812).
+    Card,
+    /// An international bank account number: country, length, remainder 97 (ISO 13616).
+    Iban,
+    /// A US social security number in its separated form.
+    UsSsn,
+    /// An e-mail address (the dot-atom form of RFC 5321).
+    Email,
+    /// Words that try to replace the operator's instructions to a model, or to get at them.
+    PromptOverride,
+    /// Control tokens of chat templates, which only the template itself may write.
+    ChatTemplate,
+    /// Markup that runs when it is shown: script tags, event handlers, script URLs.
+    ActiveContent,
+}
+
+/// What an operator switches: detectors come in groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Group {
+    /// Personal data.
+    Pii,
+    /// Keys, tokens, passwords.
+    Secrets,
+    /// Orders to a model from those who may not give any.
+    Injection,
+    /// Markup that a browser would execute.
+    ActiveContent,
+}
+
+/// What is done about each group; `None` turns its detectors off.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Groups {
+    /// For [`Group::Pii`].
+    pub pii: Option<Action>,
+    /// For [`Group::Secrets`].
+    pub secrets: Option<Action>,
+    /// For [`Group::Injection`].
+    pub injection: Option<Action>,
+    /// For [`Group::ActiveContent`].
+    pub active_content: Option<Action>,
+}
+
+impl Groups {
+    /// What is done about `group`.
+    pub fn action(&self, group: Group) -> Option<Action> {
+        match group {
+            Group::Pii => self.pii,
+            Group::Secrets => self.secrets,
+            Group::Injection => self.injection,
+            Group::ActiveContent => self.active_content,
+        }
+    }
+}
+
+impl Detector {
+    /// How many there are.
+    pub(crate) const COUNT: usize = Self::ALL.len();
+
+    /// All detectors, in the order of priority.
+    pub const ALL: [Self; 10] = [
+        Self::PrivateKey,
+        Self::ApiKey,
+        Self::Jwt,
+        Self::Card,
+        Self::Iban,
+        Self::UsSsn,
+        Self::Email,
+        Self::PromptOverride,
+        Self::ChatTemplate,
+        Self::ActiveContent,
+    ];
+
+    /// The stable identifier, as in findings, metrics and the configuration.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::PrivateKey => "private-key",
+            Self::ApiKey => "api-key",
+            Self::Jwt => "jwt",
+            Self::Card => "card",
+            Self::Iban => "iban",
+            Self::UsSsn => "us-ssn",
+            Self::Email => "email",
+            Self::PromptOverride => "prompt-override",
+            Self::ChatTemplate => "chat-template",
+            Self::ActiveContent => "active-content",
+        }
+    }
+
+    /// The group it is switched with.
+    pub const fn group(self) -> Group {
+        match self {
+            Self::PrivateKey | Self::ApiKey | Self::Jwt => Group::Secrets,
+            Self::Card | Self::Iban | Self::UsSsn | Self::Email => Group::Pii,
+            Self::PromptOverride | Self::ChatTemplate => Group::Injection,
+            Self::ActiveContent => Group::ActiveContent,
+        }
+    }
+
+    /// How bad a finding is.
+    pub const fn severity(self) -> Severity {
+        match self {
+            Self::PrivateKey | Self::ApiKey | Self::Card | Self::UsSsn => Severity::High,
+            Self::Jwt | Self::Iban | Self::PromptOverride | Self::ChatTemplate | Self::ActiveContent => Severity::Medium,
+            Self::Email => Severity::Low,
+        }
+    }
+
+    /// What stands in the place of redacted text. It does not depend on the text or its length.
+    pub const fn placeholder(self) -> &'static str {
+        match self {
+            Self::PrivateKey => "[private-key]",
+            Self::ApiKey => "[api-key]",
+            Self::Jwt => "[token]",
+            Self::Card => "[card]",
+            Self::Iban => "[iban]",
+            Self::UsSsn => "[ssn]",
+            Self::Email => "[email]",
+            Self::PromptOverride => "[prompt-override]",
+            Self::ChatTemplate => "[chat-template]",
+            Self::ActiveContent => "[active-content]",
+        }
+    }
+
+    /// Its bit in a set of detectors.
+    pub(crate) const fn bit(self) -> u16 {
+        1 << self.index()
+    }
+
+    /// Its place in [`Detector::ALL`].
+    pub(crate) const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Where it can start: a necessary condition on the byte before and the first three bytes.
+    ///
+    /// Empty for e-mail, whose candidates are found from the `@` backwards.
+    pub(crate) fn starts(self) -> &'static [Start] {
+        match self {
+            Self::PrivateKey => private_key::STARTS,
+            Self::ApiKey => api_key::STARTS,
+            Self::Jwt => jwt::STARTS,
+            Self::Card => card::STARTS,
+            Self::Iban => iban::STARTS,
+            Self::UsSsn => us_ssn::STARTS,
+            Self::Email => &[],
+            Self::PromptOverride => prompt_override::STARTS,
+            Self::ChatTemplate => chat_template::STARTS,
+            Self::ActiveContent => active_content::STARTS,
+        }
+    }
+
+    /// Whether its kind of text starts where `cursor` stands.
+    pub(crate) fn probe(self, cursor: Cursor<'_>) -> Probe {
+        match self {
+            Self::PrivateKey => private_key::probe(cursor),
+            Self::ApiKey => api_key::probe(cursor),
+            Self::Jwt => jwt::probe(cursor),
+            Self::Card => card::probe(cursor),
+            Self::Iban => iban::probe(cursor),
+            Self::UsSsn => us_ssn::probe(cursor),
+            Self::Email => email::probe(cursor),
+            Self::PromptOverride => prompt_override::probe(cursor),
+            Self::ChatTemplate => chat_template::probe(cursor),
+            Self::ActiveContent => active_content::probe(cursor),
+        }
+    }
+
+    /// The shape of `found`, fit for a record.
+    pub(crate) fn evidence(self, found: &str, label: &'static str) -> String {
+        match self {
+            Self::Email => email::evidence(found),
+            Self::Card | Self::UsSsn => last_digits(found),
+            Self::Iban => iban::evidence(found),
+            Self::ApiKey => [label, "***"].concat(),
+            Self::PrivateKey | Self::Jwt | Self::PromptOverride | Self::ChatTemplate | Self::ActiveContent => {
+                label.to_owned()
+            }
+        }
+    }
+}
+
+/// `Err`: more text is needed. `Ok(None)`: not here, whatever follows. `Ok(Some(_))`: here, whatever follows.
+pub(crate) type Probe = Result<Option<Match>, More>;
+
+/// Text that a detector is sure of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Match {
+    /// Bytes from the candidate's start.
+    pub(crate) len: usize,
+    /// What of the following text belongs to it too.
+    pub(crate) tail: Tail,
+    /// Which shape of the detector matched; a part of the evidence.
+    pub(crate) label: &'static str,
+}
+
+impl Match {
+    /// A match that ends where it ends.
+    pub(crate) const fn exact(len: usize, label: &'static str) -> Self {
+        Self { len, tail: Tail::None, label }
+    }
+}
+
+/// Text behind a match that belongs to it and is dropped with it, however long: nothing of it needs to be held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tail {
+    /// Nothing.
+    None,
+    /// The rest of a token: letters, digits, `_`, `-`, `.`, `+`, `/`, `=`.
+    Token,
+    /// The body of a private key up to its `END` line.
+    Key,
+}
+
+/// A necessary condition for a detector to start: cheap enough to be asked of every byte.
+#[derive(Debug)]
+pub(crate) struct Start {
+    /// On the byte before; a line feed at the start of the text.
+    pub(crate) left: fn(u8) -> bool,
+    /// On the first three bytes. Bytes from 0x80 on may not be in the first.
+    pub(crate) bytes: Bytes,
+}
+
+/// See [`Start`].
+#[derive(Debug)]
+pub(crate) enum Bytes {
+    /// One class for each.
+    Classes([fn(u8) -> bool; 3]),
+    /// Begins with one of these.
+    Prefixes(&'static [&'static [u8; 3]]),
+    /// Begins with one of these (lower case), in any case.
+    Words(&'static [&'static [u8; 3]]),
+}
+
+impl Start {
+    /// Whether `byte` may stand at `position` (0 to 2).
+    pub(crate) fn admits(&self, position: usize, byte: u8) -> bool {
+        match &self.bytes {
+            Bytes::Classes(classes) => classes.get(position).is_some_and(|class| class(byte)),
+            Bytes::Prefixes(prefixes) => prefixes.iter().any(|prefix| prefix.get(position) == Some(&byte)),
+            Bytes::Words(words) => words.iter().any(|word| word.get(position) == Some(&byte.to_ascii_lowercase())),
+        }
+    }
+}
+
+/// Not a letter, digit or underscore of ASCII.
+pub(crate) fn is_no_word(byte: u8) -> bool {
+    !is_word(byte)
+}
+
+/// A letter, digit or underscore of ASCII.
+pub(crate) fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// A byte of a token: the alphabets of base64 and base64url, and the dot.
+pub(crate) fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'+' | b'/' | b'=')
+}
+
+/// `**** 4242`: the last four digits, as receipts print them.
+fn last_digits(found: &str) -> String {
+    let digits: Vec<char> = found.chars().filter(char::is_ascii_digit).collect();
+    let mut evidence = String::from("**** ");
+    evidence.extend(digits.iter().skip(digits.len().saturating_sub(4)));
+    evidence
+}
+
+/// Asks one detector about a whole text from its first byte on; for the tables of the detectors' own tests.
+#[cfg(test)]
+pub(crate) fn finds(detector: Detector, text: &str) -> Vec<String> {
+    let screen = crate::machine::Screen::new(&[(detector, Action::Redact)]);
+    let mut machine = screen.machine();
+    let mut out = String::new();
+    machine.push(text, &mut out);
+    machine.finish(&mut out);
+    machine.take_findings().into_iter().map(|finding| finding.evidence).collect()
+}
+
+/// One detector applied to a whole text, with what it finds redacted; for the tables of the detectors' own tests.
+#[cfg(test)]
+pub(crate) fn redacted(detector: Detector, text: &str) -> String {
+    let mut machine = crate::machine::Screen::new(&[(detector, Action::Redact)]).machine();
+    let mut out = String::new();
+    machine.push(text, &mut out);
+    machine.finish(&mut out);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_is_index_and_ids_are_slugs() {
+        for (index, detector) in Detector::ALL.into_iter().enumerate() {
+            assert_eq!(detector.index(), index);
+            assert!(detector.id().bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{detector:?}");
+            assert!(detector.placeholder().starts_with('[') && detector.placeholder().ends_with(']'));
+        }
+    }
+
+    #[test]
+    fn no_placeholder_is_itself_found() {
+        for found in Detector::ALL {
+            for replaced in Detector::ALL {
+                assert_eq!(redacted(found, replaced.placeholder()), replaced.placeholder(), "{found:?}");
+            }
+        }
+    }
+}

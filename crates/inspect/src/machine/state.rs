@@ -1,0 +1,185 @@
+//! What a machine remembers of a text between its pieces, and the walk over one piece.
+
+use portcullis_core::record::Finding;
+
+use super::Rules;
+use super::lanes::Candidates;
+use crate::detect::cursor::Cursor;
+use crate::detect::{Detector, Match, Tail, is_token, skip_body};
+use crate::judge::{Verdict, judge};
+
+/// Most findings that one text reports; more of the same only fill the record.
+const MOST_FINDINGS: usize = 64;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct State {
+    /// The byte before the text at hand; a line feed at the start.
+    prev: u8,
+    /// For each detector, before which place of the text at hand it has nothing more to say.
+    busy: [usize; Detector::COUNT],
+    /// What is being dropped.
+    tail: Tail,
+    pub(super) is_blocked: bool,
+    pub(super) findings: Vec<Finding>,
+    reported: usize,
+    worst: Verdict,
+}
+
+/// What to do at a candidate.
+enum Step {
+    /// Nothing starts here, or nothing that stops the text.
+    Pass,
+    /// More text is needed.
+    Hold,
+    /// Replace so much by a placeholder, and drop the tail.
+    Redact(Detector, Match),
+    /// End the text.
+    Block,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            prev: b'\n',
+            busy: [0; Detector::COUNT],
+            tail: Tail::None,
+            is_blocked: false,
+            findings: Vec::new(),
+            reported: 0,
+            worst: Verdict::Pass,
+        }
+    }
+}
+
+impl State {
+    /// Walks over `text`, all that is not settled yet: appends to `out` what may leave and returns from where on the
+    /// text must be kept for the next walk. `is_whole` says that nothing follows.
+    pub(super) fn walk(&mut self, rules: &Rules, text: &str, is_whole: bool, out: &mut String) -> usize {
+        let bytes = text.as_bytes();
+        let mut candidates = Candidates::new(&rules.lanes, rules.has_mail, bytes, is_whole);
+        // Everything before `sent` has left or was dropped; candidates before `at` were asked.
+        let mut sent = match self.drop_tail(bytes, 0, is_whole) {
+            Ok(end) => end,
+            Err(kept) => return self.keep(bytes, kept),
+        };
+        let mut at = sent;
+        loop {
+            let prev = self.before(bytes, at);
+            let Some((start, set)) = candidates.next(at, prev, self.busy_until(Detector::Email)) else {
+                out.push_str(text.get(sent..).unwrap_or_default());
+                return self.keep(bytes, bytes.len());
+            };
+            match self.ask(rules, text, start, set, is_whole) {
+                Step::Pass => at = start + 1,
+                Step::Hold => {
+                    out.push_str(text.get(sent..start).unwrap_or_default());
+                    return self.keep(bytes, start);
+                }
+                Step::Redact(detector, found) => {
+                    out.push_str(text.get(sent..start).unwrap_or_default());
+                    out.push_str(detector.placeholder());
+                    self.tail = found.tail;
+                    sent = match self.drop_tail(bytes, start + found.len, is_whole) {
+                        Ok(end) => end,
+                        Err(kept) => return self.keep(bytes, kept),
+                    };
+                    at = sent;
+                }
+                Step::Block => {
+                    out.push_str(text.get(sent..start).unwrap_or_default());
+                    self.is_blocked = true;
+                    return bytes.len();
+                }
+            }
+        }
+    }
+
+    /// Asks the detectors in `set` about the candidate at `start`, in the order of the rules.
+    fn ask(&mut self, rules: &Rules, text: &str, start: usize, set: u16, is_whole: bool) -> Step {
+        let bytes = text.as_bytes();
+        let before = self.before(bytes, start);
+        let rest = bytes.get(start..).unwrap_or_default();
+        for rule in &rules.rules {
+            let detector = rule.detector;
+            if set & detector.bit() == 0 || self.busy_until(detector) > start {
+                continue;
+            }
+            let Ok(answer) = detector.probe(Cursor::new(rest, before, is_whole)) else { return Step::Hold };
+            let Some(found) = answer else {
+                if detector == Detector::Email {
+                    // The parts of a local part make no address either: go on behind its `@`.
+                    let sign = memchr::memchr(b'@', rest).map_or(rest.len(), |index| index + 1);
+                    self.set_busy(detector, start + sign);
+                }
+                continue;
+            };
+            let finding = Finding {
+                detector: detector.id(),
+                at: String::new(),
+                severity: detector.severity(),
+                action: rule.action,
+                evidence: detector.evidence(text.get(start..start + found.len).unwrap_or_default(), found.label),
+            };
+            let verdict = judge(std::slice::from_ref(&finding));
+            self.report(finding, verdict);
+            match verdict {
+                // Other detectors see text that passes as if nothing had been found in it.
+                Verdict::Pass => self.set_busy(detector, start + found.len),
+                Verdict::Redact => return Step::Redact(detector, found),
+                Verdict::Block => return Step::Block,
+            }
+        }
+        Step::Pass
+    }
+
+    /// Drops the tail that starts at `from`. `Ok`: it ends there. `Err`: it goes on, keep what is from there on.
+    fn drop_tail(&mut self, bytes: &[u8], from: usize, is_whole: bool) -> Result<usize, usize> {
+        let rest = bytes.get(from..).unwrap_or_default();
+        let (length, is_over) = match self.tail {
+            Tail::None => (0, true),
+            Tail::Token => {
+                let length = rest.iter().take_while(|byte| is_token(**byte)).count();
+                (length, length < rest.len())
+            }
+            Tail::Key => skip_body(rest, is_whole),
+        };
+        if is_over {
+            self.tail = Tail::None;
+            return Ok(from + length);
+        }
+        Err(from + length)
+    }
+
+    /// Remembers what the next walk needs to know of the text before `kept`.
+    fn keep(&mut self, bytes: &[u8], kept: usize) -> usize {
+        self.prev = self.before(bytes, kept);
+        for busy in &mut self.busy {
+            *busy = busy.saturating_sub(kept);
+        }
+        kept
+    }
+
+    fn report(&mut self, finding: Finding, verdict: Verdict) {
+        // What decides the verdict on the whole is never left out.
+        if self.reported < MOST_FINDINGS || verdict > self.worst {
+            self.reported += 1;
+            self.findings.push(finding);
+        }
+        self.worst = self.worst.max(verdict);
+    }
+
+    fn before(&self, bytes: &[u8], at: usize) -> u8 {
+        at.checked_sub(1).and_then(|index| bytes.get(index)).copied().unwrap_or(self.prev)
+    }
+
+    fn busy_until(&self, detector: Detector) -> usize {
+        self.busy.get(detector.index()).copied().unwrap_or(0)
+    }
+
+    fn set_busy(&mut self, detector: Detector, until: usize) {
+        if let Some(busy) = self.busy.get_mut(detector.index()) {
+            *busy = until;
+        }
+    }
+}
