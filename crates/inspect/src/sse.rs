@@ -170,7 +170,7 @@ impl Progress {
             let Some(rest) = bytes.get(self.searched..) else { return Ok(None) };
             let Some(found) = memchr2(b'\n', b'\r', rest) else {
                 self.searched = bytes.len();
-                return self.pending(bytes.len(), bytes.len(), limits);
+                return self.check(bytes.len(), bytes.len(), limits).map(|()| None);
             };
             let end = self.searched + found;
             let next = match (bytes.get(end), bytes.get(end + 1)) {
@@ -178,33 +178,32 @@ impl Progress {
                 // The LF that may belong to this CR has not come yet.
                 (Some(b'\r'), None) => {
                     self.searched = end;
-                    return self.pending(end, bytes.len(), limits);
+                    return self.check(end, bytes.len(), limits).map(|()| None);
                 }
                 _ => end + 1,
             };
-            if end - self.line > limits.line {
-                return Err(SseError::LineTooLong);
-            }
+            self.check(end, next, limits)?;
             let line = bytes.get(self.line..end).unwrap_or_default();
             let line_at = self.line;
             self.line = next;
             self.searched = next;
             if line.is_empty() {
-                return if next > limits.event { Err(SseError::EventTooLong) } else { Ok(Some(next)) };
+                return Ok(Some(next));
             }
             self.note(line, line_at, is_first);
         }
     }
 
-    /// Checks the limits of what has come so far of an unfinished event.
-    fn pending(&self, line_end: usize, all: usize, limits: Limits) -> Result<Option<usize>, SseError> {
-        if line_end - self.line > limits.line {
-            return Err(SseError::LineTooLong);
+    /// Checks the limits of what has come: a line up to `end`, an event up to `all`.
+    #[inline]
+    fn check(&self, end: usize, all: usize, limits: Limits) -> Result<(), SseError> {
+        let is_line_over = end - self.line > limits.line;
+        if all <= limits.event {
+            return if is_line_over { Err(SseError::LineTooLong) } else { Ok(()) };
         }
-        if all > limits.event {
-            return Err(SseError::EventTooLong);
-        }
-        Ok(None)
+        // Of two limits the one that was passed first is named, however many bytes came at once.
+        let is_line_first = self.line.saturating_add(limits.line) <= limits.event;
+        Err(if is_line_over && is_line_first { SseError::LineTooLong } else { SseError::EventTooLong })
     }
 
     /// Remembers what kind of line this is.

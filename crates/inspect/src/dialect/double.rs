@@ -6,7 +6,7 @@ const WORDS: [(&str, Action); 3] =
     [("SECRET", Action::Redact), ("FORBIDDEN", Action::Block), ("CURIOUS", Action::Observe)];
 
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Screen {
+pub struct Screen {
     is_on: bool,
 }
 
@@ -47,8 +47,8 @@ impl Machine {
             .filter_map(|(word, action)| Some((self.held.find(word)?, *word, *action)))
             .min_by_key(|found| found.0)
         {
-            out.push_str(&self.held[..at]);
-            self.held.drain(..at + word.len());
+            out.extend(self.held.drain(..at));
+            self.held.drain(..word.len());
             self.findings.push(Finding {
                 detector: "word",
                 at: String::new(),
@@ -69,7 +69,7 @@ impl Machine {
         let keep = (0..=self.held.len())
             .find(|at| {
                 self.held.is_char_boundary(*at)
-                    && WORDS.iter().any(|(word, _)| word.starts_with(&self.held[*at..]))
+                    && WORDS.iter().any(|(word, _)| word.starts_with(self.held.get(*at..).unwrap()))
             })
             .unwrap();
         out.extend(self.held.drain(..keep));

@@ -231,7 +231,8 @@ impl State {
                     is_blocked |= passed.is_blocked;
                 }
                 Hole::Aside => {
-                    match whole(&self.screen, text, Form::Plain, &mut self.findings, || "event".into()) {
+                    match whole(&self.screen, text, Form::Plain, &mut self.findings, || "/obfuscation".into())
+                    {
                         Left::Same => released.push_str(text),
                         Left::Changed(text) => {
                             is_same = false;
