@@ -115,6 +115,8 @@ fn caller(roles: &[&str], claims: serde_json::Value) -> Principal {
         scopes: vec![],
         roles: roles.iter().map(|role| (*role).into()).collect(),
         expires: 0,
+        not_before: None,
+        token_id: None,
     }))
 }
 

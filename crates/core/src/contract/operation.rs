@@ -31,6 +31,11 @@ pub struct Operation {
 }
 
 impl Operation {
+    /// Whether a request body is in the contract.
+    pub fn takes_body(&self) -> bool {
+        self.body.is_some()
+    }
+
     /// The declared answer for `status`: exact, else its class (`2XX`), else `default`.
     pub fn answer(&self, status: http::StatusCode) -> Option<&DeclaredAnswer> {
         let find = |wanted: StatusPattern| self.answers.iter().find(|answer| answer.status == wanted);

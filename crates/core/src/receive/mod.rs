@@ -16,7 +16,7 @@ use http::header::{ALLOW, HeaderValue};
 use http::{Method, Version};
 use ipnet::IpNet;
 
-use crate::contract::{Found, OperationIndex, PathParameters};
+use crate::contract::{Found, Operation, OperationIndex, PathParameters};
 use crate::halt::{Halt, Reason};
 use crate::request::{Head, Peer, Request, Wire};
 use crate::route::{Route, Routes};
@@ -95,7 +95,7 @@ pub fn receive(routes: &Routes, rules: &ReceiveRules, wire: Wire) -> Result<Requ
         }
         Found::NotFound => return Err(Halt::new(Reason::UnknownRoute, "no operation has this path")),
     };
-    if has_body && !route.contract.operation(operation).takes_body() {
+    if has_body && !route.contract.operation(operation).is_some_and(Operation::takes_body) {
         return Err(Halt::new(Reason::UnexpectedBody, "the operation takes no body"));
     }
     let is_upgrade = match upgrade {

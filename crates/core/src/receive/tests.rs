@@ -4,7 +4,7 @@ use http::HeaderMap;
 use http::request::Parts;
 
 use super::*;
-use crate::contract::Contract;
+use crate::contract::{Contract, ContractOptions};
 use crate::halt::Refusal;
 use crate::identify::IdentifyRules;
 use crate::route::{RouteId, Surface};
@@ -23,16 +23,33 @@ fn routes() -> Routes {
             authorize: crate::authorize::AuthorizeRules::default(),
             validate: crate::validate::ValidateRules::default(),
             body_limit: 1024,
+            body_limits: Vec::new(),
             allows_websocket,
         })
     };
-    let things = Contract::of(&[
+    let things = contract(&[
         (Method::GET, "/thing", false),
         (Method::POST, "/thing", true),
         (Method::GET, "/", false),
     ]);
-    let chat = Contract::of(&[(Method::GET, "/chat", false)]);
+    let chat = contract(&[(Method::GET, "/chat", false)]);
     Routes::new(vec![route(0, "/api", things, false), route(1, "/ws", chat, true)])
+}
+
+/// A contract of these methods and paths, with a body or without.
+fn contract(operations: &[(Method, &str, bool)]) -> Contract {
+    let mut paths = serde_json::Map::new();
+    for (method, path, takes_body) in operations {
+        let mut operation = serde_json::json!({ "responses": { "200": { "description": "ok" } } });
+        if *takes_body {
+            operation["requestBody"] = serde_json::json!({ "content": { "application/json": {} } });
+        }
+        let item = paths.entry(*path).or_insert_with(|| serde_json::json!({}));
+        item[method.as_str().to_ascii_lowercase()] = operation;
+    }
+    let document =
+        serde_json::json!({ "openapi": "3.1.0", "info": { "title": "t", "version": "1" }, "paths": paths });
+    Contract::compile(document, &ContractOptions::default()).unwrap()
 }
 
 /// Parses `METHOD target VERSION` and lines of headers the way hyper hands them over.

@@ -325,6 +325,8 @@ pub(super) fn identity(seed: &mut Seed) -> Identity {
         scopes: strings(seed, 's', 5, 4),
         roles: strings(seed, 'r', ROLES, 5),
         expires: 0,
+        not_before: None,
+        token_id: None,
     }
 }
 

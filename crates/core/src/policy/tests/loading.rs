@@ -145,6 +145,8 @@ fn the_facts_of_a_token_have_the_types_of_the_schema() {
         scopes: vec!["s".into()],
         roles: vec!["r".into()],
         expires: 0,
+        not_before: None,
+        token_id: None,
     };
     let call = Call {
         principal: &Principal::Identity(Arc::new(identity)),
