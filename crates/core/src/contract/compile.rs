@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use http::Method;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::document::{Dialect, Document};
 use super::operation::{
@@ -357,9 +357,4 @@ fn deep_fields(media: &Value) -> Vec<Box<str>> {
 
 fn strings(list: Option<&Value>) -> Vec<Box<str>> {
     list.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(Box::from).collect()
-}
-
-/// Members of the object at `key`, for whoever walks a document.
-pub(super) fn members<'v>(value: &'v Value, key: &str) -> impl Iterator<Item = (&'v String, &'v Value)> {
-    value.get(key).and_then(Value::as_object).into_iter().flat_map(Map::iter)
 }

@@ -26,16 +26,16 @@ pub(super) fn check(
     let refused = |violations: Vec<Violation>| {
         Halt::new(Reason::ParameterInvalid, "parameters break the contract").with_violations(violations)
     };
-    let query = pairs(subject.head.query.as_deref().unwrap_or_default())
-        .map_err(|fault| refused(vec![violation("query:", &fault.to_string())]))?;
+    let query =
+        pairs(subject.query).map_err(|fault| refused(vec![violation("query:", &fault.to_string())]))?;
     let mut check = Check { contract, rules, violations: Vec::new() };
     let mut is_taken = vec![false; query.len()];
     for parameter in &operation.parameters {
         let raw = match parameter.location {
             Location::Path => subject.path.get(&parameter.name).map(|text| path_value(parameter, text)),
             Location::Query => query_value(parameter, &query, &mut is_taken),
-            Location::Header => header_value(parameter, &subject.head.headers),
-            Location::Cookie => cookie_value(parameter, &subject.head.headers),
+            Location::Header => header_value(parameter, subject.headers),
+            Location::Cookie => cookie_value(parameter, subject.headers),
         };
         check.parameter(parameter, raw);
     }
