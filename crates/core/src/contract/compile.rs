@@ -173,8 +173,8 @@ impl<'s> Builder<'s> {
             self.problems.push(Problem { pointer: joined(&at, "operationId"), message });
         }
         let mut parameters = Vec::new();
-        self.parameters(joined(&at, "parameters"), value.get("parameters"), &mut parameters);
-        self.parameters(joined(item_at, "parameters"), item.get("parameters"), &mut parameters);
+        self.parameters(&joined(&at, "parameters"), value.get("parameters"), &mut parameters);
+        self.parameters(&joined(item_at, "parameters"), item.get("parameters"), &mut parameters);
         for name in &parsed.names {
             if !parameters.iter().any(|one| one.location == Location::Path && one.name == *name) {
                 let message = format!("the path parameter `{name}` is not declared");
@@ -196,10 +196,10 @@ impl<'s> Builder<'s> {
     }
 
     /// Adds those of `list` that are not there yet: an operation's own go before its path's.
-    fn parameters(&mut self, at: String, list: Option<&'s Value>, parameters: &mut Vec<Parameter>) {
+    fn parameters(&mut self, at: &str, list: Option<&'s Value>, parameters: &mut Vec<Parameter>) {
         let own = parameters.len();
         for (index, value) in list.and_then(Value::as_array).into_iter().flatten().enumerate() {
-            let (at, value) = follow(self.document(), joined(&at, &index.to_string()), value);
+            let (at, value) = follow(self.document(), joined(at, &index.to_string()), value);
             let Some(parameter) = self.parameter(&at, value) else { continue };
             let same = |one: &Parameter| one.name == parameter.name && one.location == parameter.location;
             if parameters.iter().skip(own).any(same) {

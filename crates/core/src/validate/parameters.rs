@@ -1,20 +1,16 @@
 //! Parameters in path, query, headers and cookies.
 
-use std::borrow::Cow;
-
 use http::HeaderMap;
 use http::header::COOKIE;
 use serde_json::Value;
 
-use super::decode::{Raw, bracketed, pairs, percent};
+use super::decode::{Pairs, Raw, bracketed, pairs, percent};
 use super::{Subject, Unknown, ValidateRules, violation};
 use crate::contract::shape::Types;
 use crate::contract::shelf::MOST_VIOLATIONS;
 use crate::contract::{Contract, Location, Operation, Parameter, Style};
 use crate::halt::{Halt, Reason, Violation};
 use crate::json;
-
-type Pairs<'q> = Vec<(Cow<'q, str>, Cow<'q, str>)>;
 
 /// Proves that every parameter is what `operation` declares, and, unless allowed, that the query has no other.
 pub(super) fn check(

@@ -188,7 +188,8 @@ fn unknown_query_parameters_pass_where_written() {
 
 #[test]
 fn paths_headers_and_cookies_are_read() {
-    let cases: [(&str, &[(&'static str, &str)], &str); 12] = [
+    type Case = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+    let cases: [Case; 12] = [
         ("7", &[], "ok"),
         ("0", &[], "invalid_parameter path:id"),
         ("x", &[], "invalid_parameter path:id"),
