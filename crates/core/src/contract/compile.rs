@@ -148,6 +148,9 @@ impl<'s> Builder<'s> {
                     self.operation((&item_at, item), (name, method), operation, template, &parsed);
                 contract.operations.push(operation);
             }
+            if methods.is_empty() {
+                continue;
+            }
             if let Err(fault) = contract.paths.insert(template, parsed, methods) {
                 self.problems.push(Problem { pointer: here, message: fault.to_string() });
             }

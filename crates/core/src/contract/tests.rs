@@ -398,6 +398,8 @@ fn paths_lead_to_one_operation() {
         "/users/{id}/tags": { "get": op("tags", &["id"]) },
         "/compare/{base}...{head}": { "get": op("compare", &["base", "head"]) },
         "/compare/{basehead}": { "get": op("compareOne", &["basehead"]) },
+        "/either/{x}": { "get": op("eitherX", &["x"]) },
+        "/either/{y}": { "put": op("eitherY", &["y"]) },
         "/slash/": { "get": op("slash", &[]) },
         "/caf%C3%A9": { "get": op("cafe", &[]) }
     })))
@@ -435,6 +437,9 @@ fn paths_lead_to_one_operation() {
         (Method::GET, "/compare/a....b", "compareOne basehead=a....b"),
         (Method::GET, "/compare/a...b...c", "compareOne basehead=a...b...c"),
         (Method::GET, "/compare/ab", "compareOne basehead=ab"),
+        (Method::GET, "/either/1", "eitherX x=1"),
+        (Method::PUT, "/either/1", "eitherY y=1"),
+        (Method::POST, "/either/1", "405 [GET, PUT]"),
         (Method::GET, "/slash/", "slash "),
         (Method::GET, "/slash", "404"),
         (Method::GET, "/caf\u{e9}", "cafe "),
