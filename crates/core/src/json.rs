@@ -117,7 +117,7 @@ struct Frame<'a> {
     /// Where this object's keys start in [`Scan::keys`].
     keys_from: usize,
     /// All keys of this object, once there are many.
-    many: Option<Box<HashSet<Cow<'a, str>>>>,
+    many: Option<HashSet<Cow<'a, str>>>,
 }
 
 struct Scan<'a> {
@@ -260,7 +260,7 @@ impl<'a> Scan<'a> {
         // PERF: comparing pairwise is quadratic; an object of many keys must not cost more than its bytes.
         let mut many: HashSet<Cow<'a, str>> = self.keys.drain(frame.keys_from..).collect();
         let is_new = many.insert(key);
-        frame.many = Some(Box::new(many));
+        frame.many = Some(many);
         is_new
     }
 

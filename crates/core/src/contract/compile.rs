@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use http::Method;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::document::{Dialect, Document};
 use super::operation::{
@@ -148,6 +148,9 @@ impl<'s> Builder<'s> {
                     self.operation((&item_at, item), (name, method), operation, template, &parsed);
                 contract.operations.push(operation);
             }
+            if methods.is_empty() {
+                continue;
+            }
             if let Err(fault) = contract.paths.insert(template, parsed, methods) {
                 self.problems.push(Problem { pointer: here, message: fault.to_string() });
             }
@@ -173,8 +176,8 @@ impl<'s> Builder<'s> {
             self.problems.push(Problem { pointer: joined(&at, "operationId"), message });
         }
         let mut parameters = Vec::new();
-        self.parameters(joined(&at, "parameters"), value.get("parameters"), &mut parameters);
-        self.parameters(joined(item_at, "parameters"), item.get("parameters"), &mut parameters);
+        self.parameters(&joined(&at, "parameters"), value.get("parameters"), &mut parameters);
+        self.parameters(&joined(item_at, "parameters"), item.get("parameters"), &mut parameters);
         for name in &parsed.names {
             if !parameters.iter().any(|one| one.location == Location::Path && one.name == *name) {
                 let message = format!("the path parameter `{name}` is not declared");
@@ -196,10 +199,10 @@ impl<'s> Builder<'s> {
     }
 
     /// Adds those of `list` that are not there yet: an operation's own go before its path's.
-    fn parameters(&mut self, at: String, list: Option<&'s Value>, parameters: &mut Vec<Parameter>) {
+    fn parameters(&mut self, at: &str, list: Option<&'s Value>, parameters: &mut Vec<Parameter>) {
         let own = parameters.len();
         for (index, value) in list.and_then(Value::as_array).into_iter().flatten().enumerate() {
-            let (at, value) = follow(self.document(), joined(&at, &index.to_string()), value);
+            let (at, value) = follow(self.document(), joined(at, &index.to_string()), value);
             let Some(parameter) = self.parameter(&at, value) else { continue };
             let same = |one: &Parameter| one.name == parameter.name && one.location == parameter.location;
             if parameters.iter().skip(own).any(same) {
@@ -357,9 +360,4 @@ fn deep_fields(media: &Value) -> Vec<Box<str>> {
 
 fn strings(list: Option<&Value>) -> Vec<Box<str>> {
     list.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(Box::from).collect()
-}
-
-/// Members of the object at `key`, for whoever walks a document.
-pub(super) fn members<'v>(value: &'v Value, key: &str) -> impl Iterator<Item = (&'v String, &'v Value)> {
-    value.get(key).and_then(Value::as_object).into_iter().flat_map(Map::iter)
 }

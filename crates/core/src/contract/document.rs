@@ -52,7 +52,8 @@ impl Document {
         if !pointer.is_empty() && !pointer.starts_with('/') {
             return Err(RefFault::Anchor);
         }
-        let target = self.at(&pointer).ok_or(RefFault::Nothing)?;
+        // The whole document is no schema, whatever a schema on its own would mean by `#`.
+        let target = self.at(&pointer).filter(|_| !pointer.is_empty()).ok_or(RefFault::Nothing)?;
         Ok((pointer, target))
     }
 

@@ -97,7 +97,7 @@ impl Contract {
         compile::compile(document, options)
     }
 
-    /// All operations, in the document's order; an [`OperationIndex`] is an index into it.
+    /// All operations, in the order of the document as it was parsed; an [`OperationIndex`] is an index into it.
     pub fn operations(&self) -> &[Operation] {
         &self.operations
     }

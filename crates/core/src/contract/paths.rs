@@ -3,6 +3,8 @@
 //! A tree of segments. At each step fixed text goes before text with a hole in it, and that before a hole alone
 //! (OpenAPI 3.1 section 4.8.8.2), with a way back when the rest does not fit.
 
+use std::sync::Arc;
+
 use http::Method;
 use rustc_hash::FxHashMap;
 
@@ -126,11 +128,18 @@ struct Node {
     leaf: Option<Leaf>,
 }
 
-#[derive(Debug)]
+/// What ends at a node. Real documents name a parameter differently for different methods, so each has its own.
+#[derive(Debug, Default)]
 struct Leaf {
-    template: Box<str>,
-    names: Vec<Box<str>>,
-    methods: Vec<(Method, OperationIndex)>,
+    methods: Vec<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    method: Method,
+    operation: OperationIndex,
+    template: Arc<str>,
+    names: Arc<[Box<str>]>,
 }
 
 impl Paths {
@@ -145,13 +154,16 @@ impl Paths {
         for parts in parsed.segments {
             node = node.child(parts);
         }
-        match &node.leaf {
-            Some(leaf) => Err(TemplateFault::Ambiguous(leaf.template.clone())),
-            None => {
-                node.leaf = Some(Leaf { template: template.into(), names: parsed.names, methods });
-                Ok(())
+        let leaf = node.leaf.get_or_insert_default();
+        let (template, names) = (Arc::<str>::from(template), Arc::from(parsed.names));
+        for (method, operation) in methods {
+            if let Some(known) = leaf.methods.iter().find(|known| known.method == method) {
+                return Err(TemplateFault::Ambiguous((&*known.template).into()));
             }
+            let (template, names) = (Arc::clone(&template), Arc::clone(&names));
+            leaf.methods.push(Entry { method, operation, template, names });
         }
+        Ok(())
     }
 
     /// What `rest`, empty or starting with `/`, and `method` lead to.
@@ -160,13 +172,13 @@ impl Paths {
         let Some(leaf) = self.root.find(rest.strip_prefix('/').unwrap_or(rest), &mut values) else {
             return Found::NotFound;
         };
-        match leaf.methods.iter().find(|(one, _)| one == method) {
-            Some((_, operation)) => {
-                let values = leaf.names.iter().cloned().zip(values.into_iter().map(Box::from)).collect();
-                Found::Operation(*operation, PathParameters(values))
+        match leaf.methods.iter().find(|entry| entry.method == *method) {
+            Some(entry) => {
+                let values = entry.names.iter().cloned().zip(values.into_iter().map(Box::from)).collect();
+                Found::Operation(entry.operation, PathParameters(values))
             }
             None => Found::MethodNotAllowed {
-                allow: leaf.methods.iter().map(|(method, _)| method.clone()).collect(),
+                allow: leaf.methods.iter().map(|entry| entry.method.clone()).collect(),
             },
         }
     }

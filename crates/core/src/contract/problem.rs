@@ -15,7 +15,7 @@ pub struct Problem {
 /// A place in the document, built on the way down without allocating.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place<'a> {
-    above: Option<&'a Place<'a>>,
+    above: Option<&'a Self>,
     segment: &'a str,
 }
 

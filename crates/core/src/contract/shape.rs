@@ -68,9 +68,9 @@ impl Types {
 #[derive(Debug, Clone)]
 pub(crate) struct Shape {
     pub(crate) types: Types,
-    pub(crate) items: Option<Box<Shape>>,
-    pub(crate) properties: BTreeMap<Box<str>, Shape>,
-    pub(crate) additional: Option<Box<Shape>>,
+    pub(crate) items: Option<Box<Self>>,
+    pub(crate) properties: BTreeMap<Box<str>, Self>,
+    pub(crate) additional: Option<Box<Self>>,
 }
 
 impl Shape {

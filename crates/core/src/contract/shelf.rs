@@ -38,10 +38,12 @@ impl std::fmt::Debug for Unit {
     }
 }
 
+type Units = HashMap<(Mode, Box<str>), Arc<Unit>>;
+
 /// All units of a document.
 pub(crate) struct Shelf {
     pub(super) document: Document,
-    units: Mutex<HashMap<(Mode, Box<str>), Arc<Unit>>>,
+    units: Mutex<Units>,
     options: ValidationOptions<'static>,
 }
 

@@ -4,48 +4,44 @@ use http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
 
 use super::body::LARGE;
-use super::{Answers, media, violation};
-use crate::contract::{DeclaredAnswer, Operation, OperationIndex, names};
+use super::{Answers, ValidateRules, media, violation};
+use crate::contract::{Contract, DeclaredAnswer, Operation, OperationIndex, names};
 use crate::halt::Violation;
 use crate::json;
-use crate::route::Route;
 
-/// Whether [`validate_answer`] needs the whole body: only JSON with a schema is looked into.
-pub fn answer_needs_body(
-    route: &Route,
+pub(super) fn needs_body(
+    contract: &Contract,
+    rules: &ValidateRules,
     operation: OperationIndex,
     status: StatusCode,
     headers: &HeaderMap,
 ) -> bool {
-    if route.validate.answers == Answers::Off {
+    if rules.answers == Answers::Off {
         return false;
     }
-    let Some(operation) = route.contract.operation(operation) else { return false };
+    let Some(operation) = contract.operation(operation) else { return false };
     let declared = operation.answer(status).map(|answer| answer.content.as_slice()).unwrap_or_default();
+    if declared.is_empty() {
+        return !has_no_body(&operation.method, status);
+    }
     media::media_type(headers).is_ok_and(|media| {
         names::is_json(&media) && media::declared(declared, &media).is_some_and(|entry| entry.has_schema())
     })
 }
 
-/// Takes an answer with its whole body, or an empty one where [`answer_needs_body`] said no; returns its document.
-///
-/// Checks status, media type and JSON schema, in which `writeOnly` fields may not appear. Headers are not checked.
-/// Says what is wrong whatever [`Answers`] is: the caller observes or enforces.
-///
-/// # Errors
-/// All that is wrong, at most 32.
-pub fn validate_answer(
-    route: &Route,
+pub(super) fn check(
+    contract: &Contract,
+    rules: &ValidateRules,
     operation: OperationIndex,
     status: StatusCode,
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Option<Value>, Vec<Violation>> {
-    if route.validate.answers == Answers::Off {
+    if rules.answers == Answers::Off {
         return Ok(None);
     }
     let fault = |at: &str, message: &str| Err(vec![violation(at, message)]);
-    let Some(operation) = route.contract.operation(operation) else {
+    let Some(operation) = contract.operation(operation) else {
         return fault("", "the operation is not in the contract");
     };
     let Some(declared) = operation.answer(status) else {
@@ -58,11 +54,12 @@ pub fn validate_answer(
     if has_no_body(&operation.method, status) {
         return if body.is_empty() { Ok(None) } else { fault("", "must have no body") };
     }
-    content(route, declared, headers, body)
+    content(contract, rules, declared, headers, body)
 }
 
 fn content(
-    route: &Route,
+    contract: &Contract,
+    rules: &ValidateRules,
     declared: &DeclaredAnswer,
     headers: &HeaderMap,
     body: &[u8],
@@ -80,13 +77,13 @@ fn content(
         return fault("header:content-type", "is not in the contract");
     };
     let Some(units) = entry.unit.as_ref().filter(|_| names::is_json(&media)) else { return Ok(None) };
-    if json::check(body, &route.validate.json).is_err() {
+    if json::check(body, &rules.json).is_err() {
         return fault("", "must be well-formed JSON");
     }
     let Ok(value) = serde_json::from_slice::<Value>(body) else {
         return fault("", "must be well-formed JSON");
     };
-    let shelf = route.contract.shelf();
+    let shelf = contract.shelf();
     if shelf.accepts(&units.open, &value) {
         return Ok(Some(value));
     }

@@ -24,8 +24,11 @@ pub(super) enum DecodeFault {
     TooMany,
 }
 
+/// Names and values, decoded.
+pub(super) type Pairs<'t> = Vec<(Cow<'t, str>, Cow<'t, str>)>;
+
 /// The pairs of a query or form (WHATWG URL section 5.1, strict): `+` is a space, empty pairs are left out.
-pub(super) fn pairs(text: &str) -> Result<Vec<(Cow<'_, str>, Cow<'_, str>)>, DecodeFault> {
+pub(super) fn pairs(text: &str) -> Result<Pairs<'_>, DecodeFault> {
     let mut pairs = Vec::new();
     for pair in text.split('&').filter(|pair| !pair.is_empty()) {
         if pairs.len() == MOST_PAIRS {

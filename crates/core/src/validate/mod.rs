@@ -13,14 +13,16 @@ mod parameters;
 
 use std::ops::Deref;
 
+use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 use crate::authorize::Authorized;
+use crate::contract::{Contract, OperationIndex, PathParameters};
 use crate::halt::{Halt, Reason, Violation};
 use crate::json::JsonLimits;
 use crate::request::Request;
 
-pub use answer::{answer_needs_body, validate_answer};
+use crate::route::Route;
 
 /// How strictly a route takes its contract. The default is strict.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +103,13 @@ pub fn validate(request: Request<Authorized>) -> Result<Request<Validated>, Halt
     let document = {
         let stage = request.stage();
         let (route, operation) = (stage.route(), stage.operation());
-        let subject = Subject { head: request.head(), body: request.body(), path: stage.path_parameters() };
+        let head = request.head();
+        let subject = Subject {
+            query: head.query.as_deref().unwrap_or_default(),
+            headers: &head.headers,
+            path: stage.path_parameters(),
+            body: request.body(),
+        };
         if route.validate.request {
             check(&route.contract, &route.validate, operation, &subject)?
         } else {
@@ -111,24 +119,53 @@ pub fn validate(request: Request<Authorized>) -> Result<Request<Validated>, Halt
     Ok(request.advance(|authorized| Validated { authorized, document }))
 }
 
+/// Whether [`validate_answer`] needs the whole body: JSON with a schema is looked into, and an answer that must
+/// have no body is looked at.
+pub fn answer_needs_body(
+    route: &Route,
+    operation: OperationIndex,
+    status: StatusCode,
+    headers: &HeaderMap,
+) -> bool {
+    answer::needs_body(&route.contract, &route.validate, operation, status, headers)
+}
+
+/// Takes an answer with its whole body, or an empty one where [`answer_needs_body`] said no; returns its document.
+///
+/// Checks status, media type and JSON schema, in which `writeOnly` fields may not appear. Headers are not checked.
+/// Says what is wrong unless [`Answers`] is off: the caller observes or enforces.
+///
+/// # Errors
+/// All that is wrong, at most 32.
+pub fn validate_answer(
+    route: &Route,
+    operation: OperationIndex,
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Option<Value>, Vec<Violation>> {
+    answer::check(&route.contract, &route.validate, operation, status, headers, body)
+}
+
 /// What of a request is checked.
 struct Subject<'r> {
-    head: &'r crate::request::Head,
+    query: &'r str,
+    headers: &'r HeaderMap,
+    path: &'r PathParameters,
     body: &'r [u8],
-    path: &'r crate::contract::PathParameters,
 }
 
 fn check(
-    contract: &crate::contract::Contract,
+    contract: &Contract,
     rules: &ValidateRules,
-    operation: crate::contract::OperationIndex,
+    operation: OperationIndex,
     subject: &Subject<'_>,
 ) -> Result<Option<Value>, Halt> {
     let Some(operation) = contract.operation(operation) else {
         return Err(Halt::new(Reason::Internal, "the operation is not in the contract"));
     };
     parameters::check(contract, rules, operation, subject)?;
-    body::check(contract, rules, operation, &subject.head.headers, subject.body)
+    body::check(contract, rules, operation, subject.headers, subject.body)
 }
 
 /// A violation without allocation of what is constant.

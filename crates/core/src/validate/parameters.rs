@@ -1,20 +1,16 @@
 //! Parameters in path, query, headers and cookies.
 
-use std::borrow::Cow;
-
 use http::HeaderMap;
 use http::header::COOKIE;
 use serde_json::Value;
 
-use super::decode::{Raw, bracketed, pairs, percent};
+use super::decode::{Pairs, Raw, bracketed, pairs, percent};
 use super::{Subject, Unknown, ValidateRules, violation};
 use crate::contract::shape::Types;
 use crate::contract::shelf::MOST_VIOLATIONS;
 use crate::contract::{Contract, Location, Operation, Parameter, Style};
 use crate::halt::{Halt, Reason, Violation};
 use crate::json;
-
-type Pairs<'q> = Vec<(Cow<'q, str>, Cow<'q, str>)>;
 
 /// Proves that every parameter is what `operation` declares, and, unless allowed, that the query has no other.
 pub(super) fn check(
@@ -26,16 +22,16 @@ pub(super) fn check(
     let refused = |violations: Vec<Violation>| {
         Halt::new(Reason::ParameterInvalid, "parameters break the contract").with_violations(violations)
     };
-    let query = pairs(subject.head.query.as_deref().unwrap_or_default())
-        .map_err(|fault| refused(vec![violation("query:", &fault.to_string())]))?;
+    let query =
+        pairs(subject.query).map_err(|fault| refused(vec![violation("query:", &fault.to_string())]))?;
     let mut check = Check { contract, rules, violations: Vec::new() };
     let mut is_taken = vec![false; query.len()];
     for parameter in &operation.parameters {
         let raw = match parameter.location {
             Location::Path => subject.path.get(&parameter.name).map(|text| path_value(parameter, text)),
             Location::Query => query_value(parameter, &query, &mut is_taken),
-            Location::Header => header_value(parameter, &subject.head.headers),
-            Location::Cookie => cookie_value(parameter, &subject.head.headers),
+            Location::Header => header_value(parameter, subject.headers),
+            Location::Cookie => cookie_value(parameter, subject.headers),
         };
         check.parameter(parameter, raw);
     }
