@@ -1,7 +1,7 @@
 //! identify: who calls.
 //!
-//! One `Authorization: Bearer` is taken apart ([`jws`]), verified with a key of the issuer it claims ([`keys`]),
-//! and its claims are judged by that issuer's rules ([`claims`]). What was verified is remembered by its hash.
+//! One `Authorization: Bearer` is taken apart (`jws`), verified with a key of the issuer it claims (`keys`),
+//! and its claims are judged by that issuer's rules (`claims`). What was verified is remembered by its hash.
 
 mod algorithm;
 mod claims;
