@@ -15,7 +15,7 @@ pub(super) const STARTS: &[Start] = &[Start {
 /// Whether a card number starts here.
 pub(super) fn probe(mut cursor: Cursor<'_>) -> Probe {
     // `1.4111…` and `+4111…` are parts of other numbers; `-4111…` may be a list item.
-    if matches!(cursor.before(), b'.' | b'+' | b',') {
+    if matches!(cursor.before(), b'.' | b'+') {
         return Ok(None);
     }
     let mut digits = [0_u8; MOST];
@@ -149,7 +149,7 @@ mod tests {
             ("order 12 4242 4242 4242 4242 12/27", "order 12 [card] 12/27"),
             ("4242 4242 4242 4242 123", "[card] 123"),
             ("卡号4242424242424242", "卡号[card]"),
-            ("4242424242424242,5555555555554444", "[card],5555555555554444"),
+            ("4242424242424242,5555555555554444", "[card],[card]"),
             ("4242424242424242 5555555555554444", "[card] [card]"),
         ] {
             assert_eq!(redacted(Detector::Card, text), expected, "{text}");

@@ -30,7 +30,7 @@ fn split<'t>(text: &'t str, cuts: &[usize]) -> Vec<&'t str> {
 }
 
 /// Parts of texts: what must be found, what almost must, and what stands between.
-const PARTS: &[&str] = &[
+pub(crate) const PARTS: &[&str] = &[
     "ann@example.com",
     "x.y+z@mail.example.co.uk",
     "@",
