@@ -112,12 +112,18 @@ fn left(byte: u8) -> bool {
 pub(super) const STARTS: &[Start] = &[
     Start { left, bytes: Bytes::Prefixes(&[b"sk-", b"sk_", b"rk_"]) },
     Start { left, bytes: Bytes::Prefixes(&[b"AKI", b"ASI", b"ABI", b"ACC", b"AIz"]) },
-    Start { left, bytes: Bytes::Prefixes(&[b"ghp", b"gho", b"ghu", b"ghs", b"ghr", b"git", b"glp", b"glr", b"gld"]) },
+    Start {
+        left,
+        bytes: Bytes::Prefixes(&[b"ghp", b"gho", b"ghu", b"ghs", b"ghr", b"git", b"glp", b"glr", b"gld"]),
+    },
     Start { left, bytes: Bytes::Prefixes(&[b"gsk", b"gls", b"glc", b"whs"]) },
     Start { left, bytes: Bytes::Prefixes(&[b"xox", b"xap", b"dck", b"dap", b"fig"]) },
     Start { left, bytes: Bytes::Prefixes(&[b"npm", b"pyp", b"hf_", b"hvs", b"hvb", b"lin", b"ntn"]) },
     Start { left, bytes: Bytes::Prefixes(&[b"shp", b"tsk", b"ops"]) },
-    Start { left, bytes: Bytes::Classes([|b| b == b'S', |b| matches!(b, b'G' | b'K'), |b| b == b'.' || hex(b)]) },
+    Start {
+        left,
+        bytes: Bytes::Classes([|b| b == b'S', |b| matches!(b, b'G' | b'K'), |b| b == b'.' || hex(b)]),
+    },
 ];
 
 /// Whether a key starts here.
@@ -132,7 +138,9 @@ pub(super) fn probe(cursor: Cursor<'_>) -> Probe {
 
 impl Shape {
     fn probe(&self, mut cursor: Cursor<'_>) -> Probe {
-        if !cursor.eat_literal(self.prefix.as_bytes())? || cursor.eat_while(self.least, self.body)? < self.least {
+        if !cursor.eat_literal(self.prefix.as_bytes())?
+            || cursor.eat_while(self.least, self.body)? < self.least
+        {
             return Ok(None);
         }
         let len = cursor.at();
@@ -168,9 +176,14 @@ mod tests {
         for shape in SHAPES {
             let key = example(shape.prefix, shape.least);
             let bytes = key.as_bytes();
-            let can_start = STARTS.iter().any(|start| (start.left)(b' ') && (0..3).all(|i| start.admits(i, bytes[i])));
+            let can_start =
+                STARTS.iter().any(|start| (start.left)(b' ') && (0..3).all(|i| start.admits(i, bytes[i])));
             assert!(can_start, "{}", shape.prefix);
-            assert_eq!(redacted(Detector::ApiKey, &format!("key={key}, next")), "key=[api-key], next", "{key}");
+            assert_eq!(
+                redacted(Detector::ApiKey, &format!("key={key}, next")),
+                "key=[api-key], next",
+                "{key}"
+            );
             assert_eq!(redacted(Detector::ApiKey, &format!("\"{key}\"")), "\"[api-key]\"", "{key}");
         }
     }
@@ -184,9 +197,22 @@ mod tests {
     #[test]
     fn leaves_what_only_begins_like_a_key() {
         for text in [
-            "sk-openai-123456", "sk-learn and sk-image", "ask-me-anything-about-this-long-sentence-with-dashes", "AKIA1234",
-            "AKIAIOSFODNN7EXAMPLE9", "ghp_short", "task-runner-that-is-quite-long-but-made-of-words-only", "sk-ant-api02-notarealkey",
-            "SG.md", "npm_config_registry", "hf_hub_download", "xoxb-", "pypi-server", "dapi", "SKU1234", "skip_live_1234567890123456",
+            "sk-openai-123456",
+            "sk-learn and sk-image",
+            "ask-me-anything-about-this-long-sentence-with-dashes",
+            "AKIA1234",
+            "AKIAIOSFODNN7EXAMPLE9",
+            "ghp_short",
+            "task-runner-that-is-quite-long-but-made-of-words-only",
+            "sk-ant-api02-notarealkey",
+            "SG.md",
+            "npm_config_registry",
+            "hf_hub_download",
+            "xoxb-",
+            "pypi-server",
+            "dapi",
+            "SKU1234",
+            "skip_live_1234567890123456",
         ] {
             assert_eq!(redacted(Detector::ApiKey, text), text);
         }

@@ -39,7 +39,12 @@ fn anywhere(_: u8) -> bool {
 }
 
 pub(super) const STARTS: &[Start] = &[
-    Start { left: anywhere, bytes: Bytes::Prefixes(&[b"<|i", b"<|s", b"<|u", b"<|a", b"<|e", b"<|b", b"<|c", b"<|m", b"<st", b"<en", b"<<S", b"<</"]) },
+    Start {
+        left: anywhere,
+        bytes: Bytes::Prefixes(&[
+            b"<|i", b"<|s", b"<|u", b"<|a", b"<|e", b"<|b", b"<|c", b"<|m", b"<st", b"<en", b"<<S", b"<</",
+        ]),
+    },
     Start { left: anywhere, bytes: Bytes::Prefixes(&[b"[IN", b"[/I", b"[SY", b"[/S", b"[AV", b"[TO"]) },
 ];
 
@@ -70,7 +75,15 @@ mod tests {
 
     #[test]
     fn leaves_brackets_of_other_kinds() {
-        for text in ["a <| b |> c", "[INFO] started", "[SYSTEM32]", "<strong>x</strong>", "<<SYSTEM", "[inst]", "x <|> y"] {
+        for text in [
+            "a <| b |> c",
+            "[INFO] started",
+            "[SYSTEM32]",
+            "<strong>x</strong>",
+            "<<SYSTEM",
+            "[inst]",
+            "x <|> y",
+        ] {
             assert_eq!(redacted(Detector::ChatTemplate, text), text);
         }
     }

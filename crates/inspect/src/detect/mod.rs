@@ -136,7 +136,9 @@ impl Detector {
     pub const fn severity(self) -> Severity {
         match self {
             Self::PrivateKey | Self::ApiKey | Self::Card | Self::UsSsn => Severity::High,
-            Self::Jwt | Self::Iban | Self::PromptOverride | Self::ChatTemplate | Self::ActiveContent => Severity::Medium,
+            Self::Jwt | Self::Iban | Self::PromptOverride | Self::ChatTemplate | Self::ActiveContent => {
+                Severity::Medium
+            }
             Self::Email => Severity::Low,
         }
     }
@@ -165,6 +167,15 @@ impl Detector {
     /// Its place in [`Detector::ALL`].
     pub(crate) const fn index(self) -> usize {
         self as usize
+    }
+
+    /// Builds what the detector compiles once, so that no request waits for it.
+    pub(crate) fn prepare(self) {
+        match self {
+            Self::PromptOverride => prompt_override::prepare(),
+            Self::ActiveContent => active_content::prepare(),
+            _ => {}
+        }
     }
 
     /// Where it can start: a necessary condition on the byte before and the first three bytes.
@@ -208,9 +219,11 @@ impl Detector {
             Self::Card | Self::UsSsn => last_digits(found),
             Self::Iban => iban::evidence(found),
             Self::ApiKey => [label, "***"].concat(),
-            Self::PrivateKey | Self::Jwt | Self::PromptOverride | Self::ChatTemplate | Self::ActiveContent => {
-                label.to_owned()
-            }
+            Self::PrivateKey
+            | Self::Jwt
+            | Self::PromptOverride
+            | Self::ChatTemplate
+            | Self::ActiveContent => label.to_owned(),
         }
     }
 }
@@ -273,7 +286,9 @@ impl Start {
         match &self.bytes {
             Bytes::Classes(classes) => classes.get(position).is_some_and(|class| class(byte)),
             Bytes::Prefixes(prefixes) => prefixes.iter().any(|prefix| prefix.get(position) == Some(&byte)),
-            Bytes::Words(words) => words.iter().any(|word| word.get(position) == Some(&byte.to_ascii_lowercase())),
+            Bytes::Words(words) => {
+                words.iter().any(|word| word.get(position) == Some(&byte.to_ascii_lowercase()))
+            }
         }
     }
 }

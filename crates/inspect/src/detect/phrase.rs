@@ -2,7 +2,7 @@
 
 use regex_automata::{
     Anchored, MatchKind,
-    dfa::{Automaton, dense},
+    dfa::{Automaton, dense, sparse},
     nfa::thompson,
     util::{primitives::StateID, start, syntax},
 };
@@ -13,9 +13,12 @@ use super::{Match, Probe};
 /// Longest phrase in bytes. What is longer is not a match, so nothing can be held for ever.
 const LONGEST: usize = 320;
 
+/// Largest automaton in bytes, before it is packed. Patterns that need more have too much free choice in them.
+const LARGEST: usize = 8 << 20;
+
 /// A set of phrases, compiled.
 pub(super) struct Phrases {
-    automaton: dense::DFA<Vec<u32>>,
+    automaton: sparse::DFA<Vec<u8>>,
     start: StateID,
     labels: Vec<&'static str>,
 }
@@ -25,10 +28,18 @@ impl Phrases {
     pub(super) fn new(patterns: &[(&'static str, String)]) -> Result<Self, Box<dyn std::error::Error>> {
         let sources: Vec<&str> = patterns.iter().map(|(_, pattern)| pattern.as_str()).collect();
         let automaton = dense::Builder::new()
-            .configure(dense::Config::new().match_kind(MatchKind::All).start_kind(regex_automata::dfa::StartKind::Anchored))
+            .configure(
+                dense::Config::new()
+                    .match_kind(MatchKind::All)
+                    .start_kind(regex_automata::dfa::StartKind::Anchored)
+                    .dfa_size_limit(Some(LARGEST))
+                    .determinize_size_limit(Some(4 * LARGEST)),
+            )
             .syntax(syntax::Config::new().unicode(false).utf8(false).case_insensitive(true))
             .thompson(thompson::Config::new().utf8(false))
-            .build_many(&sources)?;
+            .build_many(&sources)?
+            // PERF: a tenth of the memory; most candidates are dead after three bytes, so speed is no matter here.
+            .to_sparse()?;
         let start = automaton.start_state(&start::Config::new().anchored(Anchored::Yes))?;
         Ok(Self { automaton, start, labels: patterns.iter().map(|(label, _)| *label).collect() })
     }
@@ -56,7 +67,9 @@ impl Phrases {
                 break;
             }
         }
-        Ok(found.map(|(len, pattern)| Match::exact(len, self.labels.get(pattern.as_usize()).copied().unwrap_or("phrase"))))
+        Ok(found.map(|(len, pattern)| {
+            Match::exact(len, self.labels.get(pattern.as_usize()).copied().unwrap_or("phrase"))
+        }))
     }
 
     /// Bytes that the automaton takes.

@@ -23,7 +23,8 @@ impl Lanes {
     pub(super) fn new(detectors: impl Iterator<Item = Detector>) -> Self {
         let mut table = Box::new([0_u64; 256]);
         let mut owners = [0_u16; BUCKETS];
-        let starts = detectors.flat_map(|detector| detector.starts().iter().map(move |start| (detector, start)));
+        let starts =
+            detectors.flat_map(|detector| detector.starts().iter().map(move |start| (detector, start)));
         for (index, (detector, start)) in starts.enumerate() {
             let bucket = index % BUCKETS;
             for (byte, entry) in (0_u8..=255).zip(table.iter_mut()) {
@@ -103,7 +104,8 @@ impl<'s, 't> Candidates<'s, 't> {
         if end == self.bytes.len() {
             return None;
         }
-        let before = end.checked_sub(1).filter(|index| *index >= from).and_then(|index| self.bytes.get(index));
+        let before =
+            end.checked_sub(1).filter(|index| *index >= from).and_then(|index| self.bytes.get(index));
         let others = self.lanes.find(self.bytes, end, end + 1, before.copied().unwrap_or(prev));
         Some((end, Detector::Email.bit() | others.map_or(0, |(_, set)| set)))
     }
@@ -120,7 +122,9 @@ impl<'s, 't> Candidates<'s, 't> {
                     }
                     from = at + 1;
                 }
-                None if self.is_whole || !self.bytes.last().is_some_and(|byte| is_local(*byte)) => return usize::MAX,
+                None if self.is_whole || !self.bytes.last().is_some_and(|byte| is_local(*byte)) => {
+                    return usize::MAX;
+                }
                 None => {
                     let start = local_start(self.bytes, from.min(self.bytes.len()), self.bytes.len());
                     return if start < self.bytes.len() { start } else { usize::MAX };
