@@ -45,8 +45,8 @@ async fn a_head_in_many_pieces_is_one_head() {
 async fn a_pipelined_attack_is_refused_after_the_answers_before_it() {
     let site = Site::start(Limits::default());
     let answers = site.say(&[GET, GET, b"GET /a HTTP/1.1\nHost: a\r\n\r\n", GET].concat()).await;
-    let parts: Vec<&str> = answers.split("HTTP/1.1 ").map(|part| part.get(..3).unwrap_or("")).collect();
-    assert_eq!(parts, ["", "200", "0", "200", "0", "400"].as_slice(), "{answers}");
+    assert_eq!(answers.matches("HTTP/1.1 200 OK\r\n").count(), 2, "{answers}");
+    assert_eq!(answers.matches("HTTP/1.1 400 Bad Request\r\n").count(), 1, "{answers}");
     assert!(answers.contains("connection: close") && answers.ends_with("malformed_request"), "{answers}");
     assert_eq!(site.probe.records().len(), 3);
 }

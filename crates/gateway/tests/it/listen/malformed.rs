@@ -103,7 +103,7 @@ async fn further_attacks_are_refused() {
     check(&get("/a", "Expect: more\r\n"), "417 expectation_failed").await;
     check(&get("/a", "X-HTTP-Method-Override: POST\r\n"), "400 ambiguous_header").await;
     check(&post("Content-Length: 2000", ""), "413 body_too_large").await;
-    check(&post("Content-Length: 5", "hel"), "none ").await;
+    check(&post("Content-Length: 5", "hel"), "400 body_incomplete").await;
     check(b"TRACE /a HTTP/1.1\r\nHost: a\r\n\r\n", "405 method_not_allowed").await;
     check(b"DELETE /a HTTP/1.1\r\nHost: a\r\n\r\n", "405 method_not_allowed").await;
     check(&get("/a", "Upgrade: websocket\r\nConnection: upgrade\r\n"), "400 upgrade_refused").await;

@@ -70,7 +70,7 @@ async fn each_name_gets_its_certificate_and_reload_replaces_them() {
 
     let renewed = simple(&["exact.test"]);
     assert!(handshake(&site, &renewed, "exact.test", &[]).await.is_err());
-    tls.reload(&[renewed.rules.clone()], SystemTime::now()).unwrap();
+    tls.reload(std::slice::from_ref(&renewed.rules), SystemTime::now()).unwrap();
     assert!(handshake(&site, &renewed, "exact.test", &[]).await.is_ok());
     assert!(handshake(&site, &exact, "exact.test", &[]).await.is_err());
     // What cannot be used changes nothing.
@@ -81,7 +81,7 @@ async fn each_name_gets_its_certificate_and_reload_replaces_them() {
 #[tokio::test]
 async fn the_protocol_is_chosen_by_alpn() {
     let issued = simple(&["a"]);
-    let tls = Arc::new(TlsRules::new(&[issued.rules.clone()], SystemTime::now()).unwrap());
+    let tls = Arc::new(TlsRules::new(std::slice::from_ref(&issued.rules), SystemTime::now()).unwrap());
     let site = Site::with(Limits::default(), Some(tls));
     let mut stream = handshake(&site, &issued, "a", &["http/1.1"]).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
@@ -106,7 +106,7 @@ async fn the_protocol_is_chosen_by_alpn() {
 #[tokio::test]
 async fn a_handshake_that_drips_is_cut() {
     let issued = simple(&["a"]);
-    let tls = Arc::new(TlsRules::new(&[issued.rules.clone()], SystemTime::now()).unwrap());
+    let tls = Arc::new(TlsRules::new(std::slice::from_ref(&issued.rules), SystemTime::now()).unwrap());
     let site = Site::with(Limits { handshake: Duration::from_millis(50), ..Limits::default() }, Some(tls));
     assert_eq!(site.say(b"\x16\x03\x01").await, "");
 }
