@@ -107,17 +107,20 @@ impl Walk<'_> {
                 .help(format!("a later version brings {about}"));
             return None;
         }
+        let names = || properties.keys().map(String::as_str);
         let problem = self.report.error("unknown-key", key.at, format!("unknown key `{}`", key.name));
-        if !properties.is_empty() {
-            problem.expected(one_of(properties.keys().map(String::as_str)));
-        }
         if let Some(ours) = later::called_otherwise(of, &key.name) {
             problem.help(format!("it is called `{ours}`"));
             return Some(ours.to_owned());
         }
-        let near = nearest(&key.name, properties.keys().map(String::as_str))?;
-        problem.help(format!("did you mean `{near}`?"));
-        Some(near.to_owned())
+        if let Some(near) = nearest(&key.name, names()) {
+            problem.help(format!("did you mean `{near}`?"));
+            return Some(near.to_owned());
+        }
+        if !properties.is_empty() {
+            problem.expected(one_of(names()));
+        }
+        None
     }
 
     fn list(&mut self, at: Span, items: Vec<Node>, schema: &Json, of: &str) -> Option<Node> {

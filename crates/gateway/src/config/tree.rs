@@ -75,7 +75,7 @@ pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
         strict_booleans: true,
         with_snippet: false,
         budget: serde_saphyr::budget! {
-            max_documents: 1,
+            max_documents: 8,
             max_depth: 32,
             max_nodes: 200_000,
             max_aliases: 1_000,
@@ -121,6 +121,10 @@ fn syntax_error(error: &serde_saphyr::Error) -> SyntaxError {
     let message = match message.find(" at line ") {
         Some(end) => message.get(..end).unwrap_or_default().to_owned(),
         None => message,
+    };
+    let message = match message.starts_with("budget breached") {
+        true => "the file is larger or deeper than it may be",
+        false => &message,
     };
     let message = message.lines().next().unwrap_or_default().trim_end_matches(['.', ':', ' ']).to_owned();
     SyntaxError { at, message }
