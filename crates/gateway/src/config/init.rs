@@ -39,7 +39,7 @@ pub struct Starter {
 /// # Errors
 /// Diagnostics about the contract or the command line.
 pub fn starter(directory: &Path, wanted: &Wanted<'_>, files: &dyn Files) -> Result<Starter, Diagnostics> {
-    let mut report = Report::new("portcullis.yaml", "");
+    let mut report = Report::new("portcullis init", "");
     let command_line: Place = whole("portcullis init");
     let upstream = wanted.upstream.parse::<Uri>().ok();
     if !upstream.is_some_and(|url| matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some())

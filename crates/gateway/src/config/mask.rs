@@ -56,8 +56,11 @@ pub(crate) fn is_secret_key(before: &str) -> bool {
 /// How many bytes of `value` must be hidden.
 fn secret_length(value: &str, blank: &str) -> usize {
     let is_reference = ["env:", "file:", "vault:"].iter().any(|scheme| value.starts_with(scheme));
-    if is_reference || value.starts_with(['{', '[', '&', '|', '>', '#']) || blank.is_empty() {
+    if is_reference || value.starts_with(['{', '|', '>', '#']) || blank.is_empty() {
         return 0;
+    }
+    if value.starts_with(['[', '&']) {
+        return value.len();
     }
     let ends: &[char] = match blank.trim_start().chars().next() {
         Some('"') => &['"'],
@@ -85,6 +88,7 @@ mod tests {
         check("\"apiKey\": \"abc\"", "\"apiKey\": \"***\"");
         check("max_lifetime: 15m", "max_lifetime: 15m");
         check("token: héllo # note", "token: ******# note");
+        check("credential: [a, b]", "credential: ******");
         check("tokens: 50k/hour", "tokens: 50k/hour");
     }
 

@@ -85,7 +85,10 @@ fn resolve(text: &str, report: &mut diagnostic::Report, loader: &mut source::Loa
     let tree = match tree::parse(text) {
         Ok(tree) => tree,
         Err(error) => {
-            report.error("bad-yaml", error.at, error.message);
+            // The library may quote what it could not read.
+            let message =
+                if report.is_masked(error.at, text) { "this cannot be read" } else { &error.message };
+            report.error("bad-yaml", error.at, message);
             return None;
         }
     };

@@ -37,8 +37,8 @@ impl Walk<'_> {
             return self.wrong_kind(&node, schema, owner);
         }
         match node.value {
-            Value::Map(entries) => Some(Node { at: node.at, value: self.map(entries, schema, of, owner) }),
-            Value::List(items) => self.list(node.at, items, schema, of),
+            Value::Map(entries) => Some(Node { value: self.map(entries, schema, of, owner), ..node }),
+            Value::List(items) => self.list(node.at, node.defined, items, schema, of),
             Value::Integer(number) => self.number(node, number, schema),
             Value::Text(_) => self.text(node, schema, of),
             Value::Null | Value::Bool(_) | Value::Float(_) => Some(node),
@@ -123,7 +123,7 @@ impl Walk<'_> {
         None
     }
 
-    fn list(&mut self, at: Span, items: Vec<Node>, schema: &Json, of: &str) -> Option<Node> {
+    fn list(&mut self, at: Span, defined: Span, items: Vec<Node>, schema: &Json, of: &str) -> Option<Node> {
         if items.is_empty() && schema.get("minItems").is_some() {
             self.report.error("empty-list", at, "the list is empty").expected("at least one entry");
             return None;
@@ -134,7 +134,7 @@ impl Walk<'_> {
             self.node(item, expected, of, at)
         });
         let kept = kept.collect();
-        Some(Node { at, value: Value::List(kept) })
+        Some(Node { at, defined, value: Value::List(kept) })
     }
 
     fn number(&mut self, node: Node, number: i64, schema: &Json) -> Option<Node> {
@@ -189,7 +189,7 @@ impl Walk<'_> {
         let reference = "`env:NAME` or `file:path`";
         match error {
             NotAReference::Inline => {
-                self.report.mask(node.at);
+                self.mask(&node);
                 self.report
                     .error("inline-secret", node.at, "a secret must not be written in the configuration")
                     .expected(reference)
@@ -202,7 +202,7 @@ impl Walk<'_> {
             }
             NotAReference::Empty => {
                 // `env:` before the secret itself is a likely slip.
-                self.report.mask(node.at);
+                self.mask(&node);
                 self.report
                     .error("bad-value", node.at, "the reference does not name a variable or a file")
                     .expected(reference);
@@ -244,11 +244,17 @@ impl Walk<'_> {
         None
     }
 
+    /// Masks a value where it is used and where it is spelled out.
+    fn mask(&mut self, node: &Node) {
+        self.report.mask(node.at);
+        self.report.mask(node.defined);
+    }
+
     /// Masks every text in a value that may be a secret.
     fn hide(&mut self, node: &Node) {
         match &node.value {
-            Value::Text(text) if Reference::parse(text).is_err() => self.report.mask(node.at),
-            Value::Integer(_) | Value::Float(_) => self.report.mask(node.at),
+            Value::Text(text) if Reference::parse(text).is_err() => self.mask(node),
+            Value::Integer(_) | Value::Float(_) => self.mask(node),
             Value::List(items) => items.iter().for_each(|item| self.hide(item)),
             Value::Map(entries) => entries.iter().for_each(|(_, value)| self.hide(value)),
             Value::Text(_) | Value::Null | Value::Bool(_) => {}

@@ -224,12 +224,10 @@ fn the_defaults_of_the_reference_are_the_real_ones() {
 
     let mut text = String::new();
     for (key, property) in schema::properties("Api").unwrap() {
-        if let Some(default) =
-            property.get("default").filter(|default| !default.is_array() && !default.is_object())
-        {
-            if key != "authorize" {
-                text.push_str(&format!("    {key}: {default}\n"));
-            }
+        let default = property.get("default").filter(|default| !default.is_array() && !default.is_object());
+        // The small file already says `authorize`.
+        if let Some(default) = default.filter(|_| key != "authorize") {
+            text.push_str(&format!("    {key}: {default}\n"));
         }
     }
     assert!(text.contains("body_limit"));
@@ -353,6 +351,15 @@ models:
     // Also where the file cannot be understood at all.
     let broken = said("version: 1\ncredential: \"hunter2\": x\n");
     assert!(broken.contains("error") && !broken.contains("hunter2"), "{broken}");
+    for text in [
+        "credential: !!int hunter2\n",
+        "credential: &a hunter2\nb: [\n",
+        "credential: [hunter2\n",
+        "apis: { a: &a hunter2 }\nmodels: { m: { upstream: { credential: *a } } }\n",
+    ] {
+        let broken = said(text);
+        assert!(broken.contains("error") && !broken.contains("hunter2"), "{broken}");
+    }
 }
 
 #[test]
@@ -448,6 +455,19 @@ fn one_mistake_each() {
         "has the base path `/`",
     );
     check("    operations: { login: { body_limit: 4096 } }", "the unit is missing");
+}
+
+#[test]
+fn two_credentials_in_one_header_are_a_contradiction() {
+    let check = |header: &str, expected: bool| {
+        let credential =
+            format!("{{ url: \"http://[::1]:1\", credential: {{ {header} value: \"env:KEY\" }} }}");
+        let text = with_api("    forward_credential: true").replace("\"http://127.0.0.1:9001\"", &credential);
+        let said = said(&text);
+        assert_eq!(said.contains("both the client's and the gate's"), expected, "{said}");
+    };
+    check("", true);
+    check("header: X-Key,", false);
 }
 
 #[test]

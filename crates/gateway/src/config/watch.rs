@@ -84,7 +84,8 @@ impl Watch {
             for gone in self.directories.iter().filter(|old| !directories.contains(old)) {
                 let _ = watcher.unwatch(gone);
             }
-            for new in directories.iter().filter(|new| !self.directories.contains(new)) {
+            // Also those that are watched: one may have been removed and made again.
+            for new in &directories {
                 if let Err(error) = watcher.watch(new, RecursiveMode::NonRecursive) {
                     tracing::debug!(directory = %new.display(), %error, "directory is not watched");
                 }
