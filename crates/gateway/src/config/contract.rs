@@ -33,6 +33,21 @@ pub(crate) struct Names {
     pub(crate) parameters: Vec<String>,
 }
 
+/// What a first configuration says of an operation.
+#[derive(Debug)]
+pub(crate) struct Operation<'d> {
+    /// `operationId`, or `GET /path`.
+    pub(crate) name: String,
+    /// The method, in lower case.
+    pub(crate) method: &'static str,
+    /// The path template.
+    pub(crate) path: &'d str,
+    /// What the document says it does.
+    pub(crate) summary: &'d str,
+    /// Where each parameter is (`path`, `query`) and its name.
+    pub(crate) parameters: Vec<(&'d str, &'d str)>,
+}
+
 impl Contract {
     /// Parses a document: JSON when it begins with `{`, else YAML.
     ///
@@ -73,32 +88,42 @@ impl Contract {
     /// The names of its operations and parameters.
     pub(crate) fn names(&self) -> Names {
         let mut names = Names::default();
-        let paths = self.document.get("paths").and_then(Json::as_object);
-        for (path, item) in paths.into_iter().flatten() {
-            let item = self.follow(item);
-            self.parameters(item, &mut names);
-            for method in METHODS {
-                let Some(operation) = item.get(method) else { continue };
-                let id = operation.get("operationId").and_then(Json::as_str).map(str::to_owned);
-                names.operations.push(id.unwrap_or_else(|| format!("{} {path}", method.to_uppercase())));
-                self.parameters(operation, &mut names);
-            }
+        for operation in self.operations() {
+            names.operations.push(operation.name);
+            let named = operation.parameters.into_iter().filter(|(is_in, _)| *is_in != "cookie");
+            names.parameters.extend(named.map(|(_, name)| name.to_owned()));
         }
         names.parameters.sort();
         names.parameters.dedup();
         names
     }
 
-    fn parameters(&self, of: &Json, names: &mut Names) {
-        let all = of.get("parameters").and_then(Json::as_array).into_iter().flatten();
-        for parameter in all.map(|parameter| self.follow(parameter)) {
-            let is_in = parameter.get("in").and_then(Json::as_str);
-            if let (Some("path" | "query" | "header"), Some(name)) =
-                (is_in, parameter.get("name").and_then(Json::as_str))
-            {
-                names.parameters.push(name.to_owned());
+    /// Its operations, in the document's order.
+    pub(crate) fn operations(&self) -> Vec<Operation<'_>> {
+        let mut operations = Vec::new();
+        let paths = self.document.get("paths").and_then(Json::as_object);
+        for (path, item) in paths.into_iter().flatten() {
+            let item = self.follow(item);
+            let shared = self.parameters(item);
+            for method in METHODS {
+                let Some(operation) = item.get(method) else { continue };
+                let id = operation.get("operationId").and_then(Json::as_str).map(str::to_owned);
+                let name = id.unwrap_or_else(|| format!("{} {path}", method.to_uppercase()));
+                let summary = operation.get("summary").and_then(Json::as_str).unwrap_or_default();
+                let mut parameters = shared.clone();
+                parameters.extend(self.parameters(operation));
+                operations.push(Operation { name, method, path, summary, parameters });
             }
         }
+        operations
+    }
+
+    fn parameters<'d>(&'d self, of: &'d Json) -> Vec<(&'d str, &'d str)> {
+        let all = of.get("parameters").and_then(Json::as_array).into_iter().flatten();
+        let named = all
+            .map(|parameter| self.follow(parameter))
+            .filter_map(|parameter| Some((parameter.get("in")?.as_str()?, parameter.get("name")?.as_str()?)));
+        named.collect()
     }
 
     /// Follows references within the document, a few deep.
@@ -281,7 +306,7 @@ mod tests {
         let json = "{\n \"openapi\": \"3.1.0\",\n \"paths\": {\n  \"/a/b\": { \"get\": [1, 22] }\n }\n}";
         let contract = Contract::parse(source(json)).unwrap();
         let place = contract.at("/paths/~1a~1b/get/1");
-        assert_eq!((place.at.line, place.at.column, place.at.length), (4, 25, 2));
+        assert_eq!((place.at.line, place.at.column, place.at.length), (4, 24, 2));
         let yaml = "openapi: 3.1.0\npaths:\n  /a/b:\n    get: [1, 22]\n";
         let contract = Contract::parse(source(yaml)).unwrap();
         assert_eq!(contract.at("/paths/~1a~1b/get/1").at, Span { line: 4, column: 14, length: 2 });

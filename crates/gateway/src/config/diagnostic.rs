@@ -182,6 +182,12 @@ impl Report {
         }
     }
 
+    /// Whether something on the line of `at` is hidden from messages.
+    pub(crate) fn is_masked(&self, at: Span, text: &str) -> bool {
+        let index = usize::try_from(at.line).unwrap_or(usize::MAX).wrapping_sub(1);
+        text.lines().nth(index) != self.lines.get(index).map(String::as_str)
+    }
+
     pub(crate) fn has_errors(&self) -> bool {
         self.found.iter().any(|one| one.severity == Severity::Error)
     }

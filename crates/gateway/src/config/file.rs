@@ -1,6 +1,6 @@
 //! The configuration file as it is written: these types are its shape, its JSON Schema and its reference.
 //!
-//! Keys that must be written are `Option` here as well, marked `required` in the schema: a file that misses one
+//! Keys that must be written are `Option` here as well, marked `x-required` and then `required` in the schema: a file that misses one
 //! is reported and the rest of it is still read, so that all mistakes are found at once.
 
 use std::borrow::Cow;
@@ -72,10 +72,11 @@ impl JsonSchema for SecretReference {
 #[serde(deny_unknown_fields)]
 pub(crate) struct File {
     /// Version of this format: `1`.
-    #[schemars(required, extend("const" = 1))]
+    #[schemars(extend("x-required" = true, "const" = 1))]
+    #[expect(dead_code, reason = "it is held against the schema, and there is only one")]
     pub(crate) version: Option<u32>,
     /// Where the gate listens.
-    #[schemars(required)]
+    #[schemars(extend("x-required" = true))]
     pub(crate) listeners: Option<Listeners>,
     /// What one client may use up before anything is decided about it.
     pub(crate) limits: Option<Limits>,
@@ -102,7 +103,7 @@ pub(crate) struct File {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Listeners {
     /// For clients.
-    #[schemars(required)]
+    #[schemars(extend("x-required" = true))]
     pub(crate) public: Option<PublicListener>,
     /// For operators: health, readiness and metrics. Not opened when absent.
     pub(crate) admin: Option<AdminListener>,
@@ -113,7 +114,7 @@ pub(crate) struct Listeners {
 #[serde(deny_unknown_fields)]
 pub(crate) struct PublicListener {
     /// Address and port, as `0.0.0.0:8443` or `[::]:8443`.
-    #[schemars(required)]
+    #[schemars(extend("x-required" = true))]
     pub(crate) address: Option<At<String>>,
     /// One certificate with its key, or a list of them; the client's server name (SNI) picks one.
     pub(crate) tls: Option<OneOrMany<At<Tls>>>,
@@ -127,7 +128,7 @@ pub(crate) struct PublicListener {
 #[serde(deny_unknown_fields)]
 pub(crate) struct AdminListener {
     /// Address and port, as `127.0.0.1:9443`.
-    #[schemars(required)]
+    #[schemars(extend("x-required" = true))]
     pub(crate) address: Option<At<String>>,
     /// Says that the listener may be reached from other machines. Must be written for any address but loopback.
     #[schemars(extend("default" = false))]
@@ -144,10 +145,10 @@ pub(crate) struct AdminListener {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Tls {
     /// PEM file with the certificate chain, the leaf first.
-    #[schemars(required)]
+    #[schemars(extend("x-required" = true))]
     pub(crate) certificate: Option<At<String>>,
     /// PEM file with the private key.
-    #[schemars(required)]
+    #[schemars(extend("x-required" = true))]
     pub(crate) key: Option<At<String>>,
     /// Server names it is used for. Empty: the names in the certificate.
     #[serde(default)]
@@ -216,13 +217,13 @@ pub(crate) struct Identity {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Issuer {
     /// What the claim `iss` must say, exactly.
-    #[schemars(required)]
+    #[schemars(extend("x-required" = true))]
     pub(crate) issuer: Option<At<String>>,
     /// What the claim `aud` must contain: one of these.
-    #[schemars(required)]
+    #[schemars(extend("x-required" = true))]
     pub(crate) audience: Option<OneOrMany<At<String>>>,
     /// The issuer's public keys: an `https://` address, or `file:` and a path.
-    #[schemars(required)]
+    #[schemars(extend("x-required" = true))]
     pub(crate) jwks: Option<At<String>>,
     /// Algorithms that its tokens may use. Default: all that are asymmetric.
     pub(crate) algorithms: Option<Vec<Algorithm>>,
@@ -256,16 +257,16 @@ pub enum Algorithm {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Api {
     /// The OpenAPI 3.0 or 3.1 document, YAML or JSON. What it does not name cannot be reached.
-    #[schemars(required)]
+    #[schemars(extend("x-required" = true))]
     pub(crate) contract: Option<At<String>>,
     /// Path before the contract's own paths.
     #[schemars(extend("default" = "/"))]
     pub(crate) base_path: Option<At<String>>,
     /// Where its requests go: an address, or a mapping.
-    #[schemars(required)]
+    #[schemars(extend("x-required" = true))]
     pub(crate) upstream: Option<At<Either<String, Upstream>>>,
     /// Names of issuers, or `anonymous`, or both. There is no default: who may come must be written.
-    #[schemars(required)]
+    #[schemars(extend("x-required" = true))]
     pub(crate) identify: Option<At<OneOrMany<At<String>>>>,
     /// Whether the client's own credential is sent on to the upstream.
     #[schemars(extend("default" = false))]
@@ -310,13 +311,13 @@ pub(crate) struct Api {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Model {
     /// Which interface its clients and its provider speak.
-    #[schemars(required)]
+    #[schemars(extend("x-required" = true))]
     pub(crate) dialect: Option<Dialect>,
     /// Path before the dialect's own paths.
     #[schemars(extend("default" = "/"))]
     pub(crate) base_path: Option<At<String>>,
     /// Where its requests go: an address, or a mapping.
-    #[schemars(required)]
+    #[schemars(extend("x-required" = true))]
     pub(crate) upstream: Option<At<Either<String, Upstream>>>,
     /// A text file with the operator's rules, put before every conversation.
     pub(crate) system: Option<At<String>>,
@@ -324,7 +325,7 @@ pub(crate) struct Model {
     #[schemars(extend("default" = "refuse"))]
     pub(crate) client_system: Option<ClientSystem>,
     /// Names of issuers, or `anonymous`, or both. There is no default: who may come must be written.
-    #[schemars(required)]
+    #[schemars(extend("x-required" = true))]
     pub(crate) identify: Option<At<OneOrMany<At<String>>>>,
     /// Whether policy decides.
     #[schemars(extend("default" = "policy"))]
@@ -349,7 +350,7 @@ pub(crate) struct Model {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Upstream {
     /// `http://` or `https://` address, perhaps with a path that is put before each request's own.
-    #[schemars(required)]
+    #[schemars(extend("x-required" = true))]
     pub(crate) url: Option<At<String>>,
     /// For the whole exchange. Default: `60s` for an API, `10m` for a model.
     pub(crate) timeout: Option<Span>,
@@ -383,7 +384,7 @@ pub(crate) struct Credential {
     #[schemars(extend("default" = "authorization"))]
     pub(crate) header: Option<At<String>>,
     /// `env:NAME` or `file:path`.
-    #[schemars(required)]
+    #[schemars(extend("x-required" = true))]
     pub(crate) value: Option<At<SecretReference>>,
     /// The word before it. Default: `Bearer` in `authorization`, nothing in other headers; `""` for nothing.
     pub(crate) scheme: Option<At<String>>,
@@ -394,10 +395,10 @@ pub(crate) struct Credential {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Object {
     /// Name of a path, query or header parameter of the contract.
-    #[schemars(required)]
+    #[schemars(extend("x-required" = true))]
     pub(crate) parameter: Option<At<String>>,
     /// `claim:` and the name of a claim of the caller, which must equal the parameter.
-    #[schemars(required)]
+    #[schemars(extend("x-required" = true))]
     pub(crate) owner: Option<At<String>>,
 }
 
@@ -406,10 +407,10 @@ pub(crate) struct Object {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Budget {
     /// Whose budget it is.
-    #[schemars(required)]
+    #[schemars(extend("x-required" = true))]
     pub(crate) per: Option<BudgetPer>,
     /// How many requests in how long.
-    #[schemars(required)]
+    #[schemars(extend("x-required" = true))]
     pub(crate) limit: Option<Per>,
     /// How many may come at once. Default: as many as `limit` counts.
     #[schemars(range(min = 1, max = 1000000))]
@@ -431,8 +432,6 @@ pub(crate) struct Unknown {
     #[schemars(extend("default" = "refuse"))]
     pub(crate) parameters: Option<Tolerance>,
 }
-
-
 
 /// Operations by name: their names are the contract's, so any text is a key.
 #[derive(Debug, Default, Deserialize)]
@@ -479,7 +478,7 @@ pub(crate) struct Detectors {
 #[serde(deny_unknown_fields)]
 pub(crate) struct RecordFile {
     /// A file of JSON lines, appended to.
-    #[schemars(required)]
+    #[schemars(extend("x-required" = true))]
     pub(crate) path: Option<At<String>>,
 }
 
@@ -488,7 +487,7 @@ pub(crate) struct RecordFile {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Policy {
     /// Files of Cedar policies; `*` and `?` match within a name.
-    #[schemars(required)]
+    #[schemars(extend("x-required" = true))]
     pub(crate) cedar: Option<Vec<At<String>>>,
 }
 

@@ -85,7 +85,10 @@ pub(crate) fn is_later_word(of: &str, word: &str) -> bool {
 
 /// What we call that key.
 pub(crate) fn called_otherwise(of: &str, key: &str) -> Option<&'static str> {
-    CALLED_OTHERWISE.iter().find(|(in_type, name, _)| *in_type == of && *name == key).map(|(_, _, ours)| *ours)
+    CALLED_OTHERWISE
+        .iter()
+        .find(|(in_type, name, _)| *in_type == of && *name == key)
+        .map(|(_, _, ours)| *ours)
 }
 
 #[cfg(test)]

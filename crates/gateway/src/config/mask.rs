@@ -2,9 +2,19 @@
 
 use super::tree::Span;
 
-/// Keys whose value, when it is a text and no reference, may be a secret.
-const SECRET_KEYS: [&str; 9] =
-    ["credential", "value", "token", "secret", "password", "apikey", "api_key", "api-key", "authorization"];
+/// How keys end whose value, when it is a text and no reference, may be a secret.
+const SECRET_KEYS: [&str; 10] = [
+    "credential",
+    "credentials",
+    "token",
+    "secret",
+    "password",
+    "apikey",
+    "api_key",
+    "api-key",
+    "private_key",
+    "authorization",
+];
 
 /// The line with every value masked that follows a key of a secret and is no reference to one.
 pub(crate) fn line(line: &str) -> String {
@@ -40,14 +50,17 @@ pub(crate) fn is_secret_key(before: &str) -> bool {
     let key = before.trim_end_matches(['"', '\'', ' ']);
     let key = key.rsplit(['{', ',', ' ', '"', '\'', '\t']).next().unwrap_or_default();
     let key = key.to_ascii_lowercase();
-    SECRET_KEYS.iter().any(|secret| key.contains(secret))
+    key == "value" || SECRET_KEYS.iter().any(|secret| key.ends_with(secret))
 }
 
 /// How many bytes of `value` must be hidden.
 fn secret_length(value: &str, blank: &str) -> usize {
     let is_reference = ["env:", "file:", "vault:"].iter().any(|scheme| value.starts_with(scheme));
-    if is_reference || value.starts_with(['{', '[', '&', '|', '>', '#']) || blank.is_empty() {
+    if is_reference || value.starts_with(['{', '|', '>', '#']) || blank.is_empty() {
         return 0;
+    }
+    if value.starts_with(['[', '&']) {
+        return value.len();
     }
     let ends: &[char] = match blank.trim_start().chars().next() {
         Some('"') => &['"'],
@@ -65,13 +78,18 @@ mod tests {
     fn secrets_are_hidden_and_columns_kept() {
         let check = |text, expected| assert_eq!(line(text), expected);
         check("credential: sk-123", "credential: ******");
-        check("a: { url: \"http://x\", credential: \"sk-1, 2\" }", "a: { url: \"http://x\", credential: \"*******\" }");
+        check(
+            "a: { url: \"http://x\", credential: \"sk-1, 2\" }",
+            "a: { url: \"http://x\", credential: \"*******\" }",
+        );
         check("{ value: 'hunter2', scheme: Bearer }", "{ value: '*******', scheme: Bearer }");
         check("credential: env:NAME", "credential: env:NAME");
         check("credential: { value: file:a }", "credential: { value: file:a }");
         check("\"apiKey\": \"abc\"", "\"apiKey\": \"***\"");
         check("max_lifetime: 15m", "max_lifetime: 15m");
-        check("token: héllo # note", "token: ****** # note");
+        check("token: héllo # note", "token: ******# note");
+        check("credential: [a, b]", "credential: ******");
+        check("tokens: 50k/hour", "tokens: 50k/hour");
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub fn load(path: &Path, files: &dyn Files) -> Loaded {
     let mut loader = source::Loader::new(files, path);
     let mut report;
     let mut settings = None;
-    match files.read(path).map(String::from_utf8) {
+    match loader.read(path).map(String::from_utf8) {
         Ok(Ok(text)) => {
             report = diagnostic::Report::new(&name, &text);
             settings = resolve(&text, &mut report, &mut loader);
@@ -72,9 +72,9 @@ pub fn load(path: &Path, files: &dyn Files) -> Loaded {
         Err(error) => {
             report = diagnostic::Report::new(&name, "");
             let message = format!("the configuration cannot be read: {}", source::reason(&error));
-            report.add(source::whole(&name).error("unreadable-file", message)).help(
-                "`portcullis init` writes a first one; `-c` names another",
-            );
+            report
+                .add(source::whole(&name).error("unreadable-file", message))
+                .help("`portcullis init` writes a first one; `-c` names another");
         }
     }
     let settings = settings.filter(|_| !report.has_errors());
@@ -85,7 +85,10 @@ fn resolve(text: &str, report: &mut diagnostic::Report, loader: &mut source::Loa
     let tree = match tree::parse(text) {
         Ok(tree) => tree,
         Err(error) => {
-            report.error("bad-yaml", error.at, error.message);
+            // The library may quote what it could not read.
+            let message =
+                if report.is_masked(error.at, text) { "this cannot be read" } else { &error.message };
+            report.error("bad-yaml", error.at, message);
             return None;
         }
     };

@@ -45,13 +45,8 @@ struct Style {
 }
 
 const PLAIN: Style = Style { error: "", warning: "", bold: "", dim: "", end: "" };
-const COLOURED: Style = Style {
-    error: "\x1b[1;31m",
-    warning: "\x1b[1;33m",
-    bold: "\x1b[1m",
-    dim: "\x1b[34m",
-    end: "\x1b[0m",
-};
+const COLOURED: Style =
+    Style { error: "\x1b[1;31m", warning: "\x1b[1;33m", bold: "\x1b[1m", dim: "\x1b[34m", end: "\x1b[0m" };
 
 fn text(one: &Diagnostic, style: &Style) -> String {
     let Style { bold, dim, end, .. } = style;
@@ -163,12 +158,8 @@ fn sarif_result(one: &Diagnostic) -> Json {
 
 /// A path as a relative URI reference (RFC 3986): what is not unreserved is encoded.
 fn uri(path: &str) -> String {
-    const KEPT: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
-        .remove(b'/')
-        .remove(b'-')
-        .remove(b'.')
-        .remove(b'_')
-        .remove(b'~');
+    const KEPT: &percent_encoding::AsciiSet =
+        &percent_encoding::NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
     percent_encoding::utf8_percent_encode(path, KEPT).to_string()
 }
 

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-use serde_json::{Map, Value as Json};
+#[cfg(test)]
+use serde_json::Map;
+use serde_json::Value as Json;
 
 use super::file::File;
 
@@ -11,6 +13,7 @@ static SCHEMA: LazyLock<Json> = LazyLock::new(|| {
     let settings = schemars::generate::SchemaSettings::draft2020_12().for_deserialize();
     let mut schema = settings.into_generator().into_root_schema_for::<File>().to_value();
     without_null(&mut schema);
+    with_required(&mut schema);
     if let Some(root) = schema.as_object_mut() {
         root.insert("title".into(), "Portcullis configuration".into());
     }
@@ -93,6 +96,28 @@ fn without_null(schema: &mut Json) {
     }
 }
 
+/// Moves `x-required` of properties into the `required` of their object. The attribute of the same name would do
+/// that too, but repeats the property's type in place of a reference to it.
+fn with_required(schema: &mut Json) {
+    match schema {
+        Json::Array(items) => items.iter_mut().for_each(with_required),
+        Json::Object(object) => {
+            let mut required = Vec::new();
+            if let Some(Json::Object(properties)) = object.get_mut("properties") {
+                for (name, property) in properties {
+                    let mark = property.as_object_mut().and_then(|property| property.remove("x-required"));
+                    required.extend(mark.map(|_| Json::String(name.clone())));
+                }
+            }
+            if !required.is_empty() {
+                object.insert("required".into(), Json::Array(required));
+            }
+            object.values_mut().for_each(with_required);
+        }
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
+    }
+}
+
 /// The configuration reference, as committed in `docs/configuration.md`.
 pub fn reference() -> String {
     let mut out = String::from(include_str!("reference.md"));
@@ -110,7 +135,7 @@ pub fn reference() -> String {
             if kind(schema) == "object" {
                 section(&mut out, &heading(name), schema);
                 after.extend(mentioned(schema));
-            } else if !words(schema).is_empty() {
+            } else if words(schema).len() > 1 {
                 word_section(&mut out, &heading(name), schema);
             }
         }
@@ -125,7 +150,8 @@ fn mentioned(schema: &'static Json) -> Vec<&'static str> {
         Json::Array(items) => items.iter().flat_map(mentioned).collect(),
         Json::Object(object) => {
             let inner = object.iter().filter(|(key, _)| *key != "$defs").map(|(_, value)| value);
-            let own = object.get("$ref").and_then(Json::as_str).and_then(|path| path.strip_prefix("#/$defs/"));
+            let own =
+                object.get("$ref").and_then(Json::as_str).and_then(|path| path.strip_prefix("#/$defs/"));
             own.into_iter().chain(inner.flat_map(mentioned)).collect()
         }
         Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => Vec::new(),
@@ -136,10 +162,16 @@ fn section(out: &mut String, title: &str, schema: &Json) {
     let about = schema.get("description").and_then(Json::as_str).unwrap_or_default();
     let _ = write!(out, "\n## {title}\n\n{}\n", about.replace('\n', " "));
     let Some(properties) = schema.get("properties").and_then(Json::as_object) else { return };
-    let required: Vec<&str> =
-        schema.get("required").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str).collect();
+    let required: Vec<&str> = schema
+        .get("required")
+        .and_then(Json::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Json::as_str)
+        .collect();
     out.push_str("\n| key | value | default | meaning |\n|---|---|---|---|\n");
-    let (must, may): (Vec<_>, Vec<_>) = properties.iter().partition(|(key, _)| required.contains(&key.as_str()));
+    let (must, may): (Vec<_>, Vec<_>) =
+        properties.iter().partition(|(key, _)| required.contains(&key.as_str()));
     for (key, property) in must.into_iter().chain(may) {
         let default = match property.get("default") {
             _ if required.contains(&key.as_str()) => "**required**".to_owned(),

@@ -320,7 +320,8 @@ impl Detectors {
     pub const NONE: Self =
         Self { pii: Level::Off, secrets: Level::Off, injection: Level::Off, active_content: Level::Off };
     /// The default of an API's `inspect`.
-    pub const INSPECT: Self = Self { injection: Level::Observe, active_content: Level::Observe, ..Self::NONE };
+    pub const INSPECT: Self =
+        Self { injection: Level::Observe, active_content: Level::Observe, ..Self::NONE };
     /// The default of an API's `screen`.
     pub const SCREEN: Self = Self { pii: Level::Observe, secrets: Level::Observe, ..Self::NONE };
     /// The default of a model's `prompt`.

@@ -37,8 +37,8 @@ impl Walk<'_> {
             return self.wrong_kind(&node, schema, owner);
         }
         match node.value {
-            Value::Map(entries) => Some(Node { at: node.at, value: self.map(entries, schema, of, owner) }),
-            Value::List(items) => self.list(node.at, items, schema, of),
+            Value::Map(entries) => Some(Node { value: self.map(entries, schema, of, owner), ..node }),
+            Value::List(items) => self.list(node.at, node.defined, items, schema, of),
             Value::Integer(number) => self.number(node, number, schema),
             Value::Text(_) => self.text(node, schema, of),
             Value::Null | Value::Bool(_) | Value::Float(_) => Some(node),
@@ -107,20 +107,23 @@ impl Walk<'_> {
                 .help(format!("a later version brings {about}"));
             return None;
         }
+        let names = || properties.keys().map(String::as_str);
         let problem = self.report.error("unknown-key", key.at, format!("unknown key `{}`", key.name));
-        if !properties.is_empty() {
-            problem.expected(one_of(properties.keys().map(String::as_str)));
-        }
         if let Some(ours) = later::called_otherwise(of, &key.name) {
             problem.help(format!("it is called `{ours}`"));
             return Some(ours.to_owned());
         }
-        let near = nearest(&key.name, properties.keys().map(String::as_str))?;
-        problem.help(format!("did you mean `{near}`?"));
-        Some(near.to_owned())
+        if let Some(near) = nearest(&key.name, names()) {
+            problem.help(format!("did you mean `{near}`?"));
+            return Some(near.to_owned());
+        }
+        if !properties.is_empty() {
+            problem.expected(one_of(names()));
+        }
+        None
     }
 
-    fn list(&mut self, at: Span, items: Vec<Node>, schema: &Json, of: &str) -> Option<Node> {
+    fn list(&mut self, at: Span, defined: Span, items: Vec<Node>, schema: &Json, of: &str) -> Option<Node> {
         if items.is_empty() && schema.get("minItems").is_some() {
             self.report.error("empty-list", at, "the list is empty").expected("at least one entry");
             return None;
@@ -131,7 +134,7 @@ impl Walk<'_> {
             self.node(item, expected, of, at)
         });
         let kept = kept.collect();
-        Some(Node { at, value: Value::List(kept) })
+        Some(Node { at, defined, value: Value::List(kept) })
     }
 
     fn number(&mut self, node: Node, number: i64, schema: &Json) -> Option<Node> {
@@ -186,7 +189,7 @@ impl Walk<'_> {
         let reference = "`env:NAME` or `file:path`";
         match error {
             NotAReference::Inline => {
-                self.report.mask(node.at);
+                self.mask(&node);
                 self.report
                     .error("inline-secret", node.at, "a secret must not be written in the configuration")
                     .expected(reference)
@@ -199,7 +202,7 @@ impl Walk<'_> {
             }
             NotAReference::Empty => {
                 // `env:` before the secret itself is a likely slip.
-                self.report.mask(node.at);
+                self.mask(&node);
                 self.report
                     .error("bad-value", node.at, "the reference does not name a variable or a file")
                     .expected(reference);
@@ -241,11 +244,17 @@ impl Walk<'_> {
         None
     }
 
+    /// Masks a value where it is used and where it is spelled out.
+    fn mask(&mut self, node: &Node) {
+        self.report.mask(node.at);
+        self.report.mask(node.defined);
+    }
+
     /// Masks every text in a value that may be a secret.
     fn hide(&mut self, node: &Node) {
         match &node.value {
-            Value::Text(text) if Reference::parse(text).is_err() => self.report.mask(node.at),
-            Value::Integer(_) | Value::Float(_) => self.report.mask(node.at),
+            Value::Text(text) if Reference::parse(text).is_err() => self.mask(node),
+            Value::Integer(_) | Value::Float(_) => self.mask(node),
             Value::List(items) => items.iter().for_each(|item| self.hide(item)),
             Value::Map(entries) => entries.iter().for_each(|(_, value)| self.hide(value)),
             Value::Text(_) | Value::Null | Value::Bool(_) => {}

@@ -57,13 +57,52 @@ impl Files for Disk {
     }
 }
 
-/// What must be watched to notice that the configuration may have changed.
+/// What a configuration was made of: every file that was read, or should have been, and what each said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Watched {
-    /// Files that were read, or should have been.
-    pub files: Vec<PathBuf>,
-    /// Patterns whose matches were read.
-    pub patterns: Vec<PathBuf>,
+    /// Files, and the digest of what they said; `None` where they could not be read.
+    files: Vec<(PathBuf, Option<[u8; 32]>)>,
+    /// Patterns: the directory they are relative to, the pattern, what matched.
+    patterns: Vec<(PathBuf, String, Vec<PathBuf>)>,
+}
+
+impl Watched {
+    /// Whether a file now says something else, or a pattern names other files. Reads them all.
+    pub fn is_stale(&self, files: &dyn Files) -> bool {
+        let is_changed =
+            |(path, known): &(PathBuf, Option<[u8; 32]>)| digest(files.read(path).ok().as_deref()) != *known;
+        let is_other = |(directory, pattern, known): &(PathBuf, String, Vec<PathBuf>)| {
+            matches(files, directory, Path::new(pattern)) != *known
+        };
+        self.files.iter().any(is_changed) || self.patterns.iter().any(is_other)
+    }
+
+    /// The directories in which something would happen: those that name the files, and those that hold them when
+    /// the names are links.
+    pub fn directories(&self) -> Vec<PathBuf> {
+        let parent = |path: &Path| match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+            _ => PathBuf::from("."),
+        };
+        let mut all = Vec::new();
+        for (path, _) in &self.files {
+            all.push(parent(path));
+            all.extend(std::fs::canonicalize(path).ok().map(|path| parent(&path)));
+        }
+        for (directory, pattern, _) in &self.patterns {
+            // The part before the first wildcard exists even when nothing matches yet.
+            let fixed = Path::new(pattern).iter().take_while(|name| !is_pattern(&name.to_string_lossy()));
+            all.push(directory.join(fixed.collect::<PathBuf>()));
+        }
+        all.sort();
+        all.dedup();
+        all
+    }
+}
+
+fn digest(bytes: Option<&[u8]>) -> Option<[u8; 32]> {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes?);
+    digest.as_ref().try_into().ok()
 }
 
 /// Reads files relative to the configuration.
@@ -76,8 +115,7 @@ pub(crate) struct Loader<'f> {
 impl<'f> Loader<'f> {
     pub(crate) fn new(files: &'f dyn Files, configuration: &Path) -> Self {
         let directory = configuration.parent().map(Path::to_path_buf).unwrap_or_default();
-        let watched = Watched { files: vec![configuration.to_path_buf()], patterns: Vec::new() };
-        Self { files, directory, watched }
+        Self { files, directory, watched: Watched::default() }
     }
 
     pub(crate) fn path(&self, written: &str) -> PathBuf {
@@ -136,7 +174,7 @@ impl<'f> Loader<'f> {
 
     /// The files that a pattern names, sorted. A pattern without wildcards names itself.
     pub(crate) fn expand(&mut self, pattern: &str, at: Span, report: &mut Report) -> Vec<String> {
-        if !pattern.contains(['*', '?']) {
+        if !is_pattern(pattern) {
             return vec![pattern.to_owned()];
         }
         if pattern.contains("**") {
@@ -145,20 +183,25 @@ impl<'f> Loader<'f> {
                 .expected("`*` and `?`, which match within one name");
             return Vec::new();
         }
-        self.watched.patterns.push(self.directory.join(pattern));
-        let mut found = matches(self.files, &self.directory, Path::new(pattern));
-        found.sort();
+        let found = matches(self.files, &self.directory, Path::new(pattern));
+        self.watched.patterns.push((self.directory.clone(), pattern.to_owned(), found.clone()));
         if found.is_empty() {
             report.warning("no-match", at, format!("no file matches `{pattern}`"));
         }
         found.into_iter().map(|path| path.to_string_lossy().into_owned()).collect()
     }
 
-    fn bytes(&mut self, path: &Path, at: Span, report: &mut Report) -> Option<Vec<u8>> {
-        if !self.watched.files.iter().any(|watched| watched == path) {
-            self.watched.files.push(path.to_path_buf());
+    /// Reads a file and remembers what it said.
+    pub(crate) fn read(&mut self, path: &Path) -> io::Result<Vec<u8>> {
+        let read = self.files.read(path);
+        if !self.watched.files.iter().any(|(watched, _)| watched == path) {
+            self.watched.files.push((path.to_path_buf(), digest(read.as_deref().ok())));
         }
-        match self.files.read(path) {
+        read
+    }
+
+    fn bytes(&mut self, path: &Path, at: Span, report: &mut Report) -> Option<Vec<u8>> {
+        match self.read(path) {
             Ok(bytes) => Some(bytes),
             Err(error) => {
                 let (path, reason) = (path.display(), reason(&error));
@@ -169,12 +212,12 @@ impl<'f> Loader<'f> {
     }
 }
 
-/// The files under `directory` that a relative pattern names, as paths relative to `directory`.
-pub(crate) fn matches(files: &dyn Files, directory: &Path, pattern: &Path) -> Vec<PathBuf> {
+/// The files under `directory` that a relative pattern names, sorted, as paths relative to `directory`.
+fn matches(files: &dyn Files, directory: &Path, pattern: &Path) -> Vec<PathBuf> {
     let mut found = vec![PathBuf::new()];
     for component in pattern.components() {
         let name = component.as_os_str().to_string_lossy();
-        let is_pattern = matches!(component, Component::Normal(_)) && name.contains(['*', '?']);
+        let is_pattern = matches!(component, Component::Normal(_)) && is_pattern(&name);
         let mut next = Vec::new();
         for before in found {
             if !is_pattern {
@@ -186,7 +229,12 @@ pub(crate) fn matches(files: &dyn Files, directory: &Path, pattern: &Path) -> Ve
         }
         found = next;
     }
+    found.sort();
     found
+}
+
+fn is_pattern(name: &str) -> bool {
+    name.contains(['*', '?'])
 }
 
 /// Whether `*` (any characters) and `?` (one) make `name`. A hidden file is only matched by a written dot.
@@ -248,7 +296,8 @@ mod tests {
 
     #[test]
     fn patterns_match_within_a_name() {
-        let check = |pattern, name, expected| assert_eq!(is_match(pattern, name), expected, "{pattern} {name}");
+        let check =
+            |pattern, name, expected| assert_eq!(is_match(pattern, name), expected, "{pattern} {name}");
         check("*.cedar", "orders.cedar", true);
         check("*.cedar", ".hidden.cedar", false);
         check("*.cedar", "orders.cedar~", false);

@@ -17,8 +17,10 @@ pub struct Span {
 /// A value and its place.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
-    /// Where the value begins.
+    /// Where the value begins; for an alias, where the alias is.
     pub(crate) at: Span,
+    /// Where it is spelled out: differs from `at` for an alias.
+    pub(crate) defined: Span,
     /// The value.
     pub(crate) value: Value,
 }
@@ -75,7 +77,7 @@ pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
         strict_booleans: true,
         with_snippet: false,
         budget: serde_saphyr::budget! {
-            max_documents: 1,
+            max_documents: 8,
             max_depth: 32,
             max_nodes: 200_000,
             max_aliases: 1_000,
@@ -122,6 +124,12 @@ fn syntax_error(error: &serde_saphyr::Error) -> SyntaxError {
         Some(end) => message.get(..end).unwrap_or_default().to_owned(),
         None => message,
     };
+    let message = match message.as_str() {
+        long if long.starts_with("budget breached") => "the file is larger or deeper than it may be",
+        many if many.starts_with("multiple YAML documents") => "there is more than one document",
+        tabs if tabs.starts_with("tabs disallowed") => "a tab cannot indent; use spaces",
+        other => other,
+    };
     let message = message.lines().next().unwrap_or_default().trim_end_matches(['.', ':', ' ']).to_owned();
     SyntaxError { at, message }
 }
@@ -138,7 +146,7 @@ fn span(location: Location) -> Span {
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<Value>::deserialize(deserializer)?;
-        Ok(Self { at: span(spanned.referenced), value: spanned.value })
+        Ok(Self { at: span(spanned.referenced), defined: span(spanned.defined), value: spanned.value })
     }
 }
 

@@ -13,7 +13,7 @@ pub struct Rate {
 
 /// Why a text is not a quantity with a unit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum UnitError {
+pub(crate) enum UnitError {
     /// A bare number.
     #[error("the unit is missing")]
     Missing,
@@ -42,7 +42,7 @@ pub(crate) const RATE: &str = "a rate such as `10/s`, `100/min` or `1000/hour`";
 ///
 /// # Errors
 /// See [`UnitError`].
-pub fn duration(text: &str) -> Result<Duration, UnitError> {
+pub(crate) fn duration(text: &str) -> Result<Duration, UnitError> {
     let (number, unit) = split(text)?;
     let milliseconds = match unit {
         "ms" => 1,
@@ -60,7 +60,7 @@ pub fn duration(text: &str) -> Result<Duration, UnitError> {
 ///
 /// # Errors
 /// See [`UnitError`].
-pub fn size(text: &str) -> Result<usize, UnitError> {
+pub(crate) fn size(text: &str) -> Result<usize, UnitError> {
     let (number, unit) = split(text)?;
     let bytes = match unit {
         "B" => 1,
@@ -80,7 +80,7 @@ pub fn size(text: &str) -> Result<usize, UnitError> {
 ///
 /// # Errors
 /// See [`UnitError`].
-pub fn rate(text: &str) -> Result<Rate, UnitError> {
+pub(crate) fn rate(text: &str) -> Result<Rate, UnitError> {
     let Some((count, unit)) = text.split_once('/') else {
         return Err(if text.trim().bytes().all(|b| b.is_ascii_digit()) {
             UnitError::Missing

@@ -91,7 +91,8 @@ impl Checker<'_, '_> {
         }
         let expected = "an `https://` address, or `file:` and a path";
         let Ok(url) = written.value.parse::<Uri>() else {
-            self.error("bad-address", written.at, "the address of the keys cannot be read").expected(expected);
+            self.error("bad-address", written.at, "the address of the keys cannot be read")
+                .expected(expected);
             return None;
         };
         match (url.scheme_str(), url.host()) {
@@ -104,8 +105,7 @@ impl Checker<'_, '_> {
                 None
             }
             _ => {
-                let problem =
-                    self.error("bad-address", written.at, "this does not say where the keys are");
+                let problem = self.error("bad-address", written.at, "this does not say where the keys are");
                 problem.expected(expected);
                 if !written.value.contains("://") {
                     problem.help(format!("for a file, write `file:{}`", written.value));

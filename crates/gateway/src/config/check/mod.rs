@@ -103,8 +103,9 @@ impl Checker<'_, '_> {
         let is_empty = texts.iter().all(|text| !has_statement(&text.text));
         if let (Some(asked), true, false) = (asked, is_empty, self.report.has_errors()) {
             let at = policy.map_or(asked, |policy| policy.at);
-            self.warning("nothing-allowed", at, "there is no policy, so nothing will be allowed")
-                .help("add a policy in `policy: { cedar: [\"policy/*.cedar\"] }`, or write `authorize: none`");
+            self.warning("nothing-allowed", at, "there is no policy, so nothing will be allowed").help(
+                "add a policy in `policy: { cedar: [\"policy/*.cedar\"] }`, or write `authorize: none`",
+            );
         }
         texts
     }

@@ -73,6 +73,12 @@ impl Checker<'_, '_> {
         let contract = written.contract.and_then(|contract| self.contract(&contract));
         let names = contract.as_ref().map(Contract::names);
         let upstream = written.upstream.and_then(|upstream| self.upstream(upstream, Timeouts::API));
+        let forwards = written.forward_credential.unwrap_or(false);
+        let own = upstream.as_ref().and_then(|upstream| upstream.credential.as_ref());
+        if forwards && own.is_some_and(|own| own.header == http::header::AUTHORIZATION) {
+            self.error("contradiction", name.at, "both the client's and the gate's credential would be sent")
+                .help("leave out `forward_credential`, or name another `header` in `credential`");
+        }
         let objects = self.objects(written.objects, names.as_ref());
         let budgets = self.budgets(written.budgets, names.as_ref(), identify.as_ref());
         let body_limits = written.operations.0.0.into_iter().filter_map(|(operation, rules)| {
@@ -87,7 +93,7 @@ impl Checker<'_, '_> {
             base_path: base_path?,
             upstream: upstream?,
             identify: identify?,
-            forward_credential: written.forward_credential.unwrap_or(false),
+            forward_credential: forwards,
             authorize: written.authorize != Some(file::Authorize::None),
             hide: written.hide.unwrap_or(false),
             objects,
@@ -103,8 +109,8 @@ impl Checker<'_, '_> {
             body_limit: written.body_limit.map_or(1 << 20, |size| size.0),
             body_limits,
             websocket: written.websocket.unwrap_or(false),
-            inspect: detectors(written.inspect, Detectors::INSPECT),
-            screen: detectors(written.screen, Detectors::SCREEN),
+            inspect: detectors(written.inspect.as_ref(), Detectors::INSPECT),
+            screen: detectors(written.screen.as_ref(), Detectors::SCREEN),
             place: self.report.place(name.at),
         })
     }
@@ -141,8 +147,8 @@ impl Checker<'_, '_> {
             hide: written.hide.unwrap_or(false),
             budgets,
             body_limit: written.body_limit.map_or(4 << 20, |size| size.0),
-            prompt: detectors(written.prompt, Detectors::PROMPT),
-            answer: detectors(written.answer, Detectors::ANSWER),
+            prompt: detectors(written.prompt.as_ref(), Detectors::PROMPT),
+            answer: detectors(written.answer.as_ref(), Detectors::ANSWER),
             place: self.report.place(name.at),
         })
     }
@@ -323,7 +329,7 @@ impl Checker<'_, '_> {
     }
 }
 
-fn detectors(written: Option<Either<file::Nothing, file::Detectors>>, default: Detectors) -> Detectors {
+fn detectors(written: Option<&Either<file::Nothing, file::Detectors>>, default: Detectors) -> Detectors {
     let level = |written: Option<file::DetectorLevel>, default| match written {
         None => default,
         Some(file::DetectorLevel::Off) => Level::Off,

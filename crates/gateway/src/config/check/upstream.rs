@@ -90,7 +90,10 @@ impl Checker<'_, '_> {
     fn url(&mut self, written: &At<String>) -> Option<Uri> {
         let text = &written.value;
         // A credential may stand before the `@`, so the line is masked before anything is said.
-        if text.split_once("://").is_some_and(|(_, rest)| rest.split('/').next().unwrap_or(rest).contains('@')) {
+        if text
+            .split_once("://")
+            .is_some_and(|(_, rest)| rest.split('/').next().unwrap_or(rest).contains('@'))
+        {
             self.report.mask(written.at);
             self.error("inline-secret", written.at, "the address must not hold a user or password")
                 .help("use `credential` with a reference to a secret");
