@@ -176,8 +176,8 @@ enum Wake {
     Idle,
 }
 
-/// PERF: `told` takes a lock that all connections share, so it is polled once, which leaves this task's waker with
-/// it; later polls read the stage alone.
+/// PERF: `told` takes a lock that all connections share, and `idle` costs more than a look; so both are polled once,
+/// which leaves this task's waker with them, and later polls read their state alone.
 async fn wait<C: Future<Output = hyper::Result<()>>>(
     mut connection: Pin<&mut C>,
     mut told: Pin<&mut tokio::sync::futures::Notified<'_>>,
@@ -193,11 +193,12 @@ async fn wait<C: Future<Output = hyper::Result<()>>>(
         if stop.stage() > stage {
             return Poll::Ready(Wake::Told);
         }
-        if !is_registered {
-            is_registered = true;
-            if told.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Wake::Told);
-            }
+        if is_registered {
+            return if idle.is_elapsed() { Poll::Ready(Wake::Idle) } else { Poll::Pending };
+        }
+        is_registered = true;
+        if told.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Wake::Told);
         }
         idle.as_mut().poll(cx).map(|()| Wake::Idle)
     })

@@ -125,9 +125,6 @@ impl Head {
 
 /// Checks a request line without its end; returns whether it is HTTP/1.0.
 fn request(line: &[u8], target_limit: usize) -> Result<bool, Violation> {
-    if line.iter().fold(false, |bad, &byte| bad | (byte < 0x20) | (byte == 0x7f)) {
-        return Err(Violation::Control);
-    }
     let space = line.iter().position(|&byte| !is_token(byte)).ok_or(Violation::RequestLine)?;
     let (method, rest) = line.split_at_checked(space).ok_or(Violation::RequestLine)?;
     let rest = rest.strip_prefix(b" ").ok_or(Violation::RequestLine)?;
@@ -142,7 +139,7 @@ fn request(line: &[u8], target_limit: usize) -> Result<bool, Violation> {
     if target.is_empty() {
         return Err(Violation::RequestLine);
     }
-    if !target.iter().fold(true, |good, &byte| good & is_target(byte)) {
+    if !target.iter().all(|&byte| is_target(byte)) {
         return Err(Violation::Target);
     }
     match version {

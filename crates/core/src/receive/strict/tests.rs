@@ -121,15 +121,15 @@ fn what_has_two_readings_is_refused() {
     check(b" GET / HTTP/1.1\r\n\r\n", RequestLine);
     check(b"GET  / HTTP/1.1\r\n\r\n", RequestLine);
     check(b"GET /  HTTP/1.1\r\n\r\n", RequestLine);
-    check(b"GET\t/ HTTP/1.1\r\n\r\n", Control);
+    check(b"GET\t/ HTTP/1.1\r\n\r\n", RequestLine);
     check(b"G@T / HTTP/1.1\r\n\r\n", RequestLine);
     check(b"GET /a b HTTP/1.1\r\n\r\n", RequestLine);
     check(b"GET /#b HTTP/1.1\r\n\r\n", Target);
     check(b"GET /\xff HTTP/1.1\r\n\r\n", Target);
     check(b"GET /<\"> HTTP/1.1\r\n\r\n", Target);
-    check(b"GET /\0 HTTP/1.1\r\n\r\n", Control);
+    check(b"GET /\0 HTTP/1.1\r\n\r\n", Target);
     check(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Version);
-    check(b"\x16\x03\x01\x02\x00\r\n", Control);
+    check(b"\x16\x03\x01\x02\x00\r\n", RequestLine);
     check(b"\x16\x03\x01\x02\x00\n", BareLf);
 }
 
