@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use portcullis_core::admit::{self, Buckets};
 use portcullis_core::authorize::{AuthorizeRules, ObjectRule};
-use portcullis_core::contract::{Contract, ContractOptions, Kind, Location, Operation, OperationIndex, Parameter};
+use portcullis_core::contract::{
+    Contract, ContractOptions, Kind, Location, Operation, OperationIndex, Parameter,
+};
 use portcullis_core::identify::{Algorithm, IdentifyRules, Issuer, IssuerRules, Issuers};
 use portcullis_core::json::JsonLimits;
 use portcullis_core::policy::{ActionKind, ActionSpec, Policy, PolicyProblem, Source};
@@ -224,11 +226,13 @@ impl Compiler<'_> {
             .collect();
         match Policy::load(&sources, &self.actions(contracts)) {
             Ok((policy, loaded)) => {
-                let warnings = loaded.warnings.iter().map(|problem| self.policy_problem(problem, false)).collect();
+                let warnings =
+                    loaded.warnings.iter().map(|problem| self.policy_problem(problem, false)).collect();
                 (Some(policy), warnings)
             }
             Err(problems) => {
-                let problems: Vec<_> = problems.iter().map(|problem| self.policy_problem(problem, true)).collect();
+                let problems: Vec<_> =
+                    problems.iter().map(|problem| self.policy_problem(problem, true)).collect();
                 self.problems.extend(problems);
                 (None, Vec::new())
             }
@@ -324,7 +328,8 @@ impl Compiler<'_> {
     fn route(&mut self, id: RouteId, part: Part<'_>, contract: Contract, policy: &Policy) -> Route {
         let name = part.name();
         let budgets = part.budgets().iter().filter_map(|budget| self.budget(budget, &contract)).collect();
-        let actions = contract.operations().iter().map(|operation| policy.action(name, &operation.id)).collect();
+        let actions =
+            contract.operations().iter().map(|operation| policy.action(name, &operation.id)).collect();
         let (identify, enforced, hides) = match part {
             Part::Api(api) => (&api.identify, api.authorize, api.hide),
             Part::Model(model) => (&model.identify, model.authorize, model.hide),

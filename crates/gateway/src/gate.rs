@@ -124,11 +124,13 @@ impl Handler for Front {
     type Body = Tracked;
 
     async fn handle(self, peer: Peer, mut request: http::Request<Incoming>) -> Response<Tracked> {
-        let record = Recording::begin(self.recorder.clone(), request.method().clone(), peer.address, peer.is_tls);
+        let record =
+            Recording::begin(self.recorder.clone(), request.method().clone(), peer.address, peer.is_tls);
         if !self.recorder.is_ready() {
             return respond::halt(Halt::new(Reason::RecordUnavailable, "records cannot be written"), record);
         }
-        let upgrade = request.headers().contains_key(http::header::UPGRADE).then(|| hyper::upgrade::on(&mut request));
+        let upgrade =
+            request.headers().contains_key(http::header::UPGRADE).then(|| hyper::upgrade::on(&mut request));
         let (parts, body) = request.into_parts();
         let has_body = !hyper::body::Body::is_end_stream(&body);
         let wire = Wire { parts, peer, has_body };

@@ -7,9 +7,9 @@ pub mod server;
 
 mod pipeline;
 
-pub mod listen;
-pub mod keys;
 pub mod forward;
+pub mod keys;
+pub mod listen;
 pub mod screen;
 pub mod switched;
 pub mod websocket;

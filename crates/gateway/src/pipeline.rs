@@ -41,12 +41,7 @@ pub(crate) async fn run(gate: Arc<Gate>, wire: Wire, rest: Rest, mut record: Rec
     }
 }
 
-async fn pass(
-    gate: &Gate,
-    wire: Wire,
-    rest: Rest,
-    record: &mut Recording,
-) -> Result<Answer<Screened>, Halt> {
+async fn pass(gate: &Gate, wire: Wire, rest: Rest, record: &mut Recording) -> Result<Answer<Screened>, Halt> {
     let now = record.unix_seconds();
     let request = record.passed(receive(&gate.routes, &gate.receive, wire)?);
     gate.fetch_unknown_key(&request).await;

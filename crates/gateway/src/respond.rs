@@ -1,9 +1,10 @@
 //! The one place where an answer is written: from a screened answer, or from a halt by its table.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use portcullis_core::halt::{Halt, Refusal, Violation};
+use portcullis_core::record::Phase;
 use portcullis_core::route::Surface;
 use portcullis_inspect::dialect::openai;
 use serde::Serialize;
@@ -32,6 +33,10 @@ pub(crate) fn answer(answer: Answer<Screened>, mut record: Recording) -> Respons
 /// Writes a refusal, a reply or a fault, in the dialect of the route that the request had reached.
 pub(crate) fn halt(halt: Halt, mut record: Recording) -> Response<Tracked> {
     record.halted(&halt);
+    // SMUGGLING: what follows a request without one reading has none either.
+    let is_ambiguous = halt
+        .reason()
+        .is_some_and(|reason| reason.phase() == Phase::Receive && reason.status() == StatusCode::BAD_REQUEST);
     let (status, headers, body) = match halt {
         Halt::Reply(reply) => (reply.status, reply.headers, Bytes::new()),
         Halt::Refusal(refusal) | Halt::Fault(refusal) => {
@@ -46,6 +51,9 @@ pub(crate) fn halt(halt: Halt, mut record: Recording) -> Response<Tracked> {
     map.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if status == StatusCode::SERVICE_UNAVAILABLE {
         map.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    if is_ambiguous {
+        map.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     map.extend(headers);
     add_request_id(&mut map, record.id());

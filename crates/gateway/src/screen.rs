@@ -89,7 +89,9 @@ pub(crate) async fn screen(
     let Forwarded { content, route, operation, method, hides_usage } = stage;
     let body = match content {
         Content::Body(body) => body,
-        Content::Switched(switched) => return Ok(Answer::screened(parts, ScreenedBody::empty(), Some(switched))),
+        Content::Switched(switched) => {
+            return Ok(Answer::screened(parts, ScreenedBody::empty(), Some(switched)));
+        }
     };
     clean(&mut parts.headers);
     let judged = Judged { guards, route: &route, operation };
@@ -155,7 +157,10 @@ impl Judged<'_> {
             return Ok(if is_bodiless { Manner::Empty } else { Manner::Pass });
         }
         if is_encoded(&parts.headers) && !is_bodiless {
-            return Err(Halt::new(Reason::AnswerUnreadable, "the upstream encoded an answer it was asked not to"));
+            return Err(Halt::new(
+                Reason::AnswerUnreadable,
+                "the upstream encoded an answer it was asked not to",
+            ));
         }
         let media = media_type(&parts.headers);
         let is_screened = !self.guards.screens.answer.is_off();
@@ -205,14 +210,20 @@ impl Judged<'_> {
         Ok(bytes)
     }
 
-    fn hold_to_contract(&self, parts: &response::Parts, bytes: &Bytes, draft: &mut Draft) -> Result<(), Halt> {
+    fn hold_to_contract(
+        &self,
+        parts: &response::Parts,
+        bytes: &Bytes,
+        draft: &mut Draft,
+    ) -> Result<(), Halt> {
         let rules = &self.route.validate;
         if rules.answers == Answers::Off {
             return Ok(());
         }
         let judged = validate_answer(self.route, self.operation, parts.status, &parts.headers, bytes);
         let Err(violations) = judged else { return Ok(()) };
-        let detail: Vec<String> = violations.iter().map(|one| format!("{}: {}", one.at, one.message)).collect();
+        let detail: Vec<String> =
+            violations.iter().map(|one| format!("{}: {}", one.at, one.message)).collect();
         if rules.answers == Answers::Enforce {
             return Err(Halt::new(Reason::AnswerInvalid, detail.join("; ")));
         }
@@ -241,7 +252,8 @@ impl Judged<'_> {
                 } else {
                     screen_text(screen, &bytes, "answer")
                 };
-                let screened = screened.map_err(|error| Halt::new(Reason::AnswerUnreadable, error.to_string()))?;
+                let screened =
+                    screened.map_err(|error| Halt::new(Reason::AnswerUnreadable, error.to_string()))?;
                 draft.findings.extend(screened.findings);
                 Ok((screened.body, screened.verdict))
             }
@@ -279,8 +291,15 @@ async fn collect(mut body: UpstreamBody) -> Result<Bytes, Halt> {
 
 /// Removes what an upstream may not say in our name, and what belongs to its connection alone (RFC 9110 7.6.1).
 fn clean(headers: &mut HeaderMap) {
-    const HOP: [&str; 7] =
-        ["connection", "keep-alive", "proxy-connection", "proxy-authenticate", "te", "transfer-encoding", "upgrade"];
+    const HOP: [&str; 7] = [
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "proxy-authenticate",
+        "te",
+        "transfer-encoding",
+        "upgrade",
+    ];
     if let Some(listed) = headers.get("connection").and_then(|value| value.to_str().ok()).map(str::to_owned) {
         for name in listed.split(',').map(str::trim) {
             if !name.eq_ignore_ascii_case("close") && !name.eq_ignore_ascii_case("keep-alive") {
@@ -316,7 +335,10 @@ fn is_text(media: &str) -> bool {
         || media.ends_with("+xml")
         || matches!(
             media,
-            "application/xml" | "application/javascript" | "application/x-ndjson" | "application/jsonl"
+            "application/xml"
+                | "application/javascript"
+                | "application/x-ndjson"
+                | "application/jsonl"
                 | "application/x-www-form-urlencoded"
         )
 }

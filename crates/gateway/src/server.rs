@@ -134,7 +134,8 @@ impl Server {
         kept.keyring.load().await;
         recorder.metrics.reload_ok.set(1);
         recorder.metrics.loaded_at.set(unix_now());
-        let front = Front { gate: Arc::new(ArcSwap::from_pointee(compiled.gate)), recorder: recorder.clone() };
+        let front =
+            Front { gate: Arc::new(ArcSwap::from_pointee(compiled.gate)), recorder: recorder.clone() };
         let mut server = Self {
             addresses: Vec::new(),
             stop: CancellationToken::new(),

@@ -16,8 +16,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::record::Draft;
 
 /// Bounds of the time histograms, in seconds: 50 µs to 30 s.
-const BOUNDS: [f64; 14] =
-    [50e-6, 1e-4, 25e-5, 5e-4, 1e-3, 25e-4, 5e-3, 1e-2, 5e-2, 0.1, 0.5, 1.0, 5.0, 30.0];
+const BOUNDS: [f64; 14] = [50e-6, 1e-4, 25e-5, 5e-4, 1e-3, 25e-4, 5e-3, 1e-2, 5e-2, 0.1, 0.5, 1.0, 5.0, 30.0];
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct HaltLabels {
@@ -86,9 +85,11 @@ impl Default for Metrics {
         let answered = registry.sub_registry_with_prefix("answers");
         for (class, counter) in metrics.answered.iter().enumerate().skip(1) {
             let label = (std::borrow::Cow::Borrowed("class"), format!("{class}xx").into());
-            answered
-                .sub_registry_with_labels(std::iter::once(label))
-                .register("sent", "Answers sent, by class of status", counter.clone());
+            answered.sub_registry_with_labels(std::iter::once(label)).register(
+                "sent",
+                "Answers sent, by class of status",
+                counter.clone(),
+            );
         }
         registry.register("halts", "Requests stopped, by phase, reason and source", metrics.halts.clone());
         registry.register("findings", "Findings of detectors, by action", metrics.findings.clone());
@@ -98,9 +99,17 @@ impl Default for Metrics {
         registry.register_with_unit("request_duration", help, Unit::Seconds, metrics.duration.clone());
         registry.register("connections", "Open client connections", metrics.connections.clone());
         registry.register("in_flight", "Requests under way", metrics.in_flight.clone());
-        registry.register("reload_successful", "Whether the last reload was taken", metrics.reload_ok.clone());
+        registry.register(
+            "reload_successful",
+            "Whether the last reload was taken",
+            metrics.reload_ok.clone(),
+        );
         registry.register("reloads", "Reloads tried", metrics.reloads.clone());
-        registry.register("guard_skipped", "Configured guards that did not run", metrics.guard_skipped.clone());
+        registry.register(
+            "guard_skipped",
+            "Configured guards that did not run",
+            metrics.guard_skipped.clone(),
+        );
         let help = "Decisions where the policy index and plain Cedar differed";
         registry.register("policy_disagreements", help, metrics.policy_disagreements.clone());
         let help = "When the configuration in force was loaded";
@@ -114,7 +123,9 @@ impl Metrics {
     /// Counts a finished request.
     pub(crate) fn request(&self, draft: &Draft, took: Duration) {
         self.duration.observe(took.as_secs_f64());
-        if let Some(counter) = draft.status.and_then(|status| self.answered.get(usize::from(status.as_u16() / 100))) {
+        if let Some(counter) =
+            draft.status.and_then(|status| self.answered.get(usize::from(status.as_u16() / 100)))
+        {
             counter.inc();
         }
         if let Some((reason, _)) = &draft.halt {

@@ -79,12 +79,17 @@ pub fn inspect(
     }
     let asked = match (request.stage().route().surface, model) {
         (Surface::OpenAiChat, Some(rules)) if !request.body().is_empty() => {
-            let document = request.stage().document().ok_or_else(|| unreadable("the body was not validated"))?;
+            let document =
+                request.stage().document().ok_or_else(|| unreadable("the body was not validated"))?;
             let asked = openai::inspect_request(rules, document, findings)?;
             (asked.body, asked.hides_usage)
         }
-        (Surface::OpenAiChat, None) => return Err(Halt::new(Reason::Internal, "a model route without rules")),
-        (Surface::OpenAiChat, Some(_)) | (Surface::Rest, _) if !is_inspected => (request.body().clone(), false),
+        (Surface::OpenAiChat, None) => {
+            return Err(Halt::new(Reason::Internal, "a model route without rules"));
+        }
+        (Surface::OpenAiChat, Some(_)) | (Surface::Rest, _) if !is_inspected => {
+            (request.body().clone(), false)
+        }
         (Surface::OpenAiChat, Some(_)) | (Surface::Rest, _) => {
             let media = Media::of(&request.head().headers);
             (body(&screens.request, media, request.body(), findings)?, false)

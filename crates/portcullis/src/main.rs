@@ -27,14 +27,18 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the gate.
-    #[command(after_help = "Example:\n  portcullis run -c portcullis.yaml\n\nSIGHUP reloads, SIGTERM drains and stops.")]
+    #[command(
+        after_help = "Example:\n  portcullis run -c portcullis.yaml\n\nSIGHUP reloads, SIGTERM drains and stops."
+    )]
     Run {
         /// The configuration file.
         #[arg(short, long, default_value = "portcullis.yaml", env = "PORTCULLIS_CONFIG")]
         config: PathBuf,
     },
     /// Say everything about a configuration that can be known before it runs. Exit status 1 on errors.
-    #[command(after_help = "Example:\n  portcullis check -c portcullis.yaml --format sarif > portcullis.sarif")]
+    #[command(
+        after_help = "Example:\n  portcullis check -c portcullis.yaml --format sarif > portcullis.sarif"
+    )]
     Check {
         /// The configuration files.
         #[arg(short, long, default_value = "portcullis.yaml", env = "PORTCULLIS_CONFIG", num_args = 1..)]

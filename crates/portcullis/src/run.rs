@@ -31,7 +31,9 @@ pub(crate) fn run(config: &Path) -> anyhow::Result<bool> {
 pub(crate) fn block_on(task: impl Future<Output = anyhow::Result<bool>>) -> anyhow::Result<bool> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
     runtime.block_on(task)
 }

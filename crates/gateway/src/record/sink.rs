@@ -71,8 +71,9 @@ impl Sink {
     pub fn start(out: Box<dyn Write + Send>) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
-        let writer =
-            std::thread::Builder::new().name("portcullis-record".into()).spawn(move || theirs.write_all(out))?;
+        let writer = std::thread::Builder::new()
+            .name("portcullis-record".into())
+            .spawn(move || theirs.write_all(out))?;
         Ok(Self { shared, writer: Mutex::new(Some(writer)) })
     }
 

@@ -46,7 +46,8 @@ impl Stock {
             [person("alice", "Alice Ampere", "Lyon"), person("bob", "Bob Boole", "Cork")].into();
         if let Some(alice) = customers.get_mut("alice") {
             // A colleague pasted a key into a note, long ago.
-            alice.insert("support_note".into(), json!("rotate ghp_0123456789abcdefghijABCDEFGHIJ456789 soon"));
+            alice
+                .insert("support_note".into(), json!("rotate ghp_0123456789abcdefghijABCDEFGHIJ456789 soon"));
         }
         let order = |id: &str, who: &str, total: u32| {
             (id.to_owned(), json!({ "id": id, "customer": who, "total": total, "note": "leave at the door" }))
@@ -68,14 +69,18 @@ async fn login(Json(body): Json<Value>) -> (StatusCode, Json<Value>) {
 }
 
 async fn products() -> Json<Value> {
-    Json(json!([{ "id": "p-1", "name": "Enamel mug", "price": 1250 }, { "id": "p-2", "name": "Kettle", "price": 3900 }]))
+    Json(
+        json!([{ "id": "p-1", "name": "Enamel mug", "price": 1250 }, { "id": "p-2", "name": "Kettle", "price": 3900 }]),
+    )
 }
 
 /// Hole: the text goes into a query as it is.
 async fn search(Query(query): Query<BTreeMap<String, String>>) -> Json<Value> {
     let text = query.get("q").cloned().unwrap_or_default();
     if text.contains('\'') {
-        return Json(json!([{ "id": "users", "name": "alice:5f4dcc3b5aa765d61d8327deb882cf99", "price": 0 }]));
+        return Json(
+            json!([{ "id": "users", "name": "alice:5f4dcc3b5aa765d61d8327deb882cf99", "price": 0 }]),
+        );
     }
     Json(json!([{ "id": "p-1", "name": format!("Found for {text}"), "price": 1250 }]))
 }
@@ -110,20 +115,27 @@ async fn create(
 ) -> (StatusCode, Json<Value>) {
     let Ok(mut stock) = shop.lock() else { return none() };
     let number = format!("o-{}", stock.orders.len() + 1);
-    let count: u64 = body["lines"].as_array().into_iter().flatten().filter_map(|line| line["count"].as_u64()).sum();
+    let count: u64 =
+        body["lines"].as_array().into_iter().flatten().filter_map(|line| line["count"].as_u64()).sum();
     let order = json!({ "id": number, "customer": id, "total": count * 1250, "note": body["note"].as_str().unwrap_or("") });
     stock.orders.insert(number, order.clone());
     (StatusCode::CREATED, Json(order))
 }
 
 /// Hole: whose order it is is never asked.
-async fn order(State(shop): State<Shop>, Path((_, order)): Path<(String, String)>) -> (StatusCode, Json<Value>) {
+async fn order(
+    State(shop): State<Shop>,
+    Path((_, order)): Path<(String, String)>,
+) -> (StatusCode, Json<Value>) {
     let Ok(stock) = shop.lock() else { return none() };
     stock.orders.get(&order).map_or_else(none, |found| (StatusCode::OK, Json(found.clone())))
 }
 
 /// Hole: the whole row of the database is sent, with fields that no contract names.
-async fn receipt(State(shop): State<Shop>, Path((_, order)): Path<(String, String)>) -> (StatusCode, Json<Value>) {
+async fn receipt(
+    State(shop): State<Shop>,
+    Path((_, order)): Path<(String, String)>,
+) -> (StatusCode, Json<Value>) {
     let Ok(stock) = shop.lock() else { return none() };
     let Some(found) = stock.orders.get(&order) else { return none() };
     let row = json!({ "id": order, "total": found["total"], "_margin": 0.42, "_supplier_account": "X-7731" });

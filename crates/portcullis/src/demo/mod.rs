@@ -135,11 +135,14 @@ impl Tokens {
                 "iat": issued, "exp": issued + 600 })
         };
         let alice = issuer.token("alice", &["customer"], now)?;
-        let none = issuer.sign(&json!({ "alg": "none", "typ": "at+jwt" }), &claims(issuer.audience(), now))?;
-        let unsigned = none.rsplit_once('.').map(|(signed, _)| format!("{signed}.")).context("a token has dots")?;
+        let none =
+            issuer.sign(&json!({ "alg": "none", "typ": "at+jwt" }), &claims(issuer.audience(), now))?;
+        let unsigned =
+            none.rsplit_once('.').map(|(signed, _)| format!("{signed}.")).context("a token has dots")?;
         let mallory = issuer.sign(&header, &json!({ "sub": "admin" }))?;
         // Alice's header and signature around somebody else's claims.
-        let (mut parts, theirs): (Vec<&str>, Vec<&str>) = (alice.split('.').collect(), mallory.split('.').collect());
+        let (mut parts, theirs): (Vec<&str>, Vec<&str>) =
+            (alice.split('.').collect(), mallory.split('.').collect());
         if let (Some(mine), Some(theirs)) = (parts.get_mut(1), theirs.get(1)) {
             *mine = theirs;
         }

@@ -21,7 +21,9 @@ pub(crate) fn router() -> Router {
 }
 
 async fn models() -> Json<Value> {
-    Json(json!({ "object": "list", "data": [{ "id": "demo-1", "object": "model", "created": 0, "owned_by": "demo" }] }))
+    Json(
+        json!({ "object": "list", "data": [{ "id": "demo-1", "object": "model", "created": 0, "owned_by": "demo" }] }),
+    )
 }
 
 async fn chat(headers: HeaderMap, Json(body): Json<Value>) -> Response {
@@ -87,7 +89,8 @@ impl Answer {
         if self.is_tool_call {
             let first = json!({ "role": "assistant", "content": null, "tool_calls": [{ "index": 0, "id": "call_1",
                 "type": "function", "function": { "name": "find_customer", "arguments": "" } }] });
-            let rest = pieces.map(|piece| json!({ "tool_calls": [{ "index": 0, "function": { "arguments": piece } }] }));
+            let rest = pieces
+                .map(|piece| json!({ "tool_calls": [{ "index": 0, "function": { "arguments": piece } }] }));
             std::iter::once(first).chain(rest).collect()
         } else {
             let first = json!({ "role": "assistant", "content": "" });
@@ -130,7 +133,9 @@ fn stream(answer: Answer, with_usage: bool) -> Response {
 }
 
 /// The receiver as a stream of frames.
-fn futures_of(receiver: mpsc::Receiver<Bytes>) -> impl futures_core::Stream<Item = Result<Frame<Bytes>, Infallible>> {
+fn futures_of(
+    receiver: mpsc::Receiver<Bytes>,
+) -> impl futures_core::Stream<Item = Result<Frame<Bytes>, Infallible>> {
     struct Frames(mpsc::Receiver<Bytes>);
     impl futures_core::Stream for Frames {
         type Item = Result<Frame<Bytes>, Infallible>;

@@ -22,7 +22,8 @@ impl Records {
     /// The record with this id; without an id, the first after the `before` that were there already.
     pub(crate) async fn find(&self, id: Option<&str>, before: usize) -> anyhow::Result<Value> {
         for _ in 0..500 {
-            let found = self.read().into_iter().skip(before).find(|record| id.is_none_or(|id| record["id"] == id));
+            let found =
+                self.read().into_iter().skip(before).find(|record| id.is_none_or(|id| record["id"] == id));
             if let Some(record) = found {
                 return Ok(record);
             }
