@@ -127,7 +127,7 @@ pub(super) const STARTS: &[Start] = &[
 ];
 
 /// Whether a key starts here.
-pub(super) fn probe(cursor: Cursor<'_>) -> Probe {
+pub(super) fn probe(cursor: &Cursor<'_>) -> Probe {
     for shape in SHAPES {
         if let Some(found) = shape.probe(cursor.clone())? {
             return Ok(Some(found));
