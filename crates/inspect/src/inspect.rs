@@ -6,6 +6,7 @@ use bytes::Bytes;
 use portcullis_core::halt::{Halt, Reason};
 use portcullis_core::record::{Action, Finding};
 use portcullis_core::request::Request;
+use portcullis_core::route::Surface;
 use portcullis_core::validate::Validated;
 
 use crate::judge::{Verdict, judge};
@@ -68,7 +69,12 @@ pub fn inspect(screens: &Screens, request: Request<Validated>) -> Result<Request
         fixed(screen, value, &mut findings, || ["path:", &**name].concat());
     }
     query(screen, head.query.as_deref().unwrap_or_default(), &mut findings);
-    let body = body(screen, Media::of(&head.headers), request.body(), &mut findings)?;
+    let body = match request.stage().route().surface {
+        // A model's dialect is JSON too: every string of it is read. Messages by role are the dialect's own concern.
+        Surface::Rest | Surface::OpenAiChat => {
+            body(screen, Media::of(&head.headers), request.body(), &mut findings)?
+        }
+    };
     if judge(&findings) == Verdict::Block {
         return Err(blocked(&findings));
     }

@@ -57,7 +57,7 @@ const SHAPES: &[Shape] = &[
     exact("SK", hex, 32),
     open("dckr_pat_", url, 20),
     open("dckr_oat_", url, 20),
-    exact("dapi", hex, 32),
+    exact("dapi", |b| b.is_ascii_hexdigit(), 32),
     open("figd_", url, 36),
     open("ghp_", alnum, 30),
     open("gho_", alnum, 30),
@@ -150,9 +150,10 @@ impl Shape {
             return Ok(None);
         }
         let len = cursor.at();
-        // A key is random: a digit is missing from so many signs by chance only. Words joined by dashes have none.
+        // A key is random: it has digits or both cases. Words joined by dashes have neither.
         let body = cursor.seen().get(self.prefix.len()..).unwrap_or_default();
-        if !body.iter().any(u8::is_ascii_digit) {
+        let has = |class: fn(&u8) -> bool| body.iter().any(class);
+        if !has(u8::is_ascii_digit) && !(has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase)) {
             return Ok(None);
         }
         if !self.is_exact {
