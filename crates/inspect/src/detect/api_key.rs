@@ -153,7 +153,8 @@ impl Shape {
         // A key is random: it has digits or both cases. Words joined by dashes have neither.
         let body = cursor.seen().get(self.prefix.len()..).unwrap_or_default();
         let has = |class: fn(&u8) -> bool| body.iter().any(class);
-        if !has(u8::is_ascii_digit) && !(has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase)) {
+        let is_mixed = has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
+        if !is_mixed && !has(u8::is_ascii_digit) {
             return Ok(None);
         }
         if !self.is_exact {
