@@ -102,6 +102,7 @@ fn text() -> impl Strategy<Value = String> {
             part.chars().take(end.index(part.len())).collect()
         }),
         1 => "[ -~]{1,8}",
+        1 => "[a-z.+-]{30,70}",
         1 => "\\PC{0,3}",
     ];
     proptest::collection::vec(part, 0..14).prop_map(|parts| parts.concat())
@@ -251,4 +252,12 @@ fn a_screen_without_rules_reads_nothing() {
     );
     let (out, findings, _) = run(&Screen::off(), ["ann@example.com"]);
     assert_eq!((out.as_str(), findings.len()), ("ann@example.com", 0));
+}
+
+#[test]
+fn a_long_run_with_dots_is_the_same_sign_by_sign() {
+    let text = format!("{}.x.y+z@mail.example.co.uk", "a".repeat(62));
+    let screen = Screen::new(&[(Detector::Email, Action::Redact)]);
+    let signs: Vec<String> = text.chars().map(String::from).collect();
+    assert_eq!(run(&screen, signs.iter().map(String::as_str)), run(&screen, [text.as_str()]));
 }
