@@ -156,6 +156,8 @@ reasons! {
     TargetTooLong: Receive Client URI_TOO_LONG "target_too_long" "The request target is too long.";
     /// Too many headers, or too large.
     HeadersTooLarge: Receive Client REQUEST_HEADER_FIELDS_TOO_LARGE "headers_too_large" "The request's headers are too large.";
+    /// The head made no end in time.
+    HeadTimeout: Receive Client REQUEST_TIMEOUT "head_timeout" "The request did not arrive in time.";
     /// Body larger than the operation's limit.
     BodyTooLarge: Receive Client PAYLOAD_TOO_LARGE "body_too_large" "The request body is too large.";
     /// Body made no progress, or was not complete in time.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::admit::Budget;
 use crate::authorize::AuthorizeRules;
-use crate::contract::Contract;
+use crate::contract::{Contract, OperationIndex};
 use crate::identify::IdentifyRules;
 use crate::validate::ValidateRules;
 
@@ -44,8 +44,18 @@ pub struct Route {
     pub validate: ValidateRules,
     /// Largest request body in bytes, unless an operation says otherwise.
     pub body_limit: usize,
+    /// Operations with a limit of their own.
+    pub body_limits: Vec<(OperationIndex, usize)>,
     /// Whether a WebSocket upgrade may be asked for.
     pub allows_websocket: bool,
+}
+
+impl Route {
+    /// Largest request body of an operation, in bytes.
+    pub fn body_limit(&self, operation: OperationIndex) -> usize {
+        let own = self.body_limits.iter().find(|(index, _)| *index == operation);
+        own.map_or(self.body_limit, |(_, limit)| *limit)
+    }
 }
 
 /// All routes of a gate, longest base path first.

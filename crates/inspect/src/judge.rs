@@ -46,7 +46,13 @@ mod tests {
             for severity in [Severity::Low, Severity::High] {
                 let findings: Vec<Finding> = actions
                     .iter()
-                    .map(|action| Finding { detector: "x", at: String::new(), severity, action: *action, evidence: String::new() })
+                    .map(|action| Finding {
+                        detector: "x",
+                        at: String::new(),
+                        severity,
+                        action: *action,
+                        evidence: String::new(),
+                    })
                     .collect();
                 assert_eq!(judge(&findings), expected, "{actions:?}");
             }

@@ -1,10 +1,18 @@
 //! Detects. Reads text that a client, a document or a model wrote, whole or streamed, and says what may not pass.
 //!
-//! Like the core it is synchronous and pure: bytes in, findings and bytes out. [`detect`] knows what things look
-//! like, [`machine`] runs the detectors over text that may still be arriving, [`judge`](mod@judge) says what follows.
+//! Like the core it is synchronous and pure: bytes in, findings and bytes out. [`mod@inspect`] is the phase that reads
+//! requests, [`answer`] reads what upstreams answer. Both run their texts through a [`machine`], which asks the
+//! detectors in [`detect`]; what follows from their findings is decided in [`mod@judge`] and nowhere else.
+
+pub mod answer;
+pub mod inspect;
 
 pub mod detect;
 pub mod dialect;
 pub mod judge;
 pub mod machine;
 pub mod sse;
+
+mod json;
+mod media;
+mod text;

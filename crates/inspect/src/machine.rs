@@ -53,7 +53,8 @@ pub struct Machine {
 impl Screen {
     /// A screen with these rules. Of two rules for one detector the stricter counts.
     pub fn new(rules: &[(Detector, Action)]) -> Self {
-        let mut rules: Vec<Rule> = rules.iter().map(|(detector, action)| Rule { detector: *detector, action: *action }).collect();
+        let mut rules: Vec<Rule> =
+            rules.iter().map(|(detector, action)| Rule { detector: *detector, action: *action }).collect();
         rules.sort_by_key(|rule| (std::cmp::Reverse(rule.action), rule.detector));
         let mut known = 0_u16;
         rules.retain(|rule| {
@@ -64,6 +65,7 @@ impl Screen {
         if rules.is_empty() {
             return Self::off();
         }
+        rules.iter().for_each(|rule| rule.detector.prepare());
         let lanes = Lanes::new(rules.iter().map(|rule| rule.detector));
         let has_mail = known & Detector::Email.bit() != 0;
         Self(Some(Arc::new(Rules { rules: rules.into(), lanes, has_mail })))
@@ -113,7 +115,10 @@ impl Screen {
                 }
             }
             if set & Detector::Email.bit() != 0 {
-                mail_from = bytes.get(start..).and_then(|rest| memchr::memchr(b'@', rest)).map_or(bytes.len(), |index| start + index + 1);
+                mail_from = bytes
+                    .get(start..)
+                    .and_then(|rest| memchr::memchr(b'@', rest))
+                    .map_or(bytes.len(), |index| start + index + 1);
             }
             at = start + 1;
         }
@@ -174,4 +179,4 @@ impl Machine {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

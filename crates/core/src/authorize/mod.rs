@@ -1,17 +1,72 @@
 //! authorize: may they do this.
 
+mod envelope;
+mod objects;
+
 use std::ops::Deref;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use http::Method;
+use smol_str::SmolStr;
+
+pub use envelope::Envelope;
+pub use objects::ObjectRule;
 
 use crate::admit::Admitted;
+use crate::contract::OperationIndex;
+use crate::halt::{Halt, Reason};
+use crate::identify::Principal;
+use crate::policy::{ActionIndex, ActionKind, Call, Facts, Policy, Verdict};
+use crate::request::{Peer, Request};
+use crate::route::Surface;
+use objects::Named;
 
-/// What authorization a route has.
-#[derive(Debug, Clone, Default)]
-pub struct AuthorizeRules {}
+/// What authorization a route has. The default denies every call.
+#[derive(Debug, Clone)]
+pub struct AuthorizeRules {
+    /// Whether policy is asked; false only where `authorize: none` is written. Object rules hold either way.
+    pub enforced: bool,
+    /// Whether what is not allowed is said not to exist (404 in place of 403).
+    pub hides: bool,
+    /// Parameters that must name what is the caller's own.
+    pub objects: Vec<ObjectRule>,
+    /// The action of each operation, by [`OperationIndex`], of the policy of the same snapshot.
+    pub actions: Vec<Option<ActionIndex>>,
+}
 
-/// Proof that policy said Allow.
+impl Default for AuthorizeRules {
+    fn default() -> Self {
+        Self { enforced: true, hides: false, objects: Vec::new(), actions: Vec::new() }
+    }
+}
+
+/// What allowed a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permit {
+    /// `<api>.<operation>`; `None` where policy is not asked and has no such action.
+    pub action: Option<SmolStr>,
+    /// Ids of the policies that allowed it; empty where policy is not asked.
+    pub policies: Vec<SmolStr>,
+}
+
+/// Proof that policy said Allow to this very request.
 #[derive(Debug)]
 pub struct Authorized {
     admitted: Admitted,
+    permit: Permit,
+    envelope: Option<Envelope>,
+}
+
+impl Authorized {
+    /// What allowed the call.
+    pub fn permit(&self) -> &Permit {
+        &self.permit
+    }
+
+    /// What a model call asks for; `None` for any other.
+    pub fn envelope(&self) -> Option<&Envelope> {
+        self.envelope.as_ref()
+    }
 }
 
 impl Deref for Authorized {
@@ -20,3 +75,126 @@ impl Deref for Authorized {
         &self.admitted
     }
 }
+
+/// Takes an admitted request with its whole body; proves that the object rules hold and that policy allows the
+/// call. `policy` must be of the same snapshot as the route, else every call is refused.
+///
+/// # Errors
+/// 403, or 404 where the route hides, when an object is not the caller's, when no policy allows the call or one
+/// forbids it, and when policy cannot say. 400 when the envelope of a model call cannot be read.
+pub fn authorize(
+    policy: &Policy,
+    request: Request<Admitted>,
+    now: SystemTime,
+) -> Result<Request<Authorized>, Halt> {
+    let (head, stage) = (request.head(), request.stage());
+    let route = stage.route();
+    let question = Question {
+        rules: &route.authorize,
+        surface: route.surface,
+        operation: stage.operation(),
+        principal: stage.principal(),
+        path: &stage.path_parameters().0,
+        query: head.query.as_deref(),
+        method: &head.method,
+        peer: head.peer,
+        body: request.body(),
+    };
+    let (permit, envelope) = question.judge(policy, now).map_err(|halt| hidden(&route.authorize, halt))?;
+    Ok(request.advance(|admitted| Authorized { admitted, permit, envelope }))
+}
+
+/// What of a request decides whether it is allowed.
+#[derive(Debug, Clone, Copy)]
+struct Question<'r> {
+    rules: &'r AuthorizeRules,
+    surface: Surface,
+    operation: OperationIndex,
+    principal: &'r Principal,
+    path: &'r [(Box<str>, Box<str>)],
+    query: Option<&'r str>,
+    method: &'r Method,
+    peer: Peer,
+    body: &'r [u8],
+}
+
+impl Question<'_> {
+    fn judge(&self, policy: &Policy, now: SystemTime) -> Result<(Permit, Option<Envelope>), Halt> {
+        let action = self.action();
+        let spec = action.and_then(|action| policy.spec(action));
+        let envelope = match self.surface {
+            Surface::OpenAiChat if *self.method == Method::POST => Some(Envelope::read(self.body)?),
+            Surface::OpenAiChat | Surface::Rest => None,
+        };
+        let named = Named { path: self.path, query: self.query, spec };
+        for rule in &self.rules.objects {
+            rule.check(self.principal, named)
+                .map_err(|error| Halt::new(Reason::ObjectForbidden, error.to_string()))?;
+        }
+        let name = spec.map(|spec| spec.name());
+        if !self.rules.enforced {
+            return Ok((Permit { action: name, policies: Vec::new() }, envelope));
+        }
+        let (Some(action), Some(spec)) = (action, spec) else {
+            return Err(Halt::new(Reason::Forbidden, "the operation is no action of the policy"));
+        };
+        let facts = match (&spec.kind, &envelope) {
+            (ActionKind::Rest { .. }, _) => Facts::Rest { path: self.path, query: self.query },
+            (ActionKind::Model, Some(envelope)) => {
+                Facts::Model { model: &envelope.model, stream: envelope.stream, tools: envelope.tools }
+            }
+            (ActionKind::Model, None) => {
+                return Err(Halt::new(Reason::PolicyIndeterminate, "a model call without an envelope"));
+            }
+        };
+        let verdict = policy.decide(&Call {
+            principal: self.principal,
+            action,
+            address: self.peer.address,
+            is_tls: self.peer.is_tls,
+            now: seconds(now),
+            facts,
+        });
+        Ok((Permit { action: name, policies: allowing(verdict)? }, envelope))
+    }
+
+    fn action(&self) -> Option<ActionIndex> {
+        let index = usize::try_from(self.operation.0).ok()?;
+        *self.rules.actions.get(index)?
+    }
+}
+
+/// Only `Allow` makes a permit.
+fn allowing(verdict: Verdict) -> Result<Vec<SmolStr>, Halt> {
+    match verdict {
+        Verdict::Allow { policies } => Ok(policies),
+        Verdict::Deny { policies } if policies.is_empty() => {
+            Err(Halt::new(Reason::Forbidden, "no policy allows the call"))
+        }
+        Verdict::Deny { policies } => {
+            Err(Halt::new(Reason::Forbidden, format!("forbidden by {}", policies.join(", "))))
+        }
+        Verdict::Indeterminate { cause, policies } => {
+            Err(Halt::new(Reason::PolicyIndeterminate, format!("{cause}: {}", policies.join(", "))))
+        }
+    }
+}
+
+/// Where a route hides, every refusal of this phase reads as if there were nothing.
+fn hidden(rules: &AuthorizeRules, halt: Halt) -> Halt {
+    match halt {
+        Halt::Refusal(refusal) if rules.hides => {
+            Halt::new(Reason::Hidden, format!("{:?}: {}", refusal.reason, refusal.detail))
+        }
+        other => other,
+    }
+}
+
+/// Seconds since the epoch; a clock before it reads as the epoch.
+fn seconds(now: SystemTime) -> i64 {
+    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -13,14 +13,43 @@ const LONGEST_TAG: usize = 512;
 
 /// Elements that run or load something.
 const TAGS: &[&str] = &[
-    "script", "iframe", "frame", "frameset", "object", "embed", "applet", "base", "meta", "link", "svg:script", "isindex", "portal",
-    "fencedframe", "xml", "bgsound", "layer", "import",
+    "script",
+    "iframe",
+    "frame",
+    "frameset",
+    "object",
+    "embed",
+    "applet",
+    "base",
+    "meta",
+    "link",
+    "svg:script",
+    "isindex",
+    "portal",
+    "fencedframe",
+    "xml",
+    "bgsound",
+    "layer",
+    "import",
 ];
 
 pub(super) const STARTS: &[Start] = &[
-    Start { left: |_| true, bytes: Bytes::Words(&[b"<sc", b"<if", b"<fr", b"<ob", b"<em", b"<ap", b"<ba", b"<me", b"<li"]) },
-    Start { left: |_| true, bytes: Bytes::Words(&[b"<sv", b"<is", b"<po", b"<fe", b"<xm", b"<bg", b"<la", b"<im"]) },
-    Start { left: |b| is_no_word(b) && !matches!(b, b'.' | b'-'), bytes: Bytes::Classes([|b| matches!(b, b'o' | b'O'), |b| matches!(b, b'n' | b'N'), |b| b.is_ascii_alphabetic()]) },
+    Start {
+        left: |_| true,
+        bytes: Bytes::Words(&[b"<sc", b"<if", b"<fr", b"<ob", b"<em", b"<ap", b"<ba", b"<me", b"<li"]),
+    },
+    Start {
+        left: |_| true,
+        bytes: Bytes::Words(&[b"<sv", b"<is", b"<po", b"<fe", b"<xm", b"<bg", b"<la", b"<im"]),
+    },
+    Start {
+        left: |b| is_no_word(b) && !matches!(b, b'.' | b'-'),
+        bytes: Bytes::Classes([
+            |b| matches!(b, b'o' | b'O'),
+            |b| matches!(b, b'n' | b'N'),
+            |b| b.is_ascii_alphabetic(),
+        ]),
+    },
     Start { left: is_no_word, bytes: Bytes::Classes([|b| matches!(b, b'j' | b'J'), is_split_a, is_split_v]) },
     Start { left: is_no_word, bytes: Bytes::Words(&[b"vbs", b"dat"]) },
 ];
@@ -56,8 +85,16 @@ fn patterns() -> Vec<(&'static str, String)> {
         ("event handler", format!(r"{handler}[\s/]{{0,8}}=")),
         ("script URL", format!(r"{}{SKIPPED}{colon}", spaced("javascript"))),
         ("script URL", format!(r"vbscript{SKIPPED}{colon}\s{{0,4}}[a-z]")),
-        ("data URL", format!(r"data{colon}\s{{0,4}}(?:text/html|image/svg\+xml|application/xhtml\+xml|text/xml)[;,]")),
+        (
+            "data URL",
+            format!(r"data{colon}\s{{0,4}}(?:text/html|image/svg\+xml|application/xhtml\+xml|text/xml)[;,]"),
+        ),
     ]
+}
+
+/// Compiles the phrases, once.
+pub(super) fn prepare() {
+    LazyLock::force(&PHRASES);
 }
 
 /// Whether active content starts here.
@@ -85,7 +122,9 @@ fn runs(mut cursor: Cursor<'_>, len: usize) -> Result<bool, More> {
     }
     cursor.eat_while(len, |_| true)?;
     cursor.eat_while(8, |b| b.is_ascii_whitespace())?;
-    cursor.eat_while(64, |b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'$' | b'/' | b'+' | b':' | b'\\'))?;
+    cursor.eat_while(64, |b| {
+        b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'$' | b'/' | b'+' | b':' | b'\\')
+    })?;
     Ok(cursor.peek()?.is_some_and(|b| matches!(b, b'(' | b'`' | b'=' | b'[' | b'%' | b'{' | b'&' | b';')))
 }
 
@@ -137,10 +176,24 @@ mod tests {
     #[test]
     fn leaves_text_about_the_web() {
         for text in [
-            "JavaScript: The Good Parts", "I like javascript: it is everywhere.", "if a<b then c", "<b>bold</b> and <i>x</i>",
-            "window.onload = f", "element.onclick=f", "data:image/png;base64,iVBORw0KGgo=", "once = 1, only = 2, online shops",
-            "<scripture>", "<base64>", "<linker>", "on error = resume", "if onload == 1", "x < script", "<p class=\"x\">", "ongoing=true",
-            "<https://example.com>", "<meta-analysis>",
+            "JavaScript: The Good Parts",
+            "I like javascript: it is everywhere.",
+            "if a<b then c",
+            "<b>bold</b> and <i>x</i>",
+            "window.onload = f",
+            "element.onclick=f",
+            "data:image/png;base64,iVBORw0KGgo=",
+            "once = 1, only = 2, online shops",
+            "<scripture>",
+            "<base64>",
+            "<linker>",
+            "on error = resume",
+            "if onload == 1",
+            "x < script",
+            "<p class=\"x\">",
+            "ongoing=true",
+            "<https://example.com>",
+            "<meta-analysis>",
         ] {
             assert_eq!(redacted(Detector::ActiveContent, text), text);
         }

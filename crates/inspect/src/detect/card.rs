@@ -15,7 +15,7 @@ pub(super) const STARTS: &[Start] = &[Start {
 /// Whether a card number starts here.
 pub(super) fn probe(mut cursor: Cursor<'_>) -> Probe {
     // `1.4111…` and `+4111…` are parts of other numbers; `-4111…` may be a list item.
-    if matches!(cursor.before(), b'.' | b'+' | b',') {
+    if matches!(cursor.before(), b'.' | b'+') {
         return Ok(None);
     }
     let mut digits = [0_u8; MOST];
@@ -72,14 +72,18 @@ impl Groups {
         (1..=self.count).rev().find_map(|count| {
             let sizes = self.sizes.get(..count)?;
             let number = digits.get(..sizes.iter().sum())?;
-            (is_printed_so(sizes) && is_brand(number) && is_luhn(number)).then(|| self.ends.get(count - 1).copied())?
+            (is_printed_so(sizes) && is_brand(number) && is_luhn(number))
+                .then(|| self.ends.get(count - 1).copied())?
         })
     }
 }
 
 /// One run, or the groups that are printed on cards.
 fn is_printed_so(sizes: &[usize]) -> bool {
-    matches!(sizes, [_] | [4, 4, 4, 1..=4] | [4, 4, 4, 4, 1..=3] | [4, 6, 5] | [4, 6, 4] | [6, 13] | [4, 4, 5])
+    matches!(
+        sizes,
+        [_] | [4, 4, 4, 1..=4] | [4, 4, 4, 4, 1..=3] | [4, 6, 5] | [4, 6, 4] | [6, 13] | [4, 4, 5]
+    )
 }
 
 /// Whether digits that begin so can still become a card number. Ends most probes after one group.
@@ -145,7 +149,7 @@ mod tests {
             ("order 12 4242 4242 4242 4242 12/27", "order 12 [card] 12/27"),
             ("4242 4242 4242 4242 123", "[card] 123"),
             ("卡号4242424242424242", "卡号[card]"),
-            ("4242424242424242,5555555555554444", "[card],5555555555554444"),
+            ("4242424242424242,5555555555554444", "[card],[card]"),
             ("4242424242424242 5555555555554444", "[card] [card]"),
         ] {
             assert_eq!(redacted(Detector::Card, text), expected, "{text}");
@@ -155,9 +159,22 @@ mod tests {
     #[test]
     fn leaves_other_numbers() {
         for text in [
-            "4242424242424241", "424242424242424", "42424242424242420", "1700000000000", "x4242424242424242", "4242424242424242x",
-            "42424242424242424242424242", "1234567812345670", "42 42 42 42 42 42 42 42", "4242 42424242 4242", "4242-4242 4242-4242",
-            "0.4242424242424242", "+4242424242424242", "_4242424242424242", "2024 2025 2026 2027", "4242  4242  4242  4242",
+            "4242424242424241",
+            "424242424242424",
+            "42424242424242420",
+            "1700000000000",
+            "x4242424242424242",
+            "4242424242424242x",
+            "42424242424242424242424242",
+            "1234567812345670",
+            "42 42 42 42 42 42 42 42",
+            "4242 42424242 4242",
+            "4242-4242 4242-4242",
+            "0.4242424242424242",
+            "+4242424242424242",
+            "_4242424242424242",
+            "2024 2025 2026 2027",
+            "4242  4242  4242  4242",
         ] {
             assert_eq!(redacted(Detector::Card, text), text);
         }

@@ -39,12 +39,17 @@ fn anywhere(_: u8) -> bool {
 }
 
 pub(super) const STARTS: &[Start] = &[
-    Start { left: anywhere, bytes: Bytes::Prefixes(&[b"<|i", b"<|s", b"<|u", b"<|a", b"<|e", b"<|b", b"<|c", b"<|m", b"<st", b"<en", b"<<S", b"<</"]) },
+    Start {
+        left: anywhere,
+        bytes: Bytes::Prefixes(&[
+            b"<|i", b"<|s", b"<|u", b"<|a", b"<|e", b"<|b", b"<|c", b"<|m", b"<st", b"<en", b"<<S", b"<</",
+        ]),
+    },
     Start { left: anywhere, bytes: Bytes::Prefixes(&[b"[IN", b"[/I", b"[SY", b"[/S", b"[AV", b"[TO"]) },
 ];
 
 /// Whether a token starts here.
-pub(super) fn probe(cursor: Cursor<'_>) -> Probe {
+pub(super) fn probe(cursor: &Cursor<'_>) -> Probe {
     for (token, family) in TOKENS {
         let mut cursor = cursor.clone();
         if cursor.eat_literal(token.as_bytes())? {
@@ -70,7 +75,15 @@ mod tests {
 
     #[test]
     fn leaves_brackets_of_other_kinds() {
-        for text in ["a <| b |> c", "[INFO] started", "[SYSTEM32]", "<strong>x</strong>", "<<SYSTEM", "[inst]", "x <|> y"] {
+        for text in [
+            "a <| b |> c",
+            "[INFO] started",
+            "[SYSTEM32]",
+            "<strong>x</strong>",
+            "<<SYSTEM",
+            "[inst]",
+            "x <|> y",
+        ] {
             assert_eq!(redacted(Detector::ChatTemplate, text), text);
         }
     }

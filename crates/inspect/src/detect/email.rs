@@ -11,7 +11,8 @@ const LONGEST_DOMAIN: usize = 255;
 
 /// Whether `byte` may be in a local part.
 pub(crate) fn is_local(byte: u8) -> bool {
-    is_letter(byte) || matches!(byte, b'.' | b'_' | b'%' | b'+' | b'-' | b'\'' | b'&' | b'!' | b'#' | b'$' | b'*' | b'~')
+    is_letter(byte)
+        || matches!(byte, b'.' | b'_' | b'%' | b'+' | b'-' | b'\'' | b'&' | b'!' | b'#' | b'$' | b'*' | b'~')
 }
 
 /// Where the local part that ends at `end` starts, not before `from`; `end` if there is none.
@@ -28,7 +29,8 @@ pub(crate) fn local_start(bytes: &[u8], from: usize, end: usize) -> usize {
 /// Whether an address starts here; the caller found the `@` and went back from it.
 pub(super) fn probe(mut cursor: Cursor<'_>) -> Probe {
     let local = cursor.eat_while(LONGEST_LOCAL, is_local)?;
-    if local == 0 || cursor.seen().last() == Some(&b'.') || !cursor.eat(|byte| byte == b'@')? {
+    // The `@` is asked for first: how the local part ends is known only when it has come.
+    if local == 0 || !cursor.eat(|byte| byte == b'@')? || cursor.seen().ends_with(b".@") {
         return Ok(None);
     }
     let mut found = None;
@@ -118,8 +120,20 @@ mod tests {
     #[test]
     fn leaves_what_is_no_address() {
         for text in [
-            "@ann", "ann@", "ann@localhost", "a @ b.com", "x@y.", "ann@example.c", "ann@.com", "@media (x)", "ann.@example.com",
-            "npm i @scope/name@1.2.3", "user@10.0.0.1", "请@example.com", "a@-.com", "price 3@4.50",
+            "@ann",
+            "ann@",
+            "ann@localhost",
+            "a @ b.com",
+            "x@y.",
+            "ann@example.c",
+            "ann@.com",
+            "@media (x)",
+            "ann.@example.com",
+            "npm i @scope/name@1.2.3",
+            "user@10.0.0.1",
+            "请@example.com",
+            "a@-.com",
+            "price 3@4.50",
         ] {
             assert_eq!(redacted(Detector::Email, text), text);
         }

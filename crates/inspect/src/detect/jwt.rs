@@ -6,10 +6,8 @@ use super::{Bytes, Match, Probe, Start, Tail, is_no_word};
 /// Longest header that is waited for: names and a thumbprint, not a certificate chain.
 const LONGEST_HEADER: usize = 1024;
 
-pub(super) const STARTS: &[Start] = &[Start {
-    left: |b| is_no_word(b) && !matches!(b, b'-' | b'.'),
-    bytes: Bytes::Prefixes(&[b"eyJ"]),
-}];
+pub(super) const STARTS: &[Start] =
+    &[Start { left: |b| is_no_word(b) && !matches!(b, b'-' | b'.'), bytes: Bytes::Prefixes(&[b"eyJ"]) }];
 
 /// Whether a token starts here. `eyJ` is `{"`; the payload must begin so too, the rest of the token is its tail.
 pub(super) fn probe(mut cursor: Cursor<'_>) -> Probe {
@@ -43,7 +41,12 @@ mod tests {
 
     #[test]
     fn leaves_other_base64() {
-        for text in ["eyJhbGciOiJFUzI1NiJ9", "eyJ.eyJ", "eyJhbGciOiJFUzI1NiJ9.abc.def", "keyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.x"] {
+        for text in [
+            "eyJhbGciOiJFUzI1NiJ9",
+            "eyJ.eyJ",
+            "eyJhbGciOiJFUzI1NiJ9.abc.def",
+            "keyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.x",
+        ] {
             assert_eq!(redacted(Detector::Jwt, text), text);
         }
     }

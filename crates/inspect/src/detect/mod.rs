@@ -136,7 +136,9 @@ impl Detector {
     pub const fn severity(self) -> Severity {
         match self {
             Self::PrivateKey | Self::ApiKey | Self::Card | Self::UsSsn => Severity::High,
-            Self::Jwt | Self::Iban | Self::PromptOverride | Self::ChatTemplate | Self::ActiveContent => Severity::Medium,
+            Self::Jwt | Self::Iban | Self::PromptOverride | Self::ChatTemplate | Self::ActiveContent => {
+                Severity::Medium
+            }
             Self::Email => Severity::Low,
         }
     }
@@ -167,6 +169,15 @@ impl Detector {
         self as usize
     }
 
+    /// Builds what the detector compiles once, so that no request waits for it.
+    pub(crate) fn prepare(self) {
+        match self {
+            Self::PromptOverride => prompt_override::prepare(),
+            Self::ActiveContent => active_content::prepare(),
+            _ => {}
+        }
+    }
+
     /// Where it can start: a necessary condition on the byte before and the first three bytes.
     ///
     /// Empty for e-mail, whose candidates are found from the `@` backwards.
@@ -189,14 +200,14 @@ impl Detector {
     pub(crate) fn probe(self, cursor: Cursor<'_>) -> Probe {
         match self {
             Self::PrivateKey => private_key::probe(cursor),
-            Self::ApiKey => api_key::probe(cursor),
+            Self::ApiKey => api_key::probe(&cursor),
             Self::Jwt => jwt::probe(cursor),
             Self::Card => card::probe(cursor),
             Self::Iban => iban::probe(cursor),
             Self::UsSsn => us_ssn::probe(cursor),
             Self::Email => email::probe(cursor),
             Self::PromptOverride => prompt_override::probe(cursor),
-            Self::ChatTemplate => chat_template::probe(cursor),
+            Self::ChatTemplate => chat_template::probe(&cursor),
             Self::ActiveContent => active_content::probe(cursor),
         }
     }
@@ -208,9 +219,11 @@ impl Detector {
             Self::Card | Self::UsSsn => last_digits(found),
             Self::Iban => iban::evidence(found),
             Self::ApiKey => [label, "***"].concat(),
-            Self::PrivateKey | Self::Jwt | Self::PromptOverride | Self::ChatTemplate | Self::ActiveContent => {
-                label.to_owned()
-            }
+            Self::PrivateKey
+            | Self::Jwt
+            | Self::PromptOverride
+            | Self::ChatTemplate
+            | Self::ActiveContent => label.to_owned(),
         }
     }
 }
@@ -273,7 +286,9 @@ impl Start {
         match &self.bytes {
             Bytes::Classes(classes) => classes.get(position).is_some_and(|class| class(byte)),
             Bytes::Prefixes(prefixes) => prefixes.iter().any(|prefix| prefix.get(position) == Some(&byte)),
-            Bytes::Words(words) => words.iter().any(|word| word.get(position) == Some(&byte.to_ascii_lowercase())),
+            Bytes::Words(words) => {
+                words.iter().any(|word| word.get(position) == Some(&byte.to_ascii_lowercase()))
+            }
         }
     }
 }

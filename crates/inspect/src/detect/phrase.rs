@@ -13,6 +13,9 @@ use super::{Match, Probe};
 /// Longest phrase in bytes. What is longer is not a match, so nothing can be held for ever.
 const LONGEST: usize = 320;
 
+/// Largest automaton in bytes. Patterns that need more have too much free choice in them.
+const LARGEST: usize = 8 << 20;
+
 /// A set of phrases, compiled.
 pub(super) struct Phrases {
     automaton: dense::DFA<Vec<u32>>,
@@ -25,7 +28,13 @@ impl Phrases {
     pub(super) fn new(patterns: &[(&'static str, String)]) -> Result<Self, Box<dyn std::error::Error>> {
         let sources: Vec<&str> = patterns.iter().map(|(_, pattern)| pattern.as_str()).collect();
         let automaton = dense::Builder::new()
-            .configure(dense::Config::new().match_kind(MatchKind::All).start_kind(regex_automata::dfa::StartKind::Anchored))
+            .configure(
+                dense::Config::new()
+                    .match_kind(MatchKind::All)
+                    .start_kind(regex_automata::dfa::StartKind::Anchored)
+                    .dfa_size_limit(Some(LARGEST))
+                    .determinize_size_limit(Some(4 * LARGEST)),
+            )
             .syntax(syntax::Config::new().unicode(false).utf8(false).case_insensitive(true))
             .thompson(thompson::Config::new().utf8(false))
             .build_many(&sources)?;
@@ -56,7 +65,9 @@ impl Phrases {
                 break;
             }
         }
-        Ok(found.map(|(len, pattern)| Match::exact(len, self.labels.get(pattern.as_usize()).copied().unwrap_or("phrase"))))
+        Ok(found.map(|(len, pattern)| {
+            Match::exact(len, self.labels.get(pattern.as_usize()).copied().unwrap_or("phrase"))
+        }))
     }
 
     /// Bytes that the automaton takes.

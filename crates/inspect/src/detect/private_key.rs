@@ -5,8 +5,7 @@ use memchr::memchr;
 use super::cursor::{Cursor, More};
 use super::{Bytes, Match, Probe, Start, Tail};
 
-pub(super) const STARTS: &[Start] =
-    &[Start { left: |b| b != b'-', bytes: Bytes::Prefixes(&[b"---"]) }];
+pub(super) const STARTS: &[Start] = &[Start { left: |b| b != b'-', bytes: Bytes::Prefixes(&[b"---"]) }];
 
 /// Most signs of a label before `PRIVATE KEY`: `OPENSSH `, `ENCRYPTED `, `PGP `.
 const LONGEST_LABEL: usize = 32;
@@ -20,7 +19,9 @@ pub(super) fn probe(mut cursor: Cursor<'_>) -> Probe {
     // Line ends may be escaped, spaced or missing, where a key was carried inside JSON or a variable.
     while cursor.at() - len < 16 {
         if !cursor.eat(|b| b.is_ascii_whitespace())? {
-            if cursor.peek()? != Some(b'\\') || !cursor.peek_second()?.is_some_and(|b| matches!(b, b'n' | b'r')) {
+            if cursor.peek()? != Some(b'\\')
+                || !cursor.peek_second()?.is_some_and(|b| matches!(b, b'n' | b'r'))
+            {
                 break;
             }
             cursor.next()?;
@@ -29,7 +30,8 @@ pub(super) fn probe(mut cursor: Cursor<'_>) -> Probe {
     }
     let first = cursor.at();
     // Base64 of sixteen signs, or an armour header (`Proc-Type: 4,ENCRYPTED`, `Version: …`).
-    let signs = cursor.eat_while(16, |b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b'-'))?;
+    let signs =
+        cursor.eat_while(16, |b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b'-'))?;
     let is_header = signs > 3 && cursor.at() > first && cursor.peek()? == Some(b':');
     Ok((signs == 16 || is_header).then_some(Match { len, tail: Tail::Key, label: "private key block" }))
 }
@@ -74,10 +76,20 @@ mod tests {
 
     #[test]
     fn finds_keys_whole() {
-        for label in ["PRIVATE KEY", "RSA PRIVATE KEY", "OPENSSH PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "PGP PRIVATE KEY BLOCK"] {
+        for label in [
+            "PRIVATE KEY",
+            "RSA PRIVATE KEY",
+            "OPENSSH PRIVATE KEY",
+            "ENCRYPTED PRIVATE KEY",
+            "PGP PRIVATE KEY BLOCK",
+        ] {
             for line_end in ["\n", "\r\n", "\\n", " ", ""] {
                 let text = format!("a {} b", key(label, line_end));
-                assert_eq!(redacted(Detector::PrivateKey, &text), "a [private-key] b", "{label} {line_end:?}");
+                assert_eq!(
+                    redacted(Detector::PrivateKey, &text),
+                    "a [private-key] b",
+                    "{label} {line_end:?}"
+                );
             }
         }
     }
@@ -90,7 +102,8 @@ mod tests {
 
     #[test]
     fn headers_of_old_keys_belong_to_them() {
-        let text = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nabc\n-----END RSA PRIVATE KEY-----!";
+        let text =
+            "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nabc\n-----END RSA PRIVATE KEY-----!";
         assert_eq!(redacted(Detector::PrivateKey, text), "[private-key]!");
     }
 

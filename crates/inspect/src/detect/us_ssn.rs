@@ -10,7 +10,9 @@ pub(super) const STARTS: &[Start] = &[Start {
 
 /// Whether a number starts here: `AAA-GG-SSSS` with areas, groups and serials that are issued (20 CFR 422.103).
 pub(super) fn probe(mut cursor: Cursor<'_>) -> Probe {
-    if cursor.eat_while(3, |b| b.is_ascii_digit())? != 3 || matches!(cursor.seen(), b"000" | b"666" | [b'9', ..]) {
+    if cursor.eat_while(3, |b| b.is_ascii_digit())? != 3
+        || matches!(cursor.seen(), b"000" | b"666" | [b'9', ..])
+    {
         return Ok(None);
     }
     let Some(separator @ (b'-' | b' ')) = cursor.next()? else { return Ok(None) };
@@ -53,8 +55,21 @@ mod tests {
     #[test]
     fn leaves_what_was_never_issued_or_is_longer() {
         for text in [
-            "000-12-3456", "666-12-3456", "900-12-3456", "123-00-4567", "123-45-0000", "123456789", "123-456-789", "123-45-67890",
-            "1123-45-6789", "123-45-6789-0", "1-123-45-6789", "123-45 6789", "123--45-6789", "123-45-678", "x123-45-6789",
+            "000-12-3456",
+            "666-12-3456",
+            "900-12-3456",
+            "123-00-4567",
+            "123-45-0000",
+            "123456789",
+            "123-456-789",
+            "123-45-67890",
+            "1123-45-6789",
+            "123-45-6789-0",
+            "1-123-45-6789",
+            "123-45 6789",
+            "123--45-6789",
+            "123-45-678",
+            "x123-45-6789",
         ] {
             assert_eq!(redacted(Detector::UsSsn, text), text);
         }

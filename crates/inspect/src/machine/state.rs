@@ -119,7 +119,8 @@ impl State {
                 at: String::new(),
                 severity: detector.severity(),
                 action: rule.action,
-                evidence: detector.evidence(text.get(start..start + found.len).unwrap_or_default(), found.label),
+                evidence: detector
+                    .evidence(text.get(start..start + found.len).unwrap_or_default(), found.label),
             };
             let verdict = judge(std::slice::from_ref(&finding));
             self.report(finding, verdict);

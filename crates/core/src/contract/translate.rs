@@ -1,0 +1,514 @@
+//! From a schema of the document to the JSON Schema 2020-12 that one validator is built from.
+//!
+//! A *position* is a schema that no other schema shares its value with: a body, a property, an item. What applies
+//! in place (`allOf`, `oneOf`, `$ref` with siblings …) belongs to the position it is reached from. Each position
+//! behind a reference is left out and named by [`UNIT`] instead, so that every schema is built once however often
+//! and however recursively it is used. Within a position references are expanded, because "no other fields" and
+//! `unevaluatedProperties` must see all that applies in place.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value, json};
+
+use super::check::for_each_in_place;
+use super::document::{Dialect, Document, is_annotation};
+use super::problem::joined;
+
+/// Keyword whose value is the pointer of a schema that is built on its own.
+pub(super) const UNIT: &str = "x-portcullis-unit";
+/// Keyword whose value is a pattern that needs backtracking.
+pub(super) const BACKTRACK: &str = "x-portcullis-pattern";
+
+/// Schemas that one position may expand to: a document in which each level doubles the next must not take the gate.
+const BUDGET: usize = 200_000;
+
+/// Keywords whose schemas apply in place and may evaluate properties.
+const APPLIED: [&str; 7] = ["$ref", "allOf", "anyOf", "oneOf", "then", "else", "dependentSchemas"];
+
+/// How a schema is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Mode {
+    /// What a client sends: `readOnly` is refused, and so are fields that the document does not name.
+    Closed,
+    /// What a client sends: `readOnly` is refused.
+    Open,
+    /// What an upstream answers: `writeOnly` is refused.
+    Answer,
+    /// Within `not`, `if`, `contains`: exactly as written.
+    Plain,
+}
+
+impl Mode {
+    const ALL: [Self; 4] = [Self::Closed, Self::Open, Self::Answer, Self::Plain];
+
+    fn letter(self) -> char {
+        match self {
+            Self::Closed => 'c',
+            Self::Open => 'o',
+            Self::Answer => 'a',
+            Self::Plain => 'p',
+        }
+    }
+
+    /// The value of [`UNIT`] for the schema at `pointer` in this mode.
+    pub(super) fn named(self, pointer: &str) -> String {
+        format!("{}{pointer}", self.letter())
+    }
+}
+
+/// Mode and pointer out of the value of [`UNIT`].
+pub(super) fn unit_of(text: &str) -> Option<(Mode, &str)> {
+    Mode::ALL.into_iter().find_map(|mode| Some((mode, text.strip_prefix(mode.letter())?)))
+}
+
+/// The schema at `pointer` as one self-contained schema; `None` if there is none or it explodes.
+pub(super) fn translate(document: &Document, pointer: &str, mode: Mode) -> Option<Value> {
+    let (moved, schema) = document.behind(document.at(pointer)?)?;
+    let mut translator = Translator { document, mode, left: BUDGET };
+    let out = translator.root(schema, moved.as_deref().unwrap_or(pointer), false);
+    (translator.left > 0).then_some(out)
+}
+
+struct Translator<'d> {
+    document: &'d Document,
+    mode: Mode,
+    left: usize,
+}
+
+/// What all schemas of a position say together.
+#[derive(Default)]
+struct Facts {
+    /// Whether any names a property.
+    declares: bool,
+    /// Whether any uses `unevaluatedProperties` or `unevaluatedItems`.
+    unevaluated: bool,
+    /// Properties that this direction may not carry.
+    hidden: HashSet<String>,
+}
+
+/// How a position refuses fields that it does not name.
+enum Closing<'d> {
+    /// It does not.
+    Open,
+    /// By itself: nothing else applies in place.
+    Flat,
+    /// By the one schema in it that can name fields at all.
+    Branch(&'d Value),
+    /// By `unevaluatedProperties`.
+    Whole,
+}
+
+#[derive(Clone, Copy)]
+struct Scope<'s> {
+    hidden: &'s HashSet<String>,
+    /// Whether a reference in place may be left out, because nobody needs to see through it.
+    may_cut: bool,
+    /// Whether the schemas translated now belong to the target of a reference.
+    is_foreign: bool,
+    /// The branch that closes itself.
+    branch: Option<&'s Value>,
+    /// Whether an alternative that is any object stays any object.
+    frees_alternatives: bool,
+}
+
+impl<'d> Translator<'d> {
+    fn unit(&self, pointer: &str) -> Value {
+        json!({ UNIT: self.mode.named(pointer) })
+    }
+
+    fn position(&mut self, schema: &'d Value, at: &str, is_foreign: bool) -> Value {
+        if let Some(pointer) = self.document.alias(schema) {
+            return self.unit(&pointer);
+        }
+        if is_foreign && !is_scalar(schema) {
+            return self.unit(at);
+        }
+        self.root(schema, at, is_foreign)
+    }
+
+    fn root(&mut self, schema: &'d Value, at: &str, is_foreign: bool) -> Value {
+        let Some(object) = schema.as_object() else { return schema.clone() };
+        let mut facts = Facts::default();
+        self.gather(schema, &mut facts);
+        let closing = match self.mode {
+            Mode::Closed if facts.declares => self.closing(object),
+            _ => Closing::Open,
+        };
+        let scope = Scope {
+            hidden: &facts.hidden,
+            may_cut: self.mode != Mode::Closed && facts.hidden.is_empty() && !facts.unevaluated,
+            is_foreign,
+            branch: match closing {
+                Closing::Branch(branch) => Some(branch),
+                _ => None,
+            },
+            frees_alternatives: matches!(closing, Closing::Whole) && self.alternatives_alone(object),
+        };
+        let mut out = self.members(object, at, scope);
+        match closing {
+            Closing::Open | Closing::Branch(_) => {}
+            Closing::Flat => drop(out.insert("additionalProperties".to_owned(), Value::Bool(false))),
+            Closing::Whole => drop(out.insert("unevaluatedProperties".to_owned(), Value::Bool(false))),
+        }
+        self.nullable(object, out)
+    }
+
+    fn gather(&mut self, schema: &'d Value, facts: &mut Facts) {
+        self.left = self.left.saturating_sub(1);
+        let Some(object) = schema.as_object().filter(|_| self.left > 0) else { return };
+        let is_ignored = self.document.dialect == Dialect::V30 && object.contains_key("$ref");
+        if !is_ignored {
+            for (name, property) in members_of(object, "properties") {
+                facts.declares = true;
+                if self.is_hidden(property) {
+                    facts.hidden.insert(name.clone());
+                }
+            }
+            facts.declares |= members_of(object, "patternProperties").next().is_some();
+            facts.unevaluated |=
+                object.contains_key("unevaluatedProperties") || object.contains_key("unevaluatedItems");
+        }
+        for_each_in_place(self.document, schema, &APPLIED, &mut |below| self.gather(below, facts));
+    }
+
+    fn facts_of(&mut self, schema: &'d Value) -> Facts {
+        let mut facts = Facts::default();
+        self.gather(schema, &mut facts);
+        facts
+    }
+
+    /// Whether a property with this schema may not travel in this direction.
+    fn is_hidden(&self, property: &'d Value) -> bool {
+        let keyword = match self.mode {
+            Mode::Closed | Mode::Open => "readOnly",
+            Mode::Answer => "writeOnly",
+            Mode::Plain => return false,
+        };
+        let says = |schema: &Value| schema.get(keyword).and_then(Value::as_bool) == Some(true);
+        says(property) || self.document.behind(property).is_some_and(|(_, schema)| says(schema))
+    }
+
+    fn closing(&mut self, object: &'d Map<String, Value>) -> Closing<'d> {
+        if object.contains_key("unevaluatedProperties") {
+            return Closing::Open;
+        }
+        let has = |keyword: &str| object.contains_key(keyword);
+        let is_conditional = ["if", "then", "else", "dependentSchemas"].iter().any(|keyword| has(keyword));
+        let branches: Vec<(bool, &'d Value)> = ["allOf", "anyOf", "oneOf"]
+            .iter()
+            .flat_map(|keyword| {
+                object
+                    .get(*keyword)
+                    .and_then(Value::as_array)
+                    .into_iter()
+                    .flatten()
+                    .map(|one| (*keyword == "allOf", one))
+            })
+            .collect();
+        if branches.is_empty() && !is_conditional && !has("$ref") {
+            return if has("additionalProperties") { Closing::Open } else { Closing::Flat };
+        }
+        let is_own =
+            ["properties", "patternProperties", "additionalProperties", "$ref"].iter().any(|k| has(k));
+        if is_own || is_conditional {
+            return Closing::Whole;
+        }
+        // Where one branch alone can name fields, closing that branch says the same as closing the whole, and the
+        // branch may be a reference that is built on its own.
+        let mut declaring = None;
+        for (is_all, branch) in branches {
+            if self.facts_of(branch).declares {
+                if declaring.replace(branch).is_some() {
+                    return Closing::Whole;
+                }
+            } else if self.opens(branch)
+                || !is_all && self.may_be_object(branch, 0) && !self.is_any_object(branch)
+            {
+                return Closing::Whole;
+            }
+        }
+        declaring.map_or(Closing::Whole, Closing::Branch)
+    }
+
+    /// Whether nothing but the alternatives of `object` names properties.
+    fn alternatives_alone(&mut self, object: &'d Map<String, Value>) -> bool {
+        let own = members_of(object, "properties").next().is_some();
+        !own && !object
+            .get("allOf")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .any(|b| self.facts_of(b).declares)
+    }
+
+    fn opens(&self, schema: &'d Value) -> bool {
+        self.document.behind(schema).is_some_and(|(_, schema)| schema.get("additionalProperties").is_some())
+    }
+
+    /// An object of which the document says nothing: free-form.
+    fn is_any_object(&self, schema: &'d Value) -> bool {
+        let Some((_, Value::Object(object))) = self.document.behind(schema) else { return false };
+        let is_typed = object.get("type").and_then(Value::as_str) == Some("object");
+        let is_bare = object.iter().all(|(keyword, value)| {
+            matches!(keyword.as_str(), "type" | "nullable" | "required" | "minProperties" | "maxProperties")
+                || is_annotation(keyword)
+                || keyword == "properties" && value.as_object().is_some_and(Map::is_empty)
+        });
+        is_typed && is_bare
+    }
+
+    fn may_be_object(&self, schema: &'d Value, depth: usize) -> bool {
+        let Some((_, Value::Object(object))) = self.document.behind(schema) else { return true };
+        let is_object = |value: &Value| value.as_str() == Some("object");
+        let by_type = match object.get("type") {
+            None => true,
+            Some(Value::Array(all)) => all.iter().any(is_object),
+            Some(one) => is_object(one),
+        };
+        let by_value =
+            object.get("enum").and_then(Value::as_array).is_none_or(|all| all.iter().any(Value::is_object))
+                && object.get("const").is_none_or(Value::is_object);
+        if !by_type || !by_value || depth > 16 {
+            return by_type && by_value;
+        }
+        let list = |keyword: &str| object.get(keyword).and_then(Value::as_array);
+        list("allOf").is_none_or(|all| all.iter().all(|one| self.may_be_object(one, depth + 1)))
+            && ["anyOf", "oneOf"]
+                .iter()
+                .all(|k| list(k).is_none_or(|all| all.iter().any(|one| self.may_be_object(one, depth + 1))))
+    }
+
+    /// A schema that applies in place.
+    fn in_place(&mut self, schema: &'d Value, at: &str, scope: Scope<'_>) -> Value {
+        if scope.branch.is_some_and(|branch| std::ptr::eq(branch, schema)) {
+            return self.position(schema, at, scope.is_foreign);
+        }
+        let scope = Scope { branch: None, frees_alternatives: false, ..scope };
+        if let Some(pointer) = self.document.alias(schema) {
+            if scope.may_cut {
+                return self.unit(&pointer);
+            }
+            return match self.document.at(&pointer) {
+                Some(target) if self.left > 0 => {
+                    self.left -= 1;
+                    self.in_place(target, &pointer, Scope { is_foreign: true, ..scope })
+                }
+                _ => Value::Bool(false),
+            };
+        }
+        let Some(object) = schema.as_object() else { return schema.clone() };
+        let out = self.members(object, at, scope);
+        self.nullable(object, out)
+    }
+
+    /// OpenAPI 3.0 `nullable`. Without a type of its own the schema is meant to allow null as well.
+    fn nullable(&self, object: &Map<String, Value>, mut out: Map<String, Value>) -> Value {
+        let is_nullable = object.get("nullable").and_then(Value::as_bool) == Some(true);
+        if !is_nullable || self.document.dialect == Dialect::V31 {
+            return Value::Object(out);
+        }
+        let is_composed = IN_PLACE_LISTS.iter().any(|keyword| out.contains_key(*keyword));
+        match out.get_mut("type") {
+            Some(Value::Array(types)) => types.push(json!("null")),
+            Some(kind) => *kind = json!([kind.take(), "null"]),
+            None if is_composed => return json!({ "anyOf": [{ "type": "null" }, out] }),
+            None => {}
+        }
+        if let Some(Value::Array(values)) = out.get_mut("enum")
+            && !values.contains(&Value::Null)
+        {
+            values.push(Value::Null);
+        }
+        Value::Object(out)
+    }
+
+    fn members(&mut self, object: &'d Map<String, Value>, at: &str, scope: Scope<'_>) -> Map<String, Value> {
+        let mut out = Map::new();
+        if self.left == 0 {
+            return out;
+        }
+        self.left -= 1;
+        for (keyword, value) in object {
+            if is_annotation(keyword) {
+                continue;
+            }
+            match keyword.as_str() {
+                "allOf" | "anyOf" | "oneOf" => self.list(keyword, object, at, scope, &mut out),
+                "$ref" => {
+                    let target = self.document.target(object);
+                    let target = target.map(|(pointer, target)| {
+                        self.in_place(target, &pointer, Scope { is_foreign: true, ..scope })
+                    });
+                    push_all_of(&mut out, target.unwrap_or(Value::Bool(false)));
+                }
+                "then" | "else" => {
+                    let below = self.in_place(value, &joined(at, keyword), scope);
+                    out.insert(keyword.clone(), below);
+                }
+                "not" | "if" | "contains" | "propertyNames" => {
+                    let below = self.plain(value, &joined(at, keyword), scope.is_foreign);
+                    out.insert(keyword.clone(), below);
+                }
+                "items" | "additionalProperties" | "unevaluatedItems" | "unevaluatedProperties" => {
+                    let below = self.position(value, &joined(at, keyword), scope.is_foreign);
+                    out.insert(keyword.clone(), below);
+                }
+                "properties" | "patternProperties" | "dependentSchemas" | "prefixItems" => {
+                    let below = self.nested(keyword, value, &joined(at, keyword), scope);
+                    out.insert(keyword.clone(), below);
+                }
+                _ => self.assertion(keyword, value, object, scope, &mut out),
+            }
+        }
+        out
+    }
+
+    fn list(
+        &mut self,
+        keyword: &str,
+        object: &'d Map<String, Value>,
+        at: &str,
+        scope: Scope<'_>,
+        out: &mut Map<String, Value>,
+    ) {
+        let at = joined(at, keyword);
+        let is_choice = keyword != "allOf";
+        let mut list = Vec::new();
+        for (index, one) in object.get(keyword).and_then(Value::as_array).into_iter().flatten().enumerate() {
+            let mut below = self.in_place(one, &joined(&at, &index.to_string()), scope);
+            if let (true, true, Value::Object(below)) =
+                (is_choice && scope.frees_alternatives, self.is_any_object(one), &mut below)
+            {
+                below.insert("additionalProperties".to_owned(), Value::Bool(true));
+            }
+            match is_choice.then(|| self.discriminated(object, one)).flatten() {
+                Some(condition) => list.push(json!({ "allOf": [condition, below] })),
+                None => list.push(below),
+            }
+        }
+        match out.get_mut(keyword) {
+            Some(Value::Array(present)) => present.extend(list),
+            _ => drop(out.insert(keyword.to_owned(), Value::Array(list))),
+        }
+    }
+
+    /// What a `discriminator` with a mapping says of one alternative: its property has one of these names.
+    fn discriminated(&self, object: &Map<String, Value>, alternative: &Value) -> Option<Value> {
+        let discriminator = object.get("discriminator")?;
+        let property = discriminator.get("propertyName")?.as_str()?;
+        let mapping = discriminator.get("mapping")?.as_object()?;
+        let pointer = self.document.alias(alternative)?;
+        let name = pointer.rsplit('/').next()?;
+        let is_target = |target: &Value| {
+            target.as_str() == Some(name) || self.document.resolve(target).is_ok_and(|(at, _)| at == pointer)
+        };
+        let mut names: Vec<&str> =
+            mapping.iter().filter(|(_, target)| is_target(target)).map(|(name, _)| name.as_str()).collect();
+        if names.is_empty() {
+            return None;
+        }
+        if !names.contains(&name) {
+            names.push(name);
+        }
+        Some(json!({ "properties": { property: { "enum": names } }, "required": [property] }))
+    }
+
+    fn plain(&mut self, schema: &'d Value, at: &str, is_foreign: bool) -> Value {
+        let mode = std::mem::replace(&mut self.mode, Mode::Plain);
+        let out = self.position(schema, at, is_foreign);
+        self.mode = mode;
+        out
+    }
+
+    fn nested(&mut self, keyword: &str, value: &'d Value, at: &str, scope: Scope<'_>) -> Value {
+        match value {
+            Value::Array(all) => all
+                .iter()
+                .enumerate()
+                .map(|(index, one)| self.position(one, &joined(at, &index.to_string()), scope.is_foreign))
+                .collect(),
+            Value::Object(members) => {
+                let mut out = Map::new();
+                for (name, schema) in members {
+                    let below = match keyword {
+                        "dependentSchemas" => self.in_place(schema, &joined(at, name), scope),
+                        "properties" if self.is_hidden(schema) => Value::Bool(false),
+                        _ => self.position(schema, &joined(at, name), scope.is_foreign),
+                    };
+                    out.insert(name.clone(), below);
+                }
+                Value::Object(out)
+            }
+            _ => Value::Bool(false),
+        }
+    }
+
+    fn assertion(
+        &self,
+        keyword: &str,
+        value: &Value,
+        object: &Map<String, Value>,
+        scope: Scope<'_>,
+        out: &mut Map<String, Value>,
+    ) {
+        match (keyword, value) {
+            ("required", Value::Array(names)) => {
+                let mut kept: Vec<Value> = Vec::new();
+                for name in names {
+                    let is_hidden = name.as_str().is_some_and(|name| scope.hidden.contains(name));
+                    if !is_hidden && !kept.contains(name) {
+                        kept.push(name.clone());
+                    }
+                }
+                out.insert(keyword.to_owned(), Value::Array(kept));
+            }
+            ("exclusiveMinimum" | "exclusiveMaximum", Value::Bool(is_exclusive)) => {
+                let bound = if keyword == "exclusiveMinimum" { "minimum" } else { "maximum" };
+                if let (true, Some(limit)) = (*is_exclusive, object.get(bound)) {
+                    out.insert(keyword.to_owned(), limit.clone());
+                }
+            }
+            ("pattern", Value::String(pattern)) if self.document.unmatched.contains(pattern) => {}
+            ("pattern", Value::String(pattern)) if self.document.backtracking.contains(pattern) => {
+                out.insert(BACKTRACK.to_owned(), value.clone());
+            }
+            ("format", Value::String(format)) => {
+                out.insert(keyword.to_owned(), value.clone());
+                match format.as_str() {
+                    "int32" => push_all_of(out, json!({ "minimum": i32::MIN, "maximum": i32::MAX })),
+                    "int64" => push_all_of(out, json!({ "minimum": i64::MIN, "maximum": i64::MAX })),
+                    _ => {}
+                }
+            }
+            ("nullable" | "discriminator" | "contentEncoding" | "contentMediaType" | "contentSchema", _) => {}
+            _ => drop(out.insert(keyword.to_owned(), value.clone())),
+        }
+    }
+}
+
+const IN_PLACE_LISTS: [&str; 3] = ["allOf", "anyOf", "oneOf"];
+
+fn members_of<'v>(
+    object: &'v Map<String, Value>,
+    keyword: &str,
+) -> impl Iterator<Item = (&'v String, &'v Value)> {
+    object.get(keyword).and_then(Value::as_object).into_iter().flatten()
+}
+
+fn push_all_of(out: &mut Map<String, Value>, schema: Value) {
+    match out.entry("allOf").or_insert_with(|| Value::Array(Vec::new())) {
+        Value::Array(list) => list.push(schema),
+        other => *other = Value::Array(vec![schema]),
+    }
+}
+
+/// Whether a schema has nothing below it.
+fn is_scalar(schema: &Value) -> bool {
+    schema
+        .as_object()
+        .is_none_or(|object| object.values().all(|value| !value.is_object() && !is_schemas(value)))
+}
+
+fn is_schemas(value: &Value) -> bool {
+    value.as_array().is_some_and(|all| all.iter().any(Value::is_object))
+}

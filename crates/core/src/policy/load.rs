@@ -1,0 +1,188 @@
+//! Reads policies and checks them against the schema; everything that is wrong, at once.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use cedar_policy::{Policy as CedarPolicy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
+use miette::Diagnostic;
+use rustc_hash::FxHashMap;
+use smol_str::{SmolStr, format_smolstr};
+
+use super::schema::{ActionSpec, schema_json};
+
+/// A text with policies.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Name for diagnostics, and for the ids of policies without an `@id`: usually the file's.
+    pub name: String,
+    /// Cedar policies.
+    pub text: String,
+}
+
+/// What is wrong, or odd, with a policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyProblem {
+    /// Name of the source; `schema` when it is about the actions themselves.
+    pub source: String,
+    /// Where in the source's text, in bytes.
+    pub offset: Option<Range<usize>>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+/// What was loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// Number of policies.
+    pub policies: usize,
+    /// The most policies that one call can touch: it bounds the time of a decision.
+    pub largest: usize,
+    /// What is odd but allowed, such as a policy that can never apply.
+    pub warnings: Vec<PolicyProblem>,
+}
+
+impl PolicyProblem {
+    pub(super) fn of_schema(message: String) -> Self {
+        Self { source: "schema".to_owned(), offset: None, message, help: None }
+    }
+
+    fn of(source: &str, diagnostic: &dyn Diagnostic) -> Self {
+        let span = diagnostic.labels().and_then(|mut labels| labels.next());
+        Self {
+            source: source.to_owned(),
+            offset: span.map(|span| span.offset()..span.offset() + span.len()),
+            message: diagnostic.to_string(),
+            help: diagnostic.help().map(|help| help.to_string()),
+        }
+    }
+}
+
+/// Parses, names and validates; the second of the pair are the warnings.
+pub(super) fn check(
+    sources: &[Source],
+    actions: &[ActionSpec],
+) -> Result<(PolicySet, Vec<PolicyProblem>), Vec<PolicyProblem>> {
+    let mut problems = clashes(actions);
+    let mut all = Collected::default();
+    for source in sources {
+        all.read(source, &mut problems);
+    }
+    let mut warnings = Vec::new();
+    match Schema::from_json_value(schema_json(actions)) {
+        Ok(schema) => all.validate(schema, &mut problems, &mut warnings),
+        // Names that clash explain it better than Cedar can.
+        Err(error) if problems.is_empty() => problems.push(PolicyProblem::of_schema(error.to_string())),
+        Err(_) => {}
+    }
+    if problems.is_empty() { Ok((all.set, warnings)) } else { Err(problems) }
+}
+
+/// Actions that are called like another, or like a group.
+fn clashes(actions: &[ActionSpec]) -> Vec<PolicyProblem> {
+    let groups: HashSet<SmolStr> = actions
+        .iter()
+        .flat_map(|action| {
+            [
+                action.api.clone(),
+                format_smolstr!("{}.read", action.api),
+                format_smolstr!("{}.write", action.api),
+            ]
+        })
+        .collect();
+    let mut seen = HashSet::new();
+    let mut problems = Vec::new();
+    for action in actions {
+        let name = action.name();
+        let message = if groups.contains(&name) {
+            format!(
+                "operation `{}` of `{}` is called like the action group `{name}`",
+                action.operation, action.api
+            )
+        } else if seen.contains(&name) {
+            format!("two operations are called `{name}`")
+        } else {
+            seen.insert(name);
+            continue;
+        };
+        let help = Some("give the operation another `operationId`, or the api another name".to_owned());
+        problems.push(PolicyProblem { help, ..PolicyProblem::of_schema(message) });
+    }
+    problems
+}
+
+/// Policies with their final ids, and where each comes from.
+#[derive(Default)]
+struct Collected {
+    set: PolicySet,
+    origins: FxHashMap<PolicyId, String>,
+}
+
+impl Collected {
+    fn read(&mut self, source: &Source, problems: &mut Vec<PolicyProblem>) {
+        let parsed: PolicySet = match source.text.parse() {
+            Ok(parsed) => parsed,
+            Err(errors) => {
+                let errors: &cedar_policy::ParseErrors = &errors;
+                problems.extend(errors.iter().map(|error| PolicyProblem::of(&source.name, error)));
+                return;
+            }
+        };
+        for template in parsed.templates() {
+            problems.push(PolicyProblem {
+                source: source.name.clone(),
+                offset: template.as_ref().loc().map(|at| at.start()..at.end()),
+                message: "templates are not taken".to_owned(),
+                help: Some("write the entity in place of the slot".to_owned()),
+            });
+        }
+        for (policy, number) in parsed.policies().zip(1_usize..) {
+            if let Err(message) = self.add(policy, source, number) {
+                problems.push(PolicyProblem {
+                    source: source.name.clone(),
+                    offset: policy.as_ref().loc().map(|at| at.start()..at.end()),
+                    message,
+                    help: None,
+                });
+            }
+        }
+    }
+
+    fn add(&mut self, policy: &CedarPolicy, source: &Source, number: usize) -> Result<(), String> {
+        let id = match policy.annotation("id") {
+            Some("") => return Err("the id is empty".to_owned()),
+            Some(id) => PolicyId::new(id),
+            None => PolicyId::new(format!("{}#{number}", source.name)),
+        };
+        if let Some(other) = self.origins.get(&id) {
+            return Err(format!("the id `{id}` is already used in `{other}`"));
+        }
+        self.set.add(policy.new_id(id.clone())).map_err(|error| error.to_string())?;
+        self.origins.insert(id, source.name.clone());
+        Ok(())
+    }
+
+    fn validate(&self, schema: Schema, problems: &mut Vec<PolicyProblem>, warnings: &mut Vec<PolicyProblem>) {
+        let result = Validator::new(schema).validate(&self.set, ValidationMode::Strict);
+        let origin = |id: &PolicyId| self.origins.get(id).map_or("", String::as_str);
+        // The validator repeats itself, in no fixed order, for every action and principal that a policy speaks of:
+        // the first of them by its text stands for all.
+        let add = |list: &mut Vec<PolicyProblem>, problem: PolicyProblem| {
+            let same = |known: &&mut PolicyProblem| {
+                known.source == problem.source && known.offset == problem.offset && known.offset.is_some()
+            };
+            match list.iter_mut().find(same) {
+                Some(known) if known.message > problem.message => *known = problem,
+                Some(_) => {}
+                None => list.push(problem),
+            }
+        };
+        for error in result.validation_errors() {
+            add(problems, PolicyProblem::of(origin(error.policy_id()), error));
+        }
+        for warning in result.validation_warnings() {
+            add(warnings, PolicyProblem::of(origin(warning.policy_id()), warning));
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! APIs and models: contracts, paths, who may come, budgets, objects, detectors.
+
+use super::Checker;
+use super::upstream::Timeouts;
+use crate::config::contract::{Contract, Names};
+use crate::config::diagnostic::one_of;
+use crate::config::file;
+use crate::config::read::{At, Either, Named, OneOrMany};
+use crate::config::settings::{
+    Api, Budget, Check, ClientSystem, Detectors, Dialect, Identify, Level, Model, Object, Per,
+};
+use crate::config::tree::Span;
+
+/// What the routes came to. Some are missing where something was reported.
+#[derive(Debug, Default)]
+pub(super) struct Routes {
+    pub(super) apis: Vec<Api>,
+    pub(super) models: Vec<Model>,
+    /// Where policy is first asked to decide.
+    pub(super) is_policy_asked: Option<Span>,
+}
+
+/// What all routes together have used so far.
+struct Used<'i> {
+    issuers: &'i [At<String>],
+    is_issuer_used: Vec<bool>,
+    /// Base path, and the name and line of its route.
+    base_paths: Vec<(String, String, u32)>,
+}
+
+impl Checker<'_, '_> {
+    pub(super) fn routes(
+        &mut self,
+        apis: Named<file::Api>,
+        models: Named<file::Model>,
+        issuers: &[At<String>],
+    ) -> Routes {
+        let is_issuer_used = vec![false; issuers.len()];
+        let mut used = Used { issuers, is_issuer_used, base_paths: Vec::new() };
+        let mut routes = Routes::default();
+        if apis.0.is_empty() && models.0.is_empty() && !self.report.has_errors() {
+            self.warning("no-routes", Span { line: 1, column: 1, length: 1 }, "nothing is behind the gate")
+                .help("add an entry to `apis` or `models`");
+        }
+        for model in &models.0 {
+            if let Some(api) = apis.0.iter().find(|api| api.0.value == model.0.value) {
+                let line = api.0.at.line;
+                self.error("repeated-name", model.0.at, format!("`{}` is an API as well", model.0.value))
+                    .help(format!("the API is on line {line}; names are shared in policies and records"));
+            }
+        }
+        for (name, api) in apis.0 {
+            if api.authorize != Some(file::Authorize::None) {
+                routes.is_policy_asked.get_or_insert(name.at);
+            }
+            routes.apis.extend(self.api(&name, api, &mut used));
+        }
+        for (name, model) in models.0 {
+            if model.authorize != Some(file::Authorize::None) {
+                routes.is_policy_asked.get_or_insert(name.at);
+            }
+            routes.models.extend(self.model(&name, model, &mut used));
+        }
+        for (issuer, _) in issuers.iter().zip(&used.is_issuer_used).filter(|(_, is_used)| !**is_used) {
+            self.warning("unused-issuer", issuer.at, format!("nothing uses the issuer `{}`", issuer.value));
+        }
+        routes
+    }
+
+    fn api(&mut self, name: &At<String>, written: file::Api, used: &mut Used<'_>) -> Option<Api> {
+        let base_path = self.base_path(name, written.base_path, used);
+        let identify = written.identify.and_then(|identify| self.identify(identify, used));
+        let contract = written.contract.and_then(|contract| self.contract(&contract));
+        let names = contract.as_ref().map(Contract::names);
+        let upstream = written.upstream.and_then(|upstream| self.upstream(upstream, Timeouts::API));
+        let forwards = written.forward_credential.unwrap_or(false);
+        let own = upstream.as_ref().and_then(|upstream| upstream.credential.as_ref());
+        if forwards && own.is_some_and(|own| own.header == http::header::AUTHORIZATION) {
+            self.error("contradiction", name.at, "both the client's and the gate's credential would be sent")
+                .help("leave out `forward_credential`, or name another `header` in `credential`");
+        }
+        let objects = self.objects(written.objects, names.as_ref());
+        let budgets = self.budgets(written.budgets, names.as_ref(), identify.as_ref());
+        let body_limits = written.operations.0.0.into_iter().filter_map(|(operation, rules)| {
+            self.operation(&operation, names.as_ref());
+            Some((operation.value, rules.body_limit?.0))
+        });
+        let body_limits = body_limits.collect();
+        let unknown = written.unknown.unwrap_or_default();
+        Some(Api {
+            name: name.value.clone(),
+            contract: contract?,
+            base_path: base_path?,
+            upstream: upstream?,
+            identify: identify?,
+            forward_credential: forwards,
+            authorize: written.authorize != Some(file::Authorize::None),
+            hide: written.hide.unwrap_or(false),
+            objects,
+            budgets,
+            allow_unknown_fields: unknown.fields == Some(file::Tolerance::Allow),
+            allow_unknown_parameters: unknown.parameters == Some(file::Tolerance::Allow),
+            validate_requests: written.requests != Some(file::Requests::None),
+            answers: match written.answers {
+                None | Some(file::Answers::Enforce) => Check::Enforce,
+                Some(file::Answers::Observe) => Check::Observe,
+                Some(file::Answers::None) => Check::None,
+            },
+            body_limit: written.body_limit.map_or(1 << 20, |size| size.0),
+            body_limits,
+            websocket: written.websocket.unwrap_or(false),
+            inspect: detectors(written.inspect.as_ref(), Detectors::INSPECT),
+            screen: detectors(written.screen.as_ref(), Detectors::SCREEN),
+            place: self.report.place(name.at),
+        })
+    }
+
+    fn model(&mut self, name: &At<String>, written: file::Model, used: &mut Used<'_>) -> Option<Model> {
+        let base_path = self.base_path(name, written.base_path, used);
+        let identify = written.identify.and_then(|identify| self.identify(identify, used));
+        let upstream = written.upstream.and_then(|upstream| self.upstream(upstream, Timeouts::MODEL));
+        let system = match written.system {
+            None => Some(None),
+            Some(written) => self.text(&written).map(Some),
+        };
+        for budget in &written.budgets {
+            if let Some(operation) = budget.value.operations.iter().flatten().next() {
+                self.error("bad-value", operation.at, "a model has one operation, so it cannot be named");
+            }
+        }
+        let budgets = self.budgets(written.budgets, None, identify.as_ref());
+        Some(Model {
+            name: name.value.clone(),
+            dialect: match written.dialect? {
+                file::Dialect::OpenAi => Dialect::OpenAi,
+            },
+            base_path: base_path?,
+            upstream: upstream?,
+            system: system?,
+            client_system: match written.client_system {
+                None | Some(file::ClientSystem::Refuse) => ClientSystem::Refuse,
+                Some(file::ClientSystem::Demote) => ClientSystem::Demote,
+                Some(file::ClientSystem::Allow) => ClientSystem::Allow,
+            },
+            identify: identify?,
+            authorize: written.authorize != Some(file::Authorize::None),
+            hide: written.hide.unwrap_or(false),
+            budgets,
+            body_limit: written.body_limit.map_or(4 << 20, |size| size.0),
+            prompt: detectors(written.prompt.as_ref(), Detectors::PROMPT),
+            answer: detectors(written.answer.as_ref(), Detectors::ANSWER),
+            place: self.report.place(name.at),
+        })
+    }
+
+    fn contract(&mut self, written: &At<String>) -> Option<Contract> {
+        let text = self.text(written)?;
+        match Contract::parse(text) {
+            Ok(contract) => Some(contract),
+            Err(problem) => {
+                self.report.add(*problem);
+                None
+            }
+        }
+    }
+
+    fn base_path(
+        &mut self,
+        name: &At<String>,
+        written: Option<At<String>>,
+        used: &mut Used<'_>,
+    ) -> Option<String> {
+        let written = written.unwrap_or(At { at: name.at, value: "/".to_owned() });
+        let path = written.value.trim_end_matches('/');
+        let is_plain = |segment: &str| {
+            let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&b);
+            !segment.is_empty() && segment != "." && segment != ".." && segment.bytes().all(is_plain)
+        };
+        let is_canonical = written.value.starts_with('/') && path.split('/').skip(1).all(is_plain);
+        if !is_canonical {
+            self.error("bad-path", written.at, format!("`{}` is not a base path", written.value))
+                .expected("a path such as `/orders` or `/v1/orders`, without encoding and without `..`");
+            return None;
+        }
+        if let Some((_, other, line)) = used.base_paths.iter().find(|(other, _, _)| other == path) {
+            let message = format!("`{other}` has the base path `{}/` as well", path.trim_end_matches('/'));
+            let help = format!("it is on line {line}; a path can lead to one place only");
+            self.error("repeated-base-path", written.at, message).help(help);
+            return None;
+        }
+        used.base_paths.push((path.to_owned(), name.value.clone(), written.at.line));
+        Some(path.to_owned())
+    }
+
+    fn identify(&mut self, written: At<OneOrMany<At<String>>>, used: &mut Used<'_>) -> Option<Identify> {
+        let mut identify = Identify { issuers: Vec::new(), anonymous: false };
+        let mut is_right = true;
+        for name in written.value.0 {
+            if name.value == "anonymous" {
+                identify.anonymous = true;
+                continue;
+            }
+            let Some(index) = used.issuers.iter().position(|issuer| issuer.value == name.value) else {
+                is_right = false;
+                let known = used.issuers.iter().map(|issuer| issuer.value.as_str()).chain(["anonymous"]);
+                self.error("unknown-issuer", name.at, format!("there is no issuer `{}`", name.value))
+                    .expected(one_of(known.clone()))
+                    .nearest(&name.value, known);
+                // An issuer that was probably meant is not also called unused.
+                let near = crate::config::diagnostic::nearest(
+                    &name.value,
+                    used.issuers.iter().map(|issuer| issuer.value.as_str()),
+                );
+                for (issuer, is_used) in used.issuers.iter().zip(&mut used.is_issuer_used) {
+                    *is_used |= Some(issuer.value.as_str()) == near;
+                }
+                continue;
+            };
+            used.is_issuer_used.iter_mut().skip(index).take(1).for_each(|is_used| *is_used = true);
+            if identify.issuers.contains(&index) {
+                self.warning("repeated-name", name.at, format!("`{}` is written twice", name.value));
+            } else {
+                identify.issuers.push(index);
+            }
+        }
+        is_right.then_some(identify)
+    }
+
+    fn objects(&mut self, written: Vec<file::Object>, names: Option<&Names>) -> Vec<Object> {
+        let mut objects: Vec<Object> = Vec::new();
+        for object in written {
+            if let (Some(parameter), Some(names)) = (&object.parameter, names)
+                && !names.parameters.contains(&parameter.value)
+            {
+                let message = format!("the contract has no parameter `{}`", parameter.value);
+                self.error("unknown-parameter", parameter.at, message)
+                    .nearest(&parameter.value, names.parameters.iter().map(String::as_str));
+            }
+            let claim = object.owner.as_ref().and_then(|owner| self.claim(owner));
+            let (Some(parameter), Some(claim)) = (object.parameter, claim) else { continue };
+            if objects.iter().any(|other| other.parameter == parameter.value && other.claim == claim) {
+                self.warning("repeated-name", parameter.at, "the same rule is written twice");
+                continue;
+            }
+            let place = self.report.place(parameter.at);
+            objects.push(Object { parameter: parameter.value, claim, place });
+        }
+        objects
+    }
+
+    fn claim(&mut self, owner: &At<String>) -> Option<String> {
+        if owner.value.starts_with("response:") {
+            self.error("later-version", owner.at, "`response:` is not in this version")
+                .expected("`claim:` and the name of a claim, such as `claim:sub`");
+            return None;
+        }
+        let claim = owner.value.strip_prefix("claim:").filter(|claim| !claim.is_empty());
+        if claim.is_none() {
+            self.error("bad-value", owner.at, format!("`{}` is not an owner", owner.value))
+                .expected("`claim:` and the name of a claim, such as `claim:sub`");
+        }
+        claim.map(str::to_owned)
+    }
+
+    fn operation(&mut self, operation: &At<String>, names: Option<&Names>) {
+        let Some(names) = names else { return };
+        if !names.operations.contains(&operation.value) {
+            let message = format!("the contract has no operation `{}`", operation.value);
+            self.error("unknown-operation", operation.at, message)
+                .nearest(&operation.value, names.operations.iter().map(String::as_str));
+        }
+    }
+
+    fn budgets(
+        &mut self,
+        written: Vec<At<file::Budget>>,
+        names: Option<&Names>,
+        identify: Option<&Identify>,
+    ) -> Vec<Budget> {
+        let mut budgets: Vec<Budget> = Vec::new();
+        for At { at, value } in written {
+            for operation in value.operations.iter().flatten() {
+                self.operation(operation, names);
+            }
+            if value.operations.as_ref().is_some_and(Vec::is_empty) {
+                self.error("empty-list", at, "the budget is for no operation")
+                    .help("leave `operations` out to mean all of them");
+            }
+            let (Some(per), Some(limit)) = (value.per, value.limit) else { continue };
+            let (per, word) = match per {
+                file::BudgetPer::Principal => (Per::Principal, "principal"),
+                file::BudgetPer::Address => (Per::Address, "address"),
+                file::BudgetPer::Route => (Per::Route, "route"),
+            };
+            if per == Per::Principal && identify.is_some_and(|identify| identify.issuers.is_empty()) {
+                self.warning("shared-budget", at, "nobody is identified here, so all share this budget")
+                    .help("count `per: address`");
+            }
+            let Some(name) = self.budget_name(value.name, word, &budgets) else { continue };
+            budgets.push(Budget {
+                name,
+                per,
+                limit: limit.0,
+                burst: value.burst.unwrap_or(limit.0.count),
+                operations: value.operations.unwrap_or_default().into_iter().map(|one| one.value).collect(),
+                place: self.report.place(at),
+            });
+        }
+        budgets
+    }
+
+    fn budget_name(&mut self, written: Option<At<String>>, word: &str, others: &[Budget]) -> Option<String> {
+        let is_taken = |name: &str| others.iter().any(|other| other.name == name);
+        let Some(name) = written else {
+            let numbered = (2..=9_999_u32).map(|number| format!("{word}-{number}"));
+            return std::iter::once(word.to_owned()).chain(numbered).find(|name| !is_taken(name));
+        };
+        let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
+        if name.value.is_empty() || name.value.len() > 63 || !name.value.bytes().all(is_plain) {
+            self.error("bad-name", name.at, format!("`{}` cannot be a name", name.value))
+                .expected("at most 63 of a-z, 0-9, `-` and `_`");
+            return None;
+        }
+        if is_taken(&name.value) {
+            self.error("repeated-name", name.at, format!("another budget is called `{}`", name.value));
+            return None;
+        }
+        Some(name.value)
+    }
+}
+
+fn detectors(written: Option<&Either<file::Nothing, file::Detectors>>, default: Detectors) -> Detectors {
+    let level = |written: Option<file::DetectorLevel>, default| match written {
+        None => default,
+        Some(file::DetectorLevel::Off) => Level::Off,
+        Some(file::DetectorLevel::Observe) => Level::Observe,
+        Some(file::DetectorLevel::Redact) => Level::Redact,
+        Some(file::DetectorLevel::Block | file::DetectorLevel::Enforce) => Level::Block,
+    };
+    match written {
+        None => default,
+        Some(Either::Short(file::Nothing::None)) => Detectors::NONE,
+        Some(Either::Long(written)) => Detectors {
+            pii: level(written.pii, default.pii),
+            secrets: level(written.secrets, default.secrets),
+            injection: level(written.injection, default.injection),
+            active_content: level(written.active_content, default.active_content),
+        },
+    }
+}

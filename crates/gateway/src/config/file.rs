@@ -1,0 +1,582 @@
+//! The configuration file as it is written: these types are its shape, its JSON Schema and its reference.
+//!
+//! Keys that must be written are `Option` here as well, marked `x-required` and then `required` in the schema: a file that misses one
+//! is reported and the rest of it is still read, so that all mistakes are found at once.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+
+use super::read::{At, Either, Named, OneOrMany};
+use super::units::{self, Rate};
+
+macro_rules! quantities {
+    ($($(#[$doc:meta])* $name:ident($value:ty) = $kind:literal, $pattern:literal, $example:literal, $read:path;)+) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy)]
+        pub(crate) struct $name(pub(crate) $value);
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                $read(&text).map(Self).map_err(serde::de::Error::custom)
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool { true }
+            fn schema_name() -> Cow<'static, str> { $kind.into() }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "x-kind": $kind, "pattern": $pattern, "examples": [$example] })
+            }
+        }
+    )+};
+}
+
+quantities! {
+    /// A time span with its unit.
+    Span(Duration) = "duration", "^[0-9]+ ?(ms|s|m|min|h|d)$", "30s", units::duration;
+    /// A number of bytes with its unit.
+    Size(usize) = "size", "^[0-9]+ ?(B|KB|kB|MB|GB|KiB|MiB|GiB)$", "64KiB", units::size;
+    /// So many in so long.
+    Per(Rate) = "rate", "^[0-9]+ ?/ ?(s|sec|second|m|min|minute|h|hour|d|day)$", "100/min", units::rate;
+}
+
+/// A reference to a secret: `env:NAME` or `file:path`. The secret itself is never written here.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct SecretReference(pub(crate) String);
+
+impl std::fmt::Debug for SecretReference {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("SecretReference(…)")
+    }
+}
+
+impl JsonSchema for SecretReference {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "secret".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "x-kind": "secret", "pattern": "^(env:[A-Za-z0-9_]+|file:.+)$" })
+    }
+}
+
+/// The configuration of one gate. Every path in it is relative to the file itself.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct File {
+    /// Version of this format: `1`.
+    #[schemars(extend("x-required" = true, "const" = 1))]
+    #[expect(dead_code, reason = "it is held against the schema, and there is only one")]
+    pub(crate) version: Option<u32>,
+    /// Where the gate listens.
+    #[schemars(extend("x-required" = true))]
+    pub(crate) listeners: Option<Listeners>,
+    /// What one client may use up before anything is decided about it.
+    pub(crate) limits: Option<Limits>,
+    /// Networks whose `Forwarded` and `X-Forwarded-*` headers are believed. Empty: nobody's.
+    #[serde(default)]
+    pub(crate) trusted_proxies: Vec<At<String>>,
+    /// Who may vouch for a caller.
+    pub(crate) identity: Option<Identity>,
+    /// HTTP APIs, each with its contract. The name is used in policies, records and metrics.
+    #[serde(default)]
+    pub(crate) apis: Named<Api>,
+    /// Language models.
+    #[serde(default)]
+    pub(crate) models: Named<Model>,
+    /// Who may do what.
+    pub(crate) policy: Option<At<Policy>>,
+    /// Where the record of each request goes.
+    #[schemars(extend("default" = "stdout"))]
+    pub(crate) record: Option<Either<RecordWord, RecordFile>>,
+}
+
+/// The listeners.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Listeners {
+    /// For clients.
+    #[schemars(extend("x-required" = true))]
+    pub(crate) public: Option<PublicListener>,
+    /// For operators: health, readiness and metrics. Not opened when absent.
+    pub(crate) admin: Option<AdminListener>,
+}
+
+/// The listener for clients.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PublicListener {
+    /// Address and port, as `0.0.0.0:8443` or `[::]:8443`.
+    #[schemars(extend("x-required" = true))]
+    pub(crate) address: Option<At<String>>,
+    /// One certificate with its key, or a list of them; the client's server name (SNI) picks one.
+    pub(crate) tls: Option<OneOrMany<At<Tls>>>,
+    /// Says that there is no TLS. Must be written to listen without TLS anywhere but on loopback.
+    #[schemars(extend("default" = false))]
+    pub(crate) plain: Option<bool>,
+}
+
+/// The listener for operators.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AdminListener {
+    /// Address and port, as `127.0.0.1:9443`.
+    #[schemars(extend("x-required" = true))]
+    pub(crate) address: Option<At<String>>,
+    /// Says that the listener may be reached from other machines. Must be written for any address but loopback.
+    #[schemars(extend("default" = false))]
+    pub(crate) expose: Option<bool>,
+    /// One certificate with its key, or a list of them.
+    pub(crate) tls: Option<OneOrMany<At<Tls>>>,
+    /// Says that there is no TLS. Must be written to listen without TLS anywhere but on loopback.
+    #[schemars(extend("default" = false))]
+    pub(crate) plain: Option<bool>,
+}
+
+/// A certificate and its key.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tls {
+    /// PEM file with the certificate chain, the leaf first.
+    #[schemars(extend("x-required" = true))]
+    pub(crate) certificate: Option<At<String>>,
+    /// PEM file with the private key.
+    #[schemars(extend("x-required" = true))]
+    pub(crate) key: Option<At<String>>,
+    /// Server names it is used for. Empty: the names in the certificate.
+    #[serde(default)]
+    pub(crate) names: Vec<At<String>>,
+}
+
+/// Limits. All have safe defaults.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Limits {
+    /// Headers of one request.
+    #[schemars(range(min = 1, max = 1000), extend("default" = 100))]
+    pub(crate) header_count: Option<usize>,
+    /// All headers of one request together.
+    #[schemars(extend("default" = "32KiB"))]
+    pub(crate) header_size: Option<Size>,
+    /// The request target.
+    #[schemars(extend("default" = "8KiB"))]
+    pub(crate) target: Option<Size>,
+    /// Until the whole head of a request has arrived.
+    #[schemars(extend("default" = "10s"))]
+    pub(crate) header_time: Option<Span>,
+    /// Until an idle connection is closed.
+    #[schemars(extend("default" = "75s"))]
+    pub(crate) idle_time: Option<Span>,
+    /// Longest pause while a request body arrives.
+    #[schemars(extend("default" = "10s"))]
+    pub(crate) body_progress: Option<Span>,
+    /// Longest pause while a client does not read its answer.
+    #[schemars(extend("default" = "30s"))]
+    pub(crate) write_stall: Option<Span>,
+    /// Open connections in all.
+    #[schemars(range(min = 1, max = 1000000), extend("default" = 10000))]
+    pub(crate) connections: Option<usize>,
+    /// Open connections from one address.
+    #[schemars(range(min = 1, max = 1000000), extend("default" = 256))]
+    pub(crate) connections_per_address: Option<usize>,
+    /// Concurrent streams on one HTTP/2 connection.
+    #[schemars(range(min = 1, max = 10000), extend("default" = 100))]
+    pub(crate) streams_per_connection: Option<u32>,
+    /// Streams that a client may reset on one HTTP/2 connection before it is closed.
+    #[schemars(range(min = 1, max = 10000), extend("default" = 50))]
+    pub(crate) resets_per_connection: Option<usize>,
+    /// Decoded header list of one HTTP/2 request.
+    #[schemars(extend("default" = "32KiB"))]
+    pub(crate) header_list: Option<Size>,
+    /// One WebSocket frame.
+    #[schemars(extend("default" = "1MiB"))]
+    pub(crate) websocket_frame: Option<Size>,
+    /// What requests in flight get to finish when the gate stops.
+    #[schemars(extend("default" = "30s"))]
+    pub(crate) drain_time: Option<Span>,
+}
+
+/// Who may vouch for a caller.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Identity {
+    /// Issuers of access tokens (JWT, RFC 9068), by the name that `identify` uses.
+    #[serde(default)]
+    pub(crate) issuers: Named<Issuer>,
+}
+
+/// An issuer of access tokens.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Issuer {
+    /// What the claim `iss` must say, exactly.
+    #[schemars(extend("x-required" = true))]
+    pub(crate) issuer: Option<At<String>>,
+    /// What the claim `aud` must contain: one of these.
+    #[schemars(extend("x-required" = true))]
+    pub(crate) audience: Option<OneOrMany<At<String>>>,
+    /// The issuer's public keys: an `https://` address, or `file:` and a path.
+    #[schemars(extend("x-required" = true))]
+    pub(crate) jwks: Option<At<String>>,
+    /// Algorithms that its tokens may use. Default: all that are asymmetric.
+    pub(crate) algorithms: Option<Vec<Algorithm>>,
+    /// Longest time between the claims `iat` and `exp`. Default: no limit.
+    pub(crate) max_lifetime: Option<Span>,
+    /// How far clocks may differ.
+    #[schemars(extend("default" = "30s"))]
+    pub(crate) leeway: Option<Span>,
+    /// What the header `typ` must say. Default: `at+jwt` or `JWT`.
+    #[serde(rename = "type")]
+    pub(crate) kind: Option<At<String>>,
+}
+
+/// A signature algorithm (RFC 7518, RFC 8037). There is no `none` and no HMAC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "the names are those of RFC 7518")]
+pub enum Algorithm {
+    ES256,
+    ES384,
+    EdDSA,
+    RS256,
+    RS384,
+    RS512,
+    PS256,
+    PS384,
+    PS512,
+}
+
+/// An HTTP API.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Api {
+    /// The OpenAPI 3.0 or 3.1 document, YAML or JSON. What it does not name cannot be reached.
+    #[schemars(extend("x-required" = true))]
+    pub(crate) contract: Option<At<String>>,
+    /// Path before the contract's own paths.
+    #[schemars(extend("default" = "/"))]
+    pub(crate) base_path: Option<At<String>>,
+    /// Where its requests go: an address, or a mapping.
+    #[schemars(extend("x-required" = true))]
+    pub(crate) upstream: Option<At<Either<String, Upstream>>>,
+    /// Names of issuers, or `anonymous`, or both. There is no default: who may come must be written.
+    #[schemars(extend("x-required" = true))]
+    pub(crate) identify: Option<At<OneOrMany<At<String>>>>,
+    /// Whether the client's own credential is sent on to the upstream.
+    #[schemars(extend("default" = false))]
+    pub(crate) forward_credential: Option<bool>,
+    /// Whether policy decides.
+    #[schemars(extend("default" = "policy"))]
+    pub(crate) authorize: Option<Authorize>,
+    /// Answers 404 in place of 403, where existence is a secret.
+    #[schemars(extend("default" = false))]
+    pub(crate) hide: Option<bool>,
+    /// Object-level authorization: whose a parameter's value must be.
+    #[serde(default)]
+    pub(crate) objects: Vec<Object>,
+    /// Budgets; a request takes from each that applies to it.
+    #[serde(default)]
+    pub(crate) budgets: Vec<At<Budget>>,
+    /// What happens to what the contract does not name.
+    pub(crate) unknown: Option<Unknown>,
+    /// Whether requests must meet the contract.
+    #[schemars(extend("default" = "enforce"))]
+    pub(crate) requests: Option<Requests>,
+    /// Whether answers must meet the contract.
+    #[schemars(extend("default" = "enforce"))]
+    pub(crate) answers: Option<Answers>,
+    /// Largest request body.
+    #[schemars(extend("default" = "1MiB"))]
+    pub(crate) body_limit: Option<Size>,
+    /// What differs for single operations, by `operationId` (where there is none: method and path, as `getUsersId`).
+    #[serde(default)]
+    pub(crate) operations: Operations,
+    /// Whether a client may ask for a WebSocket.
+    #[schemars(extend("default" = false))]
+    pub(crate) websocket: Option<bool>,
+    /// Detectors on requests. Default: `injection` and `active_content` are observed.
+    pub(crate) inspect: Option<Either<Nothing, Detectors>>,
+    /// Detectors on answers. Default: `secrets` and `pii` are observed.
+    pub(crate) screen: Option<Either<Nothing, Detectors>>,
+}
+
+/// A language model.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Model {
+    /// Which interface its clients and its provider speak.
+    #[schemars(extend("x-required" = true))]
+    pub(crate) dialect: Option<Dialect>,
+    /// Path before the dialect's own paths.
+    #[schemars(extend("default" = "/"))]
+    pub(crate) base_path: Option<At<String>>,
+    /// Where its requests go: an address, or a mapping.
+    #[schemars(extend("x-required" = true))]
+    pub(crate) upstream: Option<At<Either<String, Upstream>>>,
+    /// A text file with the operator's rules, put before every conversation.
+    pub(crate) system: Option<At<String>>,
+    /// What happens to system messages that a client sends.
+    #[schemars(extend("default" = "refuse"))]
+    pub(crate) client_system: Option<ClientSystem>,
+    /// Names of issuers, or `anonymous`, or both. There is no default: who may come must be written.
+    #[schemars(extend("x-required" = true))]
+    pub(crate) identify: Option<At<OneOrMany<At<String>>>>,
+    /// Whether policy decides.
+    #[schemars(extend("default" = "policy"))]
+    pub(crate) authorize: Option<Authorize>,
+    /// Answers 404 in place of 403.
+    #[schemars(extend("default" = false))]
+    pub(crate) hide: Option<bool>,
+    /// Budgets; a request takes from each.
+    #[serde(default)]
+    pub(crate) budgets: Vec<At<Budget>>,
+    /// Largest request body.
+    #[schemars(extend("default" = "4MiB"))]
+    pub(crate) body_limit: Option<Size>,
+    /// Detectors on what goes to the model. Default: `injection` is blocked.
+    pub(crate) prompt: Option<Either<Nothing, Detectors>>,
+    /// Detectors on what the model answers. Default: `pii`, `secrets` and `active_content` are redacted.
+    pub(crate) answer: Option<Either<Nothing, Detectors>>,
+}
+
+/// Where requests go.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Upstream {
+    /// `http://` or `https://` address, perhaps with a path that is put before each request's own.
+    #[schemars(extend("x-required" = true))]
+    pub(crate) url: Option<At<String>>,
+    /// For the whole exchange. Default: `60s` for an API, `10m` for a model.
+    pub(crate) timeout: Option<Span>,
+    /// Until it is connected, TLS included.
+    #[schemars(extend("default" = "5s"))]
+    pub(crate) connect_timeout: Option<Span>,
+    /// Until the answer begins. Default: `30s` for an API, `2m` for a model.
+    pub(crate) first_byte_timeout: Option<Span>,
+    /// Longest pause within an answer.
+    #[schemars(extend("default" = "60s"))]
+    pub(crate) idle_timeout: Option<Span>,
+    /// Whether HTTP/2 is spoken to it: negotiated with TLS, from the start without.
+    #[schemars(extend("default" = false))]
+    pub(crate) http2: Option<bool>,
+    /// PEM file with the authorities to believe, in place of the system's.
+    pub(crate) ca: Option<At<String>>,
+    /// The name in its certificate, where it is not the host of the address.
+    pub(crate) server_name: Option<At<String>>,
+    /// The gate's own credential for it: a reference to a secret, sent as `Authorization: Bearer`, or a mapping.
+    pub(crate) credential: Option<At<Either<SecretReference, Credential>>>,
+    /// Sends the client's `Host` in place of the upstream's.
+    #[schemars(extend("default" = false))]
+    pub(crate) preserve_host: Option<bool>,
+}
+
+/// The gate's own credential for an upstream.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Credential {
+    /// The header that carries it.
+    #[schemars(extend("default" = "authorization"))]
+    pub(crate) header: Option<At<String>>,
+    /// `env:NAME` or `file:path`.
+    #[schemars(extend("x-required" = true))]
+    pub(crate) value: Option<At<SecretReference>>,
+    /// The word before it. Default: `Bearer` in `authorization`, nothing in other headers; `""` for nothing.
+    pub(crate) scheme: Option<At<String>>,
+}
+
+/// Whose the value of a parameter must be.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Object {
+    /// Name of a path, query or header parameter of the contract.
+    #[schemars(extend("x-required" = true))]
+    pub(crate) parameter: Option<At<String>>,
+    /// `claim:` and the name of a claim of the caller, which must equal the parameter.
+    #[schemars(extend("x-required" = true))]
+    pub(crate) owner: Option<At<String>>,
+}
+
+/// A limit on requests.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Budget {
+    /// Whose budget it is.
+    #[schemars(extend("x-required" = true))]
+    pub(crate) per: Option<BudgetPer>,
+    /// How many requests in how long.
+    #[schemars(extend("x-required" = true))]
+    pub(crate) limit: Option<Per>,
+    /// How many may come at once. Default: as many as `limit` counts.
+    #[schemars(range(min = 1, max = 1000000))]
+    pub(crate) burst: Option<u32>,
+    /// Only for these operations (`operationId`). Default: for all, together.
+    pub(crate) operations: Option<Vec<At<String>>>,
+    /// How headers and records call it. Default: what it is per, numbered when there are several.
+    pub(crate) name: Option<At<String>>,
+}
+
+/// What happens to what the contract does not name.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Unknown {
+    /// Fields of a JSON object, also where the schema is silent.
+    #[schemars(extend("default" = "refuse"))]
+    pub(crate) fields: Option<Tolerance>,
+    /// Query parameters.
+    #[schemars(extend("default" = "refuse"))]
+    pub(crate) parameters: Option<Tolerance>,
+}
+
+/// Operations by name: their names are the contract's, so any text is a key.
+#[derive(Debug, Default, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Operations(pub(crate) Named<Operation>);
+
+impl JsonSchema for Operations {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "operations".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = generator.subschema_for::<Operation>();
+        json_schema!({ "type": "object", "additionalProperties": one })
+    }
+}
+
+/// What differs for one operation.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Operation {
+    /// Largest request body.
+    pub(crate) body_limit: Option<Size>,
+}
+
+/// What is done about each kind of finding. What is not written keeps the default.
+#[derive(Debug, Default, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Detectors {
+    /// Personal data: e-mail addresses, card numbers, IBANs, US social security numbers.
+    pub(crate) pii: Option<DetectorLevel>,
+    /// Shapes of API keys and private keys.
+    pub(crate) secrets: Option<DetectorLevel>,
+    /// Phrases that try to override a model's instructions.
+    pub(crate) injection: Option<DetectorLevel>,
+    /// Scripts, event handlers and the like in text.
+    pub(crate) active_content: Option<DetectorLevel>,
+}
+
+/// Where records go.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RecordFile {
+    /// A file of JSON lines, appended to.
+    #[schemars(extend("x-required" = true))]
+    pub(crate) path: Option<At<String>>,
+}
+
+/// Who may do what.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Policy {
+    /// Files of Cedar policies; `*` and `?` match within a name.
+    #[schemars(extend("x-required" = true))]
+    pub(crate) cedar: Option<Vec<At<String>>>,
+}
+
+macro_rules! words {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $word:ident),+ $(,)? })+) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+        #[serde(rename_all = "lowercase")]
+        pub(crate) enum $name { $($(#[$word_doc])* $word,)+ }
+    )+};
+}
+
+words! {
+    /// Nothing is done, and the record says so.
+    Nothing {
+        /// No detector runs.
+        None,
+    }
+    /// Where records go.
+    RecordWord {
+        /// JSON lines on standard output.
+        Stdout,
+        /// Nowhere.
+        None,
+    }
+    /// Whether policy decides.
+    Authorize {
+        /// Only what policy permits.
+        Policy,
+        /// Everybody who was identified may call every operation.
+        None,
+    }
+    /// Whose budget it is.
+    BudgetPer {
+        /// The identified caller's.
+        Principal,
+        /// The client address's.
+        Address,
+        /// Everybody's together.
+        Route,
+    }
+    /// What happens to what the contract does not name.
+    Tolerance {
+        /// The request is refused.
+        Refuse,
+        /// It passes, unchecked.
+        Allow,
+    }
+    /// Whether requests must meet the contract.
+    Requests {
+        /// They must.
+        Enforce,
+        /// They are not checked.
+        None,
+    }
+    /// Whether answers must meet the contract.
+    Answers {
+        /// They must.
+        Enforce,
+        /// What does not is recorded and passes.
+        Observe,
+        /// They are not checked.
+        None,
+    }
+    /// What is done about findings.
+    DetectorLevel {
+        /// The detector does not run.
+        Off,
+        /// Findings are recorded.
+        Observe,
+        /// Findings are replaced by a placeholder.
+        Redact,
+        /// The request or answer is stopped.
+        Block,
+        /// The same as `block`.
+        Enforce,
+    }
+    /// Which interface a model speaks.
+    Dialect {
+        /// OpenAI chat completions.
+        OpenAi,
+    }
+    /// What happens to system messages that a client sends.
+    ClientSystem {
+        /// The request is refused.
+        Refuse,
+        /// They become user messages.
+        Demote,
+        /// They pass.
+        Allow,
+    }
+}

@@ -1,0 +1,422 @@
+//! The configuration, checked and resolved: plain data, every file read, every default filled in.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, Uri};
+use ipnet::IpNet;
+
+use super::contract::Contract;
+use super::diagnostic::Place;
+use super::secret::Secret;
+use super::units::Rate;
+
+pub use super::file::Algorithm;
+
+/// Everything that a gate is told.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where it listens.
+    pub listeners: Listeners,
+    /// What one client may use up.
+    pub limits: Limits,
+    /// Networks whose `Forwarded` headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Issuers of access tokens, in the file's order; [`Identify::issuers`] are indices into it.
+    pub issuers: Vec<Issuer>,
+    /// HTTP APIs, in the file's order.
+    pub apis: Vec<Api>,
+    /// Models, in the file's order.
+    pub models: Vec<Model>,
+    /// Cedar policy files, sorted by path; empty when there is no `policy`.
+    pub policies: Vec<SourceText>,
+    /// Where records go.
+    pub record: RecordTarget,
+}
+
+/// Where the gate listens.
+#[derive(Debug, Clone)]
+pub struct Listeners {
+    /// For clients.
+    pub public: Listener,
+    /// For operators, when there is one.
+    pub admin: Option<Listener>,
+}
+
+/// One listener.
+#[derive(Debug, Clone)]
+pub struct Listener {
+    /// Address and port; port 0 lets the system choose.
+    pub address: SocketAddr,
+    /// Certificates; empty means no TLS (loopback, or written `plain: true`).
+    pub tls: Vec<TlsPair>,
+}
+
+/// A certificate and its key, both PEM, both parsed once already.
+#[derive(Debug, Clone)]
+pub struct TlsPair {
+    /// The certificate chain.
+    pub certificate: SourceText,
+    /// The private key.
+    pub key: Secret,
+    /// Server names written for it; empty: those in the certificate.
+    pub names: Vec<String>,
+    /// Where the pair is written.
+    pub place: Place,
+}
+
+/// A text file that was read, and how messages name it.
+#[derive(Debug, Clone)]
+pub struct SourceText {
+    /// The file.
+    pub path: PathBuf,
+    /// How messages name it.
+    pub name: Arc<str>,
+    /// What it says.
+    pub text: Arc<str>,
+    /// Where the configuration names it.
+    pub place: Place,
+}
+
+impl SourceText {
+    /// The place of `length` bytes at byte `offset`, for diagnostics about what the file says.
+    pub fn at(&self, offset: usize, length: usize) -> Place {
+        Place::in_text(&self.name, &self.text, offset, length)
+    }
+}
+
+/// Limits of connections and heads. Sizes are bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Headers of one request.
+    pub header_count: usize,
+    /// All headers of one request together.
+    pub header_size: usize,
+    /// The request target.
+    pub target: usize,
+    /// Until the whole head has arrived.
+    pub header_time: Duration,
+    /// Until an idle connection is closed.
+    pub idle_time: Duration,
+    /// Longest pause while a request body arrives.
+    pub body_progress: Duration,
+    /// Longest pause while a client does not read.
+    pub write_stall: Duration,
+    /// Open connections in all.
+    pub connections: usize,
+    /// Open connections from one address.
+    pub connections_per_address: usize,
+    /// Concurrent streams on one HTTP/2 connection.
+    pub streams_per_connection: u32,
+    /// Streams that a client may reset on one HTTP/2 connection.
+    pub resets_per_connection: usize,
+    /// Decoded header list of one HTTP/2 request.
+    pub header_list: usize,
+    /// One WebSocket frame.
+    pub websocket_frame: usize,
+    /// What requests in flight get when the gate stops.
+    pub drain_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            header_count: 100,
+            header_size: 32 << 10,
+            target: 8 << 10,
+            header_time: Duration::from_secs(10),
+            idle_time: Duration::from_secs(75),
+            body_progress: Duration::from_secs(10),
+            write_stall: Duration::from_secs(30),
+            connections: 10_000,
+            connections_per_address: 256,
+            streams_per_connection: 100,
+            resets_per_connection: 50,
+            header_list: 32 << 10,
+            websocket_frame: 1 << 20,
+            drain_time: Duration::from_secs(30),
+        }
+    }
+}
+
+/// An issuer of access tokens.
+#[derive(Debug, Clone)]
+pub struct Issuer {
+    /// Its name in the configuration.
+    pub name: String,
+    /// What `iss` must say.
+    pub issuer: String,
+    /// What `aud` must contain one of; never empty.
+    pub audiences: Vec<String>,
+    /// Its public keys.
+    pub jwks: Jwks,
+    /// Algorithms that its tokens may use; never empty, all asymmetric.
+    pub algorithms: Vec<Algorithm>,
+    /// Longest time between `iat` and `exp`.
+    pub max_lifetime: Option<Duration>,
+    /// How far clocks may differ.
+    pub leeway: Duration,
+    /// What `typ` may say, compared without case; never empty.
+    pub types: Vec<String>,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// Where an issuer's keys come from.
+#[derive(Debug, Clone)]
+pub enum Jwks {
+    /// Fetched from `https://`, or `http://` on loopback.
+    Url(Uri),
+    /// Read with the configuration: a JSON object with `keys`.
+    File(SourceText),
+}
+
+/// Who may call, as a matter of credentials. At least one of the two is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identify {
+    /// Indices into [`Settings::issuers`].
+    pub issuers: Vec<usize>,
+    /// Whether a call without a credential passes as anonymous.
+    pub anonymous: bool,
+}
+
+/// An HTTP API.
+#[derive(Debug, Clone)]
+pub struct Api {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Its contract, read and parsed.
+    pub contract: Contract,
+    /// Empty, or `/orders` without a final slash.
+    pub base_path: String,
+    /// Where its requests go.
+    pub upstream: Upstream,
+    /// Who may call.
+    pub identify: Identify,
+    /// Whether the client's credential is sent on.
+    pub forward_credential: bool,
+    /// Whether policy decides; otherwise every identified caller may call every operation.
+    pub authorize: bool,
+    /// 404 in place of 403.
+    pub hide: bool,
+    /// Object rules.
+    pub objects: Vec<Object>,
+    /// Budgets, in the file's order.
+    pub budgets: Vec<Budget>,
+    /// Whether unknown fields of JSON objects pass.
+    pub allow_unknown_fields: bool,
+    /// Whether unknown query parameters pass.
+    pub allow_unknown_parameters: bool,
+    /// Whether requests must meet the contract.
+    pub validate_requests: bool,
+    /// Whether answers must.
+    pub answers: Check,
+    /// Largest request body in bytes.
+    pub body_limit: usize,
+    /// Operations with a limit of their own: name (`operationId`, or made of method and path) and bytes.
+    pub body_limits: Vec<(String, usize)>,
+    /// Whether a WebSocket may be asked for.
+    pub websocket: bool,
+    /// Detectors on requests.
+    pub inspect: Detectors,
+    /// Detectors on answers.
+    pub screen: Detectors,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// A language model.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// Its name in the configuration.
+    pub name: String,
+    /// What its clients and its provider speak.
+    pub dialect: Dialect,
+    /// Empty, or `/v1` without a final slash.
+    pub base_path: String,
+    /// Where its requests go.
+    pub upstream: Upstream,
+    /// The operator's rules.
+    pub system: Option<SourceText>,
+    /// What happens to system messages of a client.
+    pub client_system: ClientSystem,
+    /// Who may call.
+    pub identify: Identify,
+    /// Whether policy decides.
+    pub authorize: bool,
+    /// 404 in place of 403.
+    pub hide: bool,
+    /// Budgets, in the file's order; their `operations` are empty.
+    pub budgets: Vec<Budget>,
+    /// Largest request body in bytes.
+    pub body_limit: usize,
+    /// Detectors on what goes to the model.
+    pub prompt: Detectors,
+    /// Detectors on what it answers.
+    pub answer: Detectors,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// Which interface a model speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// OpenAI chat completions.
+    OpenAi,
+}
+
+/// What happens to system messages of a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientSystem {
+    /// The request is refused.
+    Refuse,
+    /// They become user messages.
+    Demote,
+    /// They pass.
+    Allow,
+}
+
+/// How a check is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// It runs and decides.
+    Enforce,
+    /// It runs and is recorded.
+    Observe,
+    /// It does not run.
+    None,
+}
+
+/// What is done about a kind of finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// The detector does not run.
+    Off,
+    /// Recorded.
+    Observe,
+    /// Replaced by a placeholder.
+    Redact,
+    /// Stops the request or answer.
+    Block,
+}
+
+/// A level for each kind of detector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Detectors {
+    /// Personal data.
+    pub pii: Level,
+    /// API keys and private keys.
+    pub secrets: Level,
+    /// Phrases that override a model's instructions.
+    pub injection: Level,
+    /// Scripts and the like in text.
+    pub active_content: Level,
+}
+
+impl Detectors {
+    /// `none`: nothing runs.
+    pub const NONE: Self =
+        Self { pii: Level::Off, secrets: Level::Off, injection: Level::Off, active_content: Level::Off };
+    /// The default of an API's `inspect`.
+    pub const INSPECT: Self =
+        Self { injection: Level::Observe, active_content: Level::Observe, ..Self::NONE };
+    /// The default of an API's `screen`.
+    pub const SCREEN: Self = Self { pii: Level::Observe, secrets: Level::Observe, ..Self::NONE };
+    /// The default of a model's `prompt`.
+    pub const PROMPT: Self = Self { injection: Level::Block, ..Self::NONE };
+    /// The default of a model's `answer`.
+    pub const ANSWER: Self = Self {
+        pii: Level::Redact,
+        secrets: Level::Redact,
+        active_content: Level::Redact,
+        injection: Level::Off,
+    };
+}
+
+/// Where requests go.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    /// `http` or `https`, a host, perhaps a port and a path without a final slash; no userinfo, query, fragment.
+    pub url: Uri,
+    /// For the whole exchange.
+    pub timeout: Duration,
+    /// Until it is connected.
+    pub connect_timeout: Duration,
+    /// Until the answer begins.
+    pub first_byte_timeout: Duration,
+    /// Longest pause within an answer.
+    pub idle_timeout: Duration,
+    /// Whether HTTP/2 is spoken to it.
+    pub http2: bool,
+    /// Authorities to believe in place of the system's, PEM, parsed once already.
+    pub ca: Option<SourceText>,
+    /// The name in its certificate.
+    pub server_name: Option<String>,
+    /// The gate's own credential for it.
+    pub credential: Option<Credential>,
+    /// Sends the client's `Host`.
+    pub preserve_host: bool,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// The gate's own credential for an upstream.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    /// The header that carries it.
+    pub header: HeaderName,
+    /// The header's whole value, scheme included; always a valid header value.
+    pub value: Secret,
+}
+
+/// An object rule.
+#[derive(Debug, Clone)]
+pub struct Object {
+    /// The parameter, as the contract names it.
+    pub parameter: String,
+    /// The claim that must equal it.
+    pub claim: String,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// Whose a budget is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Per {
+    /// The identified caller's.
+    Principal,
+    /// The client address's.
+    Address,
+    /// Everybody's together.
+    Route,
+}
+
+/// A limit on requests.
+#[derive(Debug, Clone)]
+pub struct Budget {
+    /// Unique within its API or model: lower-case letters, digits, `-` and `_`.
+    pub name: String,
+    /// Whose it is.
+    pub per: Per,
+    /// How many in how long.
+    pub limit: Rate,
+    /// How many at once; at least 1.
+    pub burst: u32,
+    /// Only for these operations; empty: for all.
+    pub operations: Vec<String>,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// Where records go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordTarget {
+    /// JSON lines on standard output.
+    Stdout,
+    /// Nowhere.
+    None,
+    /// JSON lines appended to a file.
+    File(PathBuf),
+}

@@ -1,0 +1,244 @@
+//! Answers under a screen: whole ones, and streams of text that is no model's dialect.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http::HeaderMap;
+use portcullis_core::record::Finding;
+
+use crate::judge::{Verdict, judge};
+use crate::machine::{Machine, Screen};
+use crate::media::Media;
+use crate::{json, text};
+
+/// An answer that was read.
+#[derive(Debug)]
+pub struct Screened {
+    /// What may leave: the upstream's own bytes, the redacted ones, or nothing after a block.
+    pub body: Bytes,
+    /// What was found, for the record.
+    pub findings: Vec<Finding>,
+    /// What follows from it.
+    pub verdict: Verdict,
+}
+
+/// The answer cannot be read as what it says it is, so nobody knows what is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// Text, but not UTF-8.
+    #[error("the answer is not UTF-8")]
+    NotUtf8,
+    /// Said to be JSON.
+    #[error("the answer is not well-formed JSON")]
+    NotJson,
+}
+
+/// Screens a whole answer by its `Content-Type`. What is neither JSON nor text is no text and passes unread.
+///
+/// # Errors
+/// [`Unreadable`] if the answer is not what its `Content-Type` says.
+pub fn screen_body(screen: &Screen, headers: &HeaderMap, body: &Bytes) -> Result<Screened, Unreadable> {
+    match Media::of(headers) {
+        Media::Json => screen_json(screen, body, ""),
+        Media::Form | Media::Text => screen_text(screen, body, ""),
+        Media::Other => Ok(unchanged(body)),
+    }
+}
+
+/// Screens a whole JSON answer: string values, keys and long numbers. `at` comes before the pointers in findings.
+///
+/// # Errors
+/// [`Unreadable`] if it is not JSON in UTF-8.
+pub fn screen_json(screen: &Screen, body: &Bytes, at: &str) -> Result<Screened, Unreadable> {
+    if screen.is_off() || body.is_empty() {
+        return Ok(unchanged(body));
+    }
+    let text = std::str::from_utf8(body).map_err(|_| Unreadable::NotUtf8)?;
+    let mut findings = Vec::new();
+    let rewritten = match json::screen(screen, text, at, &mut findings).map_err(|_| Unreadable::NotJson)? {
+        json::Outcome::Unchanged | json::Outcome::Blocked => None,
+        json::Outcome::Rewritten(text) => Some(text),
+    };
+    Ok(conclude(body, rewritten, findings))
+}
+
+/// Screens a whole answer as one text. `at` is where findings are said to be.
+///
+/// # Errors
+/// [`Unreadable::NotUtf8`].
+pub fn screen_text(screen: &Screen, body: &Bytes, at: &str) -> Result<Screened, Unreadable> {
+    if screen.is_off() || body.is_empty() {
+        return Ok(unchanged(body));
+    }
+    let text = std::str::from_utf8(body).map_err(|_| Unreadable::NotUtf8)?;
+    let mut findings = Vec::new();
+    let found = text::screen(screen, text, &mut findings, || at.to_owned());
+    Ok(conclude(body, found.filter(|found| found.is_changed).map(|found| found.text), findings))
+}
+
+fn unchanged(body: &Bytes) -> Screened {
+    Screened { body: body.clone(), findings: Vec::new(), verdict: Verdict::Pass }
+}
+
+fn conclude(body: &Bytes, rewritten: Option<String>, findings: Vec<Finding>) -> Screened {
+    let verdict = judge(&findings);
+    let body = match (verdict, rewritten) {
+        (Verdict::Block, _) => Bytes::new(),
+        (_, Some(text)) => Bytes::from(text),
+        (_, None) => body.clone(),
+    };
+    Screened { body, findings, verdict }
+}
+
+/// A streamed text is not UTF-8.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the stream is not UTF-8")]
+pub struct NotUtf8;
+
+/// A text body that arrives in chunks, which may cut characters in two.
+#[derive(Debug)]
+pub struct TextStream {
+    machine: Machine,
+    /// The first bytes of a character whose last ones have not arrived: three at most.
+    partial: Vec<u8>,
+    scratch: String,
+}
+
+impl TextStream {
+    /// Starts a body.
+    pub fn new(screen: &Screen) -> Self {
+        Self { machine: screen.machine(), partial: Vec::new(), scratch: String::new() }
+    }
+
+    /// Takes the next chunk and appends to `out` what may leave.
+    ///
+    /// # Errors
+    /// [`NotUtf8`] if a character is malformed; nothing of the chunk leaves then.
+    pub fn push(&mut self, mut bytes: &[u8], out: &mut BytesMut) -> Result<(), NotUtf8> {
+        self.scratch.clear();
+        while !self.partial.is_empty() {
+            let Some((byte, rest)) = bytes.split_first() else { return Ok(()) };
+            self.partial.push(*byte);
+            bytes = rest;
+            match std::str::from_utf8(&self.partial) {
+                Ok(character) => {
+                    self.machine.push(character, &mut self.scratch);
+                    self.partial.clear();
+                }
+                Err(error) if error.error_len().is_some() => return Err(NotUtf8),
+                Err(_) => {}
+            }
+        }
+        let (text, rest) = match std::str::from_utf8(bytes) {
+            Ok(text) => (text, &[][..]),
+            Err(error) if error.error_len().is_some() => return Err(NotUtf8),
+            Err(error) => {
+                let (text, rest) = bytes.split_at_checked(error.valid_up_to()).ok_or(NotUtf8)?;
+                (std::str::from_utf8(text).map_err(|_| NotUtf8)?, rest)
+            }
+        };
+        self.partial.extend_from_slice(rest);
+        self.machine.push(text, &mut self.scratch);
+        out.put_slice(self.scratch.as_bytes());
+        Ok(())
+    }
+
+    /// The body is over: appends what was held back.
+    ///
+    /// # Errors
+    /// [`NotUtf8`] if the body ends within a character.
+    pub fn finish(&mut self, out: &mut BytesMut) -> Result<(), NotUtf8> {
+        if !self.partial.is_empty() {
+            return Err(NotUtf8);
+        }
+        self.scratch.clear();
+        self.machine.finish(&mut self.scratch);
+        out.put_slice(self.scratch.as_bytes());
+        Ok(())
+    }
+
+    /// Whether the body may not go on.
+    pub fn is_blocked(&self) -> bool {
+        self.machine.is_blocked()
+    }
+
+    /// Findings since the last call; `at` is left empty for the caller to fill.
+    pub fn take_findings(&mut self) -> Vec<Finding> {
+        self.machine.take_findings()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_core::record::Action;
+
+    use super::*;
+    use crate::detect::Detector;
+
+    fn screen() -> Screen {
+        Screen::new(&[(Detector::Email, Action::Redact), (Detector::Card, Action::Block)])
+    }
+
+    #[test]
+    fn whole_answers() {
+        for (sent, expected, verdict) in [
+            (r#"{"a":"x"}"#, r#"{"a":"x"}"#, Verdict::Pass),
+            (r#"{"a":"ann@example.com"}"#, r#"{"a":"[email]"}"#, Verdict::Redact),
+            (r#"{"a":4242424242424242,"b":"ann@example.com"}"#, "", Verdict::Block),
+        ] {
+            let screened = screen_json(&screen(), &Bytes::from_static(sent.as_bytes()), "").unwrap();
+            assert_eq!((&*screened.body, screened.verdict), (expected.as_bytes(), verdict), "{sent}");
+        }
+        let screened = screen_text(&screen(), &Bytes::from_static(b"ann@example.com!"), "body").unwrap();
+        assert_eq!((&*screened.body, screened.findings[0].at.as_str()), (&b"[email]!"[..], "body"));
+    }
+
+    #[test]
+    fn what_is_not_what_it_says_is_unreadable() {
+        let json = |bytes: &'static [u8]| {
+            screen_json(&screen(), &Bytes::from_static(bytes), "").map(|screened| screened.verdict)
+        };
+        assert_eq!(json(b"[\"\xff\"]"), Err(Unreadable::NotUtf8));
+        assert_eq!(json(b"[\"\\u0040 ann@example.com\""), Err(Unreadable::NotJson));
+        assert_eq!(
+            screen_text(&screen(), &Bytes::from_static(b"\xff"), "").map(|s| s.verdict),
+            Err(Unreadable::NotUtf8)
+        );
+    }
+
+    #[test]
+    fn streams_may_be_cut_anywhere() {
+        let text = "héllo 🙂 ann@example.com — josé@exámple.org 请";
+        let expected = "héllo 🙂 [email] — [email] 请";
+        for size in 1..9 {
+            let mut stream = TextStream::new(&screen());
+            let mut out = BytesMut::new();
+            for chunk in text.as_bytes().chunks(size) {
+                stream.push(chunk, &mut out).unwrap();
+            }
+            stream.finish(&mut out).unwrap();
+            assert_eq!(out, expected.as_bytes(), "{size}");
+            assert_eq!(stream.take_findings().len(), 2);
+        }
+    }
+
+    #[test]
+    fn a_broken_character_ends_the_stream() {
+        for chunks in [&[&b"a\xff"[..]][..], &[b"a\xe2", b"b"], &[b"a\xe2\x82"]] {
+            let mut stream = TextStream::new(&screen());
+            let mut out = BytesMut::new();
+            let pushed = chunks.iter().try_for_each(|chunk| stream.push(chunk, &mut out));
+            assert_eq!(pushed.and_then(|()| stream.finish(&mut out)), Err(NotUtf8), "{chunks:?}");
+        }
+    }
+
+    #[test]
+    fn a_block_ends_the_stream() {
+        let mut stream = TextStream::new(&screen());
+        let mut out = BytesMut::new();
+        for chunk in ["a 4242 4242", " 4242 4242 b", " c"] {
+            stream.push(chunk.as_bytes(), &mut out).unwrap();
+        }
+        stream.finish(&mut out).unwrap();
+        assert!(stream.is_blocked());
+        assert_eq!(out, b"a "[..]);
+    }
+}
