@@ -1,5 +1,7 @@
 //! Model traffic under the real detectors.
 
+#![cfg(test)]
+
 use bytes::{Bytes, BytesMut};
 use portcullis_core::halt::Reason;
 use portcullis_core::record::{Action, Finding};
