@@ -1,7 +1,22 @@
-//! Moves: sockets, files, clock, tasks; and the one path of a request, in `pipeline`.
+//! Moves: sockets, files, clock, tasks; and the one path of a request, in [`pipeline`](crate::gate).
 
+pub mod compile;
 pub mod config;
+pub mod gate;
+pub mod server;
+
+mod pipeline;
+
 pub mod forward;
 pub mod keys;
-pub mod websocket;
 pub mod listen;
+pub mod screen;
+pub mod switched;
+pub mod websocket;
+
+mod respond;
+pub mod tracked;
+
+mod admin;
+pub mod record;
+pub mod telemetry;

@@ -6,8 +6,10 @@ use bytes::Bytes;
 use portcullis_core::halt::{Halt, Reason};
 use portcullis_core::record::{Action, Finding};
 use portcullis_core::request::Request;
+use portcullis_core::route::Surface;
 use portcullis_core::validate::Validated;
 
+use crate::dialect::openai::{self, ModelRules};
 use crate::judge::{Verdict, judge};
 use crate::machine::Screen;
 use crate::media::{Media, decode, encode, pairs};
@@ -26,19 +28,25 @@ pub struct Screens {
 #[derive(Debug)]
 pub struct Inspected {
     validated: Validated,
-    findings: Vec<Finding>,
     body: Bytes,
+    is_inspected: bool,
+    hides_usage: bool,
 }
 
 impl Inspected {
-    /// What was found, for the record.
-    pub fn findings(&self) -> &[Finding] {
-        &self.findings
-    }
-
-    /// The body to send: the client's own bytes, or the redacted ones.
+    /// The body to send: the client's own bytes, the redacted ones, or what a dialect made of them.
     pub fn outbound_body(&self) -> &Bytes {
         &self.body
+    }
+
+    /// Whether anything was configured to read the request.
+    pub fn is_inspected(&self) -> bool {
+        self.is_inspected
+    }
+
+    /// Whether the gate asked a model for token counts that the client did not ask for.
+    pub fn hides_usage(&self) -> bool {
+        self.hides_usage
     }
 }
 
@@ -49,30 +57,58 @@ impl Deref for Inspected {
     }
 }
 
-/// Takes a request that meets its contract; proves that it carries nothing which the route's screen stops.
+/// Takes a request that meets its contract; proves that it carries nothing which the route's screen stops. What was
+/// found goes to `findings`, also on a refusal. `model` has the rules of a model route.
 ///
 /// Redaction rewrites the body only. Path and query were what the permit was given for, so what would have to be
 /// redacted there is blocked; so is what would have to be redacted in a body of a kind that cannot be rewritten.
 ///
 /// # Errors
-/// 403 [`Reason::ContentBlocked`] where [`judge`] says so, or where the body cannot be read as what it says it is.
-pub fn inspect(screens: &Screens, request: Request<Validated>) -> Result<Request<Inspected>, Halt> {
-    let screen = &screens.request;
-    if screen.is_off() {
-        let body = request.body().clone();
-        return Ok(request.advance(|validated| Inspected { validated, findings: Vec::new(), body }));
+/// 403 [`Reason::ContentBlocked`] where [`judge`] says so, or where the body cannot be read as what it says it is;
+/// what the model's dialect refuses.
+pub fn inspect(
+    screens: &Screens,
+    model: Option<&ModelRules>,
+    request: Request<Validated>,
+    findings: &mut Vec<Finding>,
+) -> Result<Request<Inspected>, Halt> {
+    let known = findings.len();
+    let is_inspected = !screens.request.is_off();
+    if is_inspected {
+        fixed_parts(&screens.request, &request, findings);
     }
-    let head = request.head();
-    let mut findings = Vec::new();
+    let asked = match (request.stage().route().surface, model) {
+        (Surface::OpenAiChat, Some(rules)) if !request.body().is_empty() => {
+            let document =
+                request.stage().document().ok_or_else(|| unreadable("the body was not validated"))?;
+            let asked = openai::inspect_request(rules, document, findings)?;
+            (asked.body, asked.hides_usage)
+        }
+        (Surface::OpenAiChat, None) => {
+            return Err(Halt::new(Reason::Internal, "a model route without rules"));
+        }
+        (Surface::OpenAiChat, Some(_)) | (Surface::Rest, _) if !is_inspected => {
+            (request.body().clone(), false)
+        }
+        (Surface::OpenAiChat, Some(_)) | (Surface::Rest, _) => {
+            let media = Media::of(&request.head().headers);
+            (body(&screens.request, media, request.body(), findings)?, false)
+        }
+    };
+    let own = findings.get(known..).unwrap_or_default();
+    if judge(own) == Verdict::Block {
+        return Err(blocked(own));
+    }
+    let (body, hides_usage) = asked;
+    Ok(request.advance(|validated| Inspected { validated, body, is_inspected, hides_usage }))
+}
+
+/// Screens what cannot be rewritten: path parameters and query.
+fn fixed_parts(screen: &Screen, request: &Request<Validated>, findings: &mut Vec<Finding>) {
     for (name, value) in &request.stage().path_parameters().0 {
-        fixed(screen, value, &mut findings, || ["path:", &**name].concat());
+        fixed(screen, value, findings, || ["path:", &**name].concat());
     }
-    query(screen, head.query.as_deref().unwrap_or_default(), &mut findings);
-    let body = body(screen, Media::of(&head.headers), request.body(), &mut findings)?;
-    if judge(&findings) == Verdict::Block {
-        return Err(blocked(&findings));
-    }
-    Ok(request.advance(|validated| Inspected { validated, findings, body }))
+    query(screen, request.head().query.as_deref().unwrap_or_default(), findings);
 }
 
 /// Screens a text that cannot be rewritten.

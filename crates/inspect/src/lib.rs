@@ -7,8 +7,8 @@
 pub mod answer;
 pub mod inspect;
 
-pub mod dialect;
 pub mod detect;
+pub mod dialect;
 pub mod judge;
 pub mod machine;
 pub mod sse;

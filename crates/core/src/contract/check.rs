@@ -14,6 +14,7 @@ const DEEPEST: usize = 256;
 /// Walks every schema of a document once.
 pub(super) struct Checker<'d> {
     document: &'d Document,
+    is_lenient: bool,
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<Problem>,
     /// Schemas seen, by address: the document does not move while it is checked.
@@ -30,6 +31,7 @@ pub(super) struct Checked {
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<Problem>,
     pub(super) backtracking: HashSet<String>,
+    pub(super) unmatched: HashSet<String>,
 }
 
 fn address(schema: &Value) -> usize {
@@ -37,9 +39,11 @@ fn address(schema: &Value) -> usize {
 }
 
 impl<'d> Checker<'d> {
-    pub(super) fn new(document: &'d Document) -> Self {
+    /// `is_lenient` makes a pattern that no engine takes a warning, and leaves it unchecked.
+    pub(super) fn new(document: &'d Document, is_lenient: bool) -> Self {
         Self {
             document,
+            is_lenient,
             problems: Vec::new(),
             warnings: Vec::new(),
             seen: HashSet::new(),
@@ -200,6 +204,9 @@ impl<'d> Checker<'d> {
                 "the pattern needs look-around or back-references; it is matched with a bound on steps, beyond \
                  which the value is refused",
             ),
+            PatternKind::Broken if self.is_lenient => {
+                self.warning(place, "the pattern is not a regular expression; values are not matched with it");
+            }
             PatternKind::Broken => self.problem(place, "the pattern is not a regular expression"),
         }
     }
@@ -220,12 +227,12 @@ impl<'d> Checker<'d> {
         self.problems.sort();
         self.problems.dedup();
         self.warnings.sort();
-        let backtracking = self.patterns.into_iter().filter(|(_, kind)| *kind == PatternKind::Backtracking);
-        Checked {
-            problems: self.problems,
-            warnings: self.warnings,
-            backtracking: backtracking.map(|(pattern, _)| pattern.to_owned()).collect(),
-        }
+        let of = |wanted: PatternKind| {
+            let all = self.patterns.iter().filter(|(_, kind)| **kind == wanted);
+            all.map(|(pattern, _)| (*pattern).to_owned()).collect::<HashSet<_>>()
+        };
+        let (backtracking, unmatched) = (of(PatternKind::Backtracking), of(PatternKind::Broken));
+        Checked { problems: self.problems, warnings: self.warnings, backtracking, unmatched }
     }
 
     /// Depth-first over what applies in place; `colors` holds `false` while a schema is open, `true` when done.

@@ -1,6 +1,6 @@
 //! From a document to operations, with everything that is wrong reported at once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::Method;
@@ -32,9 +32,10 @@ const METHODS: [(&str, Method); 8] = [
 /// Compiles `root`.
 pub(super) fn compile(root: Value, options: &ContractOptions) -> Result<Contract, Vec<Problem>> {
     let dialect = dialect(&root).map_err(|problem| vec![problem])?;
-    let mut document = Document { root, dialect, backtracking: HashSet::new() };
-    let checked = super::outline::check(&document);
+    let mut document = Document { root, dialect, ..Document::default() };
+    let checked = super::outline::check(&document, options.ignore_broken_patterns);
     document.backtracking = checked.backtracking;
+    document.unmatched = checked.unmatched;
     let mut problems = checked.problems;
     let shelf = Shelf::new(document);
     let mut contract = Contract {

@@ -23,6 +23,8 @@ pub(super) struct Document {
     pub(super) dialect: Dialect,
     /// Patterns that no linear-time engine takes.
     pub(super) backtracking: HashSet<String>,
+    /// Patterns that no engine takes, where the operator accepts that.
+    pub(super) unmatched: HashSet<String>,
 }
 
 /// Why a `$ref` leads nowhere.

@@ -62,6 +62,8 @@ impl PathParameters {
 pub struct ContractOptions {
     /// Builds every validator at once instead of on first use: slower and larger, for `check`.
     pub build_all: bool,
+    /// Takes a document with a `pattern` that is no regular expression: a warning, and values are not matched.
+    pub ignore_broken_patterns: bool,
 }
 
 /// A compiled contract.

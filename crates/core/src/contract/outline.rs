@@ -8,8 +8,8 @@ use super::document::Document;
 use super::problem::Place;
 
 /// Checks everything in `document` that a contract is made of.
-pub(super) fn check(document: &Document) -> Checked {
-    let mut outline = Outline { document, checker: Checker::new(document) };
+pub(super) fn check(document: &Document, is_lenient: bool) -> Checked {
+    let mut outline = Outline { document, checker: Checker::new(document, is_lenient) };
     let root = Place::root("");
     match document.root.get("paths") {
         Some(Value::Object(paths)) => {

@@ -4,7 +4,7 @@ use super::*;
 use crate::contract::translate::Mode;
 
 fn compile(document: Value) -> Result<Contract, Vec<Problem>> {
-    Contract::compile(document, &ContractOptions { build_all: true })
+    Contract::compile(document, &ContractOptions { build_all: true, ..ContractOptions::default() })
 }
 
 /// A document with one operation that takes `schema` as its body.
@@ -284,6 +284,50 @@ fn patterns_are_linear_or_bounded() {
     check("3.1.0", Mode::Closed, &evil, &[json!("aaa")], &[json!(format!("{}!", "a".repeat(5_000)))]);
 }
 
+#[test]
+fn a_broken_pattern_is_unchecked_only_where_the_operator_says_so() {
+    let schema = json!({ "type": "string", "pattern": "[", "maxLength": 2 });
+    assert!(compile(document("3.1.0", &schema, &json!({}))).is_err());
+    let options = ContractOptions { build_all: true, ignore_broken_patterns: true };
+    let contract = Contract::compile(document("3.1.0", &schema, &json!({})), &options).unwrap();
+    assert_eq!(contract.warnings().len(), 2);
+    let unit =
+        contract.shelf.unit(Mode::Closed, "/paths/~1a/post/requestBody/content/application~1json/schema");
+    assert!(contract.shelf.accepts(&unit, &json!("ab")) && !contract.shelf.accepts(&unit, &json!("abc")));
+}
+
+#[test]
+fn a_contract_that_is_gone_leaves_nothing_behind() {
+    let contract =
+        compile(document("3.1.0", &json!({ "$ref": "#/components/schemas/Tree" }), &components())).unwrap();
+    let unit = Arc::downgrade(&contract.shelf.unit(Mode::Closed, "/components/schemas/Tree"));
+    let shelf = Arc::downgrade(&contract.shelf);
+    assert!(shelf.upgrade().is_some() && unit.upgrade().is_some());
+    drop(contract);
+    assert!(shelf.upgrade().is_none() && unit.upgrade().is_none());
+}
+
+#[test]
+fn a_schema_that_doubles_at_each_level_is_refused() {
+    let mut schemas = serde_json::Map::new();
+    for level in 0..40 {
+        let below = json!({ "$ref": format!("#/components/schemas/L{}", level + 1) });
+        schemas.insert(format!("L{level}"), json!({ "allOf": [below, below] }));
+    }
+    schemas.insert("L40".to_owned(), json!({ "properties": { "a": {} } }));
+    let whole = document("3.1.0", &json!({ "$ref": "#/components/schemas/L0" }), &Value::Object(schemas));
+    assert!(compile(whole).is_err());
+}
+
+#[test]
+fn deep_values_are_judged_without_a_deep_stack() {
+    let deep = (0..62).fold(json!({}), |inner, _| json!({ "parent": inner }));
+    let schema = json!({ "$ref": "#/components/schemas/Tree" });
+    assert!(passes("3.0.3", Mode::Closed, &schema, &components(), &deep));
+    let bad = (0..62).fold(json!({ "x": 1 }), |inner, _| json!({ "parent": inner }));
+    assert!(!passes("3.0.3", Mode::Closed, &schema, &components(), &bad));
+}
+
 fn problems(document: Value) -> Vec<(String, String)> {
     let problems = compile(document).err().unwrap_or_default();
     problems.into_iter().map(|problem| (problem.pointer, problem.message)).collect()
@@ -508,6 +552,7 @@ fn parameters_know_their_kind() {
     }
 }
 
+/// The data beside this repository, or where `PORTCULLIS_SHARED_DATA` says.
 fn shared() -> std::path::PathBuf {
     match std::env::var_os("PORTCULLIS_SHARED_DATA") {
         Some(path) => path.into(),

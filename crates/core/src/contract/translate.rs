@@ -468,6 +468,7 @@ impl<'d> Translator<'d> {
                     out.insert(keyword.to_owned(), limit.clone());
                 }
             }
+            ("pattern", Value::String(pattern)) if self.document.unmatched.contains(pattern) => {}
             ("pattern", Value::String(pattern)) if self.document.backtracking.contains(pattern) => {
                 out.insert(BACKTRACK.to_owned(), value.clone());
             }

@@ -69,7 +69,7 @@ const ORDERS: &str = r##"{
 
 fn contract() -> Contract {
     let document = serde_json::from_str(ORDERS).unwrap();
-    Contract::compile(document, &ContractOptions { build_all: true }).unwrap()
+    Contract::compile(document, &ContractOptions { build_all: true, ..ContractOptions::default() }).unwrap()
 }
 
 fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {

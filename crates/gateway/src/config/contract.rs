@@ -1,7 +1,7 @@
 //! Contract documents: read, parsed without ambiguity, and searched for the names that a configuration uses.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub struct Contract {
 /// What a configuration may name of a contract.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    /// `operationId` of each operation, or `GET /path` where it has none.
+    /// `operationId` of each operation, or a name made of method and path.
     pub(crate) operations: Vec<String>,
     /// Names of path, query and header parameters, each once.
     pub(crate) parameters: Vec<String>,
@@ -36,7 +36,7 @@ pub(crate) struct Names {
 /// What a first configuration says of an operation.
 #[derive(Debug)]
 pub(crate) struct Operation<'d> {
-    /// `operationId`, or `GET /path`.
+    /// `operationId`, or a name made of method and path.
     pub(crate) name: String,
     /// The method, in lower case.
     pub(crate) method: &'static str,
@@ -107,14 +107,15 @@ impl Contract {
             let shared = self.parameters(item);
             for method in METHODS {
                 let Some(operation) = item.get(method) else { continue };
-                let id = operation.get("operationId").and_then(Json::as_str).map(str::to_owned);
-                let name = id.unwrap_or_else(|| format!("{} {path}", method.to_uppercase()));
+                let id = operation.get("operationId").and_then(Json::as_str);
+                let name = id.unwrap_or_default().to_owned();
                 let summary = operation.get("summary").and_then(Json::as_str).unwrap_or_default();
                 let mut parameters = shared.clone();
                 parameters.extend(self.parameters(operation));
                 operations.push(Operation { name, method, path, summary, parameters });
             }
         }
+        name_the_nameless(&mut operations);
         operations
     }
 
@@ -155,6 +156,24 @@ impl Contract {
             problem.help("convert the Swagger 2.0 document to OpenAPI 3 first");
         }
         Err(Box::new(problem))
+    }
+}
+
+/// Names operations without an `operationId` as the core does when it compiles the contract: `deleteUsersId`.
+fn name_the_nameless(operations: &mut [Operation<'_>]) {
+    let mut taken: HashSet<String> = operations.iter().map(|operation| operation.name.clone()).collect();
+    for operation in operations.iter_mut().filter(|operation| operation.name.is_empty()) {
+        let mut slug = operation.method.to_owned();
+        let words = operation.path.split(|letter: char| !letter.is_ascii_alphanumeric());
+        for word in words.filter(|word| !word.is_empty()) {
+            let mut letters = word.chars();
+            slug.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+            slug.extend(letters);
+        }
+        let numbered = (2..=u32::MAX).map(|number| format!("{slug}{number}"));
+        let name = std::iter::once(slug.clone()).chain(numbered).find(|name| !taken.contains(name));
+        operation.name = name.unwrap_or_default();
+        taken.insert(operation.name.clone());
     }
 }
 
@@ -334,7 +353,7 @@ mod tests {
             "get":{"operationId":"read"},"delete":{"parameters":[{"in":"query","name":"hard"},{"in":"cookie","name":"c"}]}}},
             "components":{"parameters":{"id":{"name":"id","in":"path"}}}}"##;
         let names = Contract::parse(source(text)).unwrap().names();
-        assert_eq!(names.operations, ["read", "DELETE /u/{id}"]);
+        assert_eq!(names.operations, ["read", "deleteUId"]);
         assert_eq!(names.parameters, ["hard", "id"]);
     }
 }

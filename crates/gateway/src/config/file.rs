@@ -294,7 +294,7 @@ pub(crate) struct Api {
     /// Largest request body.
     #[schemars(extend("default" = "1MiB"))]
     pub(crate) body_limit: Option<Size>,
-    /// What differs for single operations, by `operationId` (or `GET /path`, where it has none).
+    /// What differs for single operations, by `operationId` (where there is none: method and path, as `getUsersId`).
     #[serde(default)]
     pub(crate) operations: Operations,
     /// Whether a client may ask for a WebSocket.

@@ -215,7 +215,7 @@ pub struct Api {
     pub answers: Check,
     /// Largest request body in bytes.
     pub body_limit: usize,
-    /// Operations with a limit of their own: name (`operationId` or `GET /path`) and bytes.
+    /// Operations with a limit of their own: name (`operationId`, or made of method and path) and bytes.
     pub body_limits: Vec<(String, usize)>,
     /// Whether a WebSocket may be asked for.
     pub websocket: bool,

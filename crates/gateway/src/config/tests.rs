@@ -132,7 +132,7 @@ apis:
     budgets:
       - { per: principal, limit: 100/min, burst: 20 }
       - { per: principal, limit: 1000/hour }
-      - { per: address, limit: 5/min, operations: [login, "DELETE /users/{userId}/orders/{orderId}"], name: logins }
+      - { per: address, limit: 5/min, operations: [login, deleteUsersUserIdOrdersOrderId], name: logins }
     unknown: { fields: allow }
     answers: observe
     body_limit: 2MB

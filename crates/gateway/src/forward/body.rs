@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use portcullis_core::halt::Reason;
 use tokio::time::Instant;
 
 use super::h1::H1;
@@ -32,6 +33,16 @@ pub enum BodyError {
     /// The whole exchange took too long.
     #[error("upstream took too long")]
     Total,
+}
+
+impl BodyError {
+    /// The row of the table of halts.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Broken(_) => Reason::UpstreamBroken,
+            Self::Idle | Self::Total => Reason::UpstreamTimeout,
+        }
+    }
 }
 
 /// An upstream's answer body.

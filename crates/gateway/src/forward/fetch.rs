@@ -13,16 +13,7 @@ use super::connect::Connector;
 use super::error::ForwardError;
 use super::rules::{TlsClientRules, UpstreamRules, UpstreamRulesError};
 use super::upstream::{OutBody, Upstream};
-
-/// Gets a document by its URL.
-pub trait Fetch: Send + Sync {
-    /// Gets the whole document, of at most `limit` bytes.
-    fn get<'a>(
-        &'a self,
-        url: &'a str,
-        limit: usize,
-    ) -> Pin<Box<dyn Future<Output = Result<Bytes, FetchError>> + Send + 'a>>;
-}
+use crate::keys::{self, Fetch};
 
 /// Why a document was not had.
 #[derive(Debug, thiserror::Error)]
@@ -120,10 +111,24 @@ impl Fetch for Fetcher {
         &'a self,
         url: &'a str,
         limit: usize,
-    ) -> Pin<Box<dyn Future<Output = Result<Bytes, FetchError>> + Send + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Bytes, keys::FetchError>> + Send + 'a>> {
         Box::pin(async move {
             let whole = tokio::time::timeout(self.timeout, self.fetch(url, limit));
-            whole.await.unwrap_or(Err(FetchError::Timeout))
+            whole.await.unwrap_or(Err(FetchError::Timeout)).map_err(Into::into)
         })
+    }
+}
+
+impl From<FetchError> for keys::FetchError {
+    fn from(error: FetchError) -> Self {
+        match error {
+            FetchError::Status(status) => Self::Status(status.as_u16()),
+            FetchError::TooLong(limit) => Self::TooLarge(limit),
+            FetchError::Timeout => Self::TimedOut,
+            FetchError::Body(_) => Self::Broken(error.to_string()),
+            FetchError::Url(_) | FetchError::Syntax(_) | FetchError::Plain | FetchError::Forward(_) => {
+                Self::Unreachable(error.to_string())
+            }
+        }
     }
 }

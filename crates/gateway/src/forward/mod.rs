@@ -11,6 +11,7 @@ mod fetch;
 mod h1;
 mod h2;
 pub mod outbound;
+pub(crate) mod phase;
 mod pool;
 mod rules;
 mod stream;
@@ -22,7 +23,7 @@ mod tests;
 
 pub use body::{BodyError, UpstreamBody};
 pub use error::ForwardError;
-pub use fetch::{Fetch, FetchError, Fetcher};
+pub use fetch::{FetchError, Fetcher};
 pub use rules::{Roots, SecretHeader, TlsClientRules, UpstreamRules, UpstreamRulesError};
 pub use stream::Stream;
 pub use upstream::{OutBody, Upgrade, Upstream};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Uri};
 
 /// Rules of one upstream. [`UpstreamRules::new`] gives the defaults.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamRules {
     /// Its name in the configuration and in records.
     pub name: Box<str>,
@@ -55,7 +55,7 @@ impl UpstreamRules {
 }
 
 /// How an upstream's certificate is verified.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TlsClientRules {
     /// Which roots are trusted.
     pub roots: Roots,
@@ -64,7 +64,7 @@ pub struct TlsClientRules {
 }
 
 /// Which roots are trusted.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Roots {
     /// What the platform trusts.
     #[default]
@@ -74,7 +74,7 @@ pub enum Roots {
 }
 
 /// A header value that is not shown by `Debug` nor indexed by HTTP/2's header compression.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretHeader(HeaderValue);
 
 impl SecretHeader {

@@ -1,7 +1,9 @@
 //! Reads a request body whole, within its limits.
 
 use std::error::Error;
-use std::pin::pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -35,18 +37,22 @@ where
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
-    let end = Instant::now() + total;
+    let mut end = None;
     let mut first = Bytes::new();
     let mut whole = BytesMut::new();
     loop {
-        // PERF: a deadline arms its timer only when the body is not there yet.
-        let deadline = end.min(Instant::now() + progress);
-        let frame = match timeout_at(deadline, body.frame()).await {
-            Err(_) => return Err(Reason::BodyTimeout),
-            Ok(None) => break,
-            Ok(Some(Err(error))) => return Err(reason(&*error.into())),
-            Ok(Some(Ok(frame))) => frame,
+        let mut next = body.frame();
+        // PERF: what is there already is taken without asking the clock.
+        let frame = match poll_fn(|cx| Poll::Ready(Pin::new(&mut next).poll(cx))).await {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => {
+                let now = Instant::now();
+                let end = *end.get_or_insert(now + total);
+                timeout_at(end.min(now + progress), next).await.map_err(|_| Reason::BodyTimeout)?
+            }
         };
+        let Some(frame) = frame else { break };
+        let frame = frame.map_err(|error| reason(&*error.into()))?;
         let Ok(data) = frame.into_data() else { continue };
         if first.len() + whole.len() + data.len() > limit {
             return Err(Reason::BodyTooLarge);

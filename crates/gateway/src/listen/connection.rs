@@ -46,31 +46,32 @@ impl<H: Handler> Shared<H> {
     }
 
     /// Serves one accepted connection to its end.
+    // PERF: each protocol is boxed, or every connection would take the room of the largest.
     pub(super) async fn serve(self: Arc<Self>, stream: TcpStream, mut peer: Peer, permit: Permit) {
-        let Some(tls) = &self.tls else { return self.serve_clear(stream, peer, permit).await };
+        let Some(tls) = &self.tls else { return Box::pin(self.serve_clear(stream, peer, permit)).await };
         // A handshake that fails or drips has no request to refuse; the connection just ends.
-        let handshake = timeout(self.limits.handshake, tls.accept(stream));
+        let handshake = Box::pin(timeout(self.limits.handshake, tls.accept(stream)));
         let Some(Ok(Ok(stream))) = self.or_stop(handshake).await else { return };
         peer.is_tls = true;
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-            self.serve_http2(stream, &[], peer, permit).await;
+            Box::pin(self.serve_http2(stream, &[], peer, permit)).await;
         } else {
-            self.serve_http1(stream, &[], peer, permit).await;
+            Box::pin(self.serve_http1(stream, &[], peer, permit)).await;
         }
     }
 
     async fn serve_clear(&self, mut stream: TcpStream, peer: Peer, permit: Permit) {
         if !self.limits.http2.in_clear {
-            return self.serve_http1(stream, &[], peer, permit).await;
+            return Box::pin(self.serve_http1(stream, &[], peer, permit)).await;
         }
         let mut first = [0; PREFACE.len()];
         let preface = timeout(self.limits.idle, read_preface(&mut stream, &mut first));
         let Some(Ok(Ok(count))) = self.or_stop(preface).await else { return };
         let first = first.get(..count).unwrap_or_default();
         if first == PREFACE {
-            self.serve_http2(stream, first, peer, permit).await;
+            Box::pin(self.serve_http2(stream, first, peer, permit)).await;
         } else if count > 0 {
-            self.serve_http1(stream, first, peer, permit).await;
+            Box::pin(self.serve_http1(stream, first, peer, permit)).await;
         }
     }
 
@@ -176,8 +177,8 @@ enum Wake {
     Idle,
 }
 
-/// PERF: `told` takes a lock that all connections share, so it is polled once, which leaves this task's waker with
-/// it; later polls read the stage alone.
+/// PERF: `told` takes a lock that all connections share, and `idle` costs more than a look; so both are polled once,
+/// which leaves this task's waker with them, and later polls read their state alone.
 async fn wait<C: Future<Output = hyper::Result<()>>>(
     mut connection: Pin<&mut C>,
     mut told: Pin<&mut tokio::sync::futures::Notified<'_>>,
@@ -193,11 +194,12 @@ async fn wait<C: Future<Output = hyper::Result<()>>>(
         if stop.stage() > stage {
             return Poll::Ready(Wake::Told);
         }
-        if !is_registered {
-            is_registered = true;
-            if told.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Wake::Told);
-            }
+        if is_registered {
+            return if idle.is_elapsed() { Poll::Ready(Wake::Idle) } else { Poll::Pending };
+        }
+        is_registered = true;
+        if told.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Wake::Told);
         }
         idle.as_mut().poll(cx).map(|()| Wake::Idle)
     })

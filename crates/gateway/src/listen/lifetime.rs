@@ -51,11 +51,6 @@ impl Lifetime {
         self.refused.get().filter(|(refused, _)| *refused == index).map(|(_, violation)| *violation)
     }
 
-    /// From here on the stream carries no HTTP.
-    pub(super) fn upgrade(&self) {
-        self.upgraded.store(true, Ordering::Release);
-    }
-
     pub(super) fn is_upgraded(&self) -> bool {
         self.upgraded.load(Ordering::Acquire)
     }
@@ -81,9 +76,17 @@ impl Lifetime {
 #[derive(Debug)]
 pub(super) struct Busy(Arc<Lifetime>);
 
+impl Busy {
+    /// From here on the stream carries no HTTP.
+    pub(super) fn upgrade(&self) {
+        self.0.upgraded.store(true, Ordering::Release);
+    }
+}
+
 impl Drop for Busy {
     fn drop(&mut self) {
-        let since = u64::try_from(self.0.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let since = self.0.started.elapsed();
+        let since = since.as_secs() * 1000 + u64::from(since.subsec_millis());
         self.0.idle_since.store(since, Ordering::Relaxed);
         self.0.busy.fetch_sub(1, Ordering::Relaxed);
     }

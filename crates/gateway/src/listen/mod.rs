@@ -142,7 +142,7 @@ impl Default for Http2Limits {
             stream_window: 256 * 1024,
             connection_window: 1024 * 1024,
             frame: 16 * 1024,
-            send_buffer: 256 * 1024,
+            send_buffer: 64 * 1024,
             ping: Duration::from_secs(30),
             ping_deadline: Duration::from_secs(10),
         }

@@ -26,22 +26,41 @@ pub(super) struct Service<H> {
 impl<H: Handler> hyper::service::Service<Request<Incoming>> for Service<H> {
     type Response = Response<Watched<H::Body>>;
     type Error = Infallible;
-    // PERF: boxed, because hyper keeps room for the future as long as the connection lives, busy or idle.
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+    type Future = Answer<H::Body>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, request: Request<Incoming>) -> Answer<H::Body> {
         let busy = self.lifetime.begin();
-        if let Some(violation) = self.lifetime.next_request() {
-            let mut response = self.handler.refused(self.peer, violation.reason(), violation.as_str());
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            return Box::pin(ready(Ok(response.map(|body| Watched { body, _busy: busy }))));
-        }
-        let lifetime = Arc::clone(&self.lifetime);
-        let (handler, peer) = (self.handler.clone(), self.peer);
-        Box::pin(async move {
-            let response = handler.handle(peer, request).await;
-            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                lifetime.upgrade();
+        let future: BoxFuture<H::Body> = match self.lifetime.next_request() {
+            None => Box::pin(self.handler.clone().handle(self.peer, request)),
+            Some(violation) => {
+                let mut response = self.handler.refused(self.peer, violation.reason(), violation.as_str());
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                Box::pin(ready(response))
+            }
+        };
+        Answer { future, busy: Some(busy) }
+    }
+}
+
+// PERF: boxed, because hyper keeps room for the future as long as the connection lives, busy or idle.
+type BoxFuture<B> = Pin<Box<dyn Future<Output = Response<B>> + Send>>;
+
+/// A request being answered.
+pub(super) struct Answer<B> {
+    future: BoxFuture<B>,
+    busy: Option<Busy>,
+}
+
+impl<B> Future for Answer<B> {
+    type Output = Result<Response<Watched<B>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        this.future.as_mut().poll(cx).map(|response| {
+            let busy = this.busy.take();
+            if let Some(busy) = busy.as_ref().filter(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS)
+            {
+                busy.upgrade();
             }
             Ok(response.map(|body| Watched { body, _busy: busy }))
         })
@@ -51,7 +70,7 @@ impl<H: Handler> hyper::service::Service<Request<Incoming>> for Service<H> {
 /// An answer's body; the request is in flight until it is dropped.
 pub(super) struct Watched<B> {
     body: B,
-    _busy: Busy,
+    _busy: Option<Busy>,
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Body for Watched<B> {

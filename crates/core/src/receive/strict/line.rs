@@ -125,9 +125,6 @@ impl Head {
 
 /// Checks a request line without its end; returns whether it is HTTP/1.0.
 fn request(line: &[u8], target_limit: usize) -> Result<bool, Violation> {
-    if line.iter().fold(false, |bad, &byte| bad | (byte < 0x20) | (byte == 0x7f)) {
-        return Err(Violation::Control);
-    }
     let space = line.iter().position(|&byte| !is_token(byte)).ok_or(Violation::RequestLine)?;
     let (method, rest) = line.split_at_checked(space).ok_or(Violation::RequestLine)?;
     let rest = rest.strip_prefix(b" ").ok_or(Violation::RequestLine)?;
@@ -142,7 +139,7 @@ fn request(line: &[u8], target_limit: usize) -> Result<bool, Violation> {
     if target.is_empty() {
         return Err(Violation::RequestLine);
     }
-    if !target.iter().fold(true, |good, &byte| good & is_target(byte)) {
+    if !is_form(method, target) || !target.iter().all(|&byte| is_target(byte)) {
         return Err(Violation::Target);
     }
     match version {
@@ -151,6 +148,18 @@ fn request(line: &[u8], target_limit: usize) -> Result<bool, Violation> {
         _ if version.get(1..).is_some_and(|version| version.contains(&b' ')) => Err(Violation::RequestLine),
         _ => Err(Violation::Version),
     }
+}
+
+/// Origin, absolute or asterisk form; authority form only with `CONNECT` (RFC 9112 section 3.2).
+fn is_form(method: &[u8], target: &[u8]) -> bool {
+    let has_scheme = |scheme: &[u8]| {
+        target.split_at_checked(scheme.len()).is_some_and(|(start, _)| start.eq_ignore_ascii_case(scheme))
+    };
+    target.first() == Some(&b'/')
+        || target == b"*"
+        || has_scheme(b"http://")
+        || has_scheme(b"https://")
+        || method == b"CONNECT"
 }
 
 /// The size that a chunk-size line names. Extensions are refused: nothing uses them but attacks.

@@ -51,6 +51,7 @@ fn heads_and_bodies_are_followed_over_a_connection() {
     check("GET / HTTP/1.1\r\nHost: a\r\n\r\n", 1);
     check("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 1);
     check("GET / HTTP/1.0\r\n\r\nGET /b?c=d|e HTTP/1.1\r\n\r\n", 2);
+    check("CONNECT a:443 HTTP/1.1\r\n\r\n", 1);
     check("GET http://a/b HTTP/1.1\r\nHost: a\r\n\r\n", 1);
     check("OPTIONS * HTTP/1.1\r\nEmpty:\r\nTab:\ta\tb \r\nObs: \u{e9}\r\n\r\n", 1);
     check("POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhelloGET / HTTP/1.1\r\n\r\n", 2);
@@ -121,15 +122,18 @@ fn what_has_two_readings_is_refused() {
     check(b" GET / HTTP/1.1\r\n\r\n", RequestLine);
     check(b"GET  / HTTP/1.1\r\n\r\n", RequestLine);
     check(b"GET /  HTTP/1.1\r\n\r\n", RequestLine);
-    check(b"GET\t/ HTTP/1.1\r\n\r\n", Control);
+    check(b"GET\t/ HTTP/1.1\r\n\r\n", RequestLine);
     check(b"G@T / HTTP/1.1\r\n\r\n", RequestLine);
     check(b"GET /a b HTTP/1.1\r\n\r\n", RequestLine);
+    check(b"GET a/b HTTP/1.1\r\n\r\n", Target);
+    check(b"GET ftp://a/b HTTP/1.1\r\n\r\n", Target);
+    check(b"GET a:443 HTTP/1.1\r\n\r\n", Target);
     check(b"GET /#b HTTP/1.1\r\n\r\n", Target);
     check(b"GET /\xff HTTP/1.1\r\n\r\n", Target);
     check(b"GET /<\"> HTTP/1.1\r\n\r\n", Target);
-    check(b"GET /\0 HTTP/1.1\r\n\r\n", Control);
+    check(b"GET /\0 HTTP/1.1\r\n\r\n", Target);
     check(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Version);
-    check(b"\x16\x03\x01\x02\x00\r\n", Control);
+    check(b"\x16\x03\x01\x02\x00\r\n", RequestLine);
     check(b"\x16\x03\x01\x02\x00\n", BareLf);
 }
 

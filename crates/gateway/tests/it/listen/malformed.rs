@@ -110,3 +110,36 @@ async fn further_attacks_are_refused() {
     check(&get("/%2e%2e/a", ""), "400 ambiguous_path").await;
     check(&get("/none", ""), "404 not_found").await;
 }
+
+/// The checker must be stricter than the parser behind it, or the parser answers in its own words.
+#[tokio::test]
+async fn no_change_of_one_byte_reaches_the_parser_malformed() {
+    const REQUEST: &[u8] = b"GET /a?b=c HTTP/1.1\r\nHost: a\r\nX-Y: z\r\nConnection: close\r\n\r\n";
+    const BYTES: &[u8] = b"\0\x01\t\n\r !\"#%&',-./059:;<=>?@[\\]^_`{|}~\x7f\x80\xa0\xff";
+    let limits = Limits { head_deadline: Duration::from_millis(20), ..Limits::default() };
+    let site = Site::start(limits);
+    for position in 0..REQUEST.len() {
+        let mut tasks = tokio::task::JoinSet::new();
+        for byte in BYTES {
+            let mut request = REQUEST.to_vec();
+            request[position] = *byte;
+            let address = site.address;
+            tasks.spawn(async move {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                stream.write_all(&request).await.unwrap();
+                let _ = stream.shutdown().await;
+                let mut answer = Vec::new();
+                stream.read_to_end(&mut answer).await.unwrap();
+                // Only the parser's own answer has no code in it.
+                assert!(!answer.ends_with(b"\r\n\r\n"), "{}", request.escape_ascii());
+            });
+        }
+        while let Some(result) = tasks.join_next().await {
+            result.unwrap();
+        }
+    }
+    let records = site.probe.records();
+    let late: Vec<&String> = records.iter().filter(|record| record.contains("parser")).collect();
+    assert!(late.is_empty(), "{late:?}");
+    assert!(records.len() > 1000 && records.iter().any(|record| record.starts_with("passed")));
+}

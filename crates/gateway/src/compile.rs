@@ -1,0 +1,512 @@
+//! From settings to a gate: everything is compiled before anything is swapped, and every problem is reported.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use portcullis_core::admit::{self, Buckets};
+use portcullis_core::authorize::{AuthorizeRules, ObjectRule};
+use portcullis_core::contract::{
+    Contract, ContractOptions, Kind, Location, Operation, OperationIndex, Parameter,
+};
+use portcullis_core::identify::{Algorithm, IdentifyRules, Issuer, IssuerRules, Issuers};
+use portcullis_core::json::JsonLimits;
+use portcullis_core::policy::{ActionKind, ActionSpec, Policy, PolicyProblem, Source};
+use portcullis_core::receive::ReceiveRules;
+use portcullis_core::receive::strict::HeadLimits;
+use portcullis_core::record::Action;
+use portcullis_core::route::{Route, RouteId, Routes, Surface};
+use portcullis_core::validate::{Answers, ValidateRules};
+use portcullis_inspect::detect::Groups;
+use portcullis_inspect::dialect::openai::{self, ModelRules};
+use portcullis_inspect::inspect::Screens;
+use portcullis_inspect::machine::Screen;
+use smol_str::SmolStr;
+
+use crate::config::settings::{self, Api, Check, Detectors, Level, Model, Settings};
+use crate::config::{Diagnostic, Place};
+use crate::forward::{Roots, SecretHeader, TlsClientRules, Upstream, UpstreamRules};
+use crate::gate::{BodyTimes, Gate, Guards};
+use crate::keys::{KeySource, Keyring};
+use crate::switched::Lifetime;
+use crate::websocket::WebsocketRules;
+
+/// How long a request body may take in all.
+const BODY_TOTAL: Duration = Duration::from_secs(300);
+
+/// What outlives a reload. The next gate is compiled with it and shares it.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// What has been spent.
+    pub buckets: Arc<Buckets>,
+    /// Keys of issuers.
+    pub keyring: Arc<Keyring>,
+    /// Connections that are no longer HTTP.
+    pub lifetime: Lifetime,
+    /// The instant that budgets count from.
+    pub origin: Instant,
+    /// Upstreams of the gate before, to be used again where their rules did not change.
+    pub upstreams: Vec<(UpstreamRules, Arc<Upstream>)>,
+}
+
+/// A gate, and what is worth knowing about it.
+#[derive(Debug)]
+pub struct Compiled {
+    /// The gate.
+    pub gate: Gate,
+    /// Where its issuers' keys are.
+    pub key_sources: Vec<KeySource>,
+    /// Its upstreams with their rules, for the next reload.
+    pub upstreams: Vec<(UpstreamRules, Arc<Upstream>)>,
+    /// Warnings: policies that can never apply and the like.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Compiles settings whole. Opens no connection and changes nothing that is in force.
+///
+/// # Errors
+/// Every problem of every part, each with its place.
+pub fn compile(settings: &Settings, kept: &Kept) -> Result<Compiled, Vec<Diagnostic>> {
+    let mut compiler = Compiler { settings, kept, problems: Vec::new(), upstreams: Vec::new() };
+    let contracts = compiler.contracts();
+    let (policy, warnings) = compiler.policy(&contracts);
+    let (issuers, key_sources) = compiler.issuers();
+    let mut routes = Vec::new();
+    let mut guards = Vec::new();
+    for (index, (part, contract)) in parts(settings).zip(contracts).enumerate() {
+        let id = RouteId(u16::try_from(index).unwrap_or(u16::MAX));
+        guards.push(compiler.guards(part));
+        compiler.upstream(part);
+        if let (Some(contract), Some(policy)) = (contract, &policy) {
+            routes.push(Arc::new(compiler.route(id, part, contract, policy)));
+        }
+    }
+    let Compiler { problems, upstreams, .. } = compiler;
+    let (Some(policy), Some(issuers), true) = (policy, issuers, problems.is_empty()) else {
+        return Err(problems);
+    };
+    let gate = Gate {
+        routes: Routes::new(routes),
+        receive: receive_rules(settings),
+        issuers: Arc::new(issuers),
+        keyring: Arc::clone(&kept.keyring),
+        policy,
+        buckets: Arc::clone(&kept.buckets),
+        guards,
+        upstreams: upstreams.iter().map(|(_, upstream)| Arc::clone(upstream)).collect(),
+        body_times: BodyTimes { progress: settings.limits.body_progress, total: BODY_TOTAL },
+        websocket: WebsocketRules {
+            max_frame: settings.limits.websocket_frame as u64,
+            idle_timeout: settings.limits.idle_time,
+            ..WebsocketRules::default()
+        },
+        lifetime: kept.lifetime.clone(),
+        origin: kept.origin,
+    };
+    Ok(Compiled { gate, key_sources, upstreams, warnings })
+}
+
+/// The Cedar schema that the policies of these settings are checked against.
+///
+/// # Errors
+/// Contracts that do not compile.
+pub fn schema(settings: &Settings, kept: &Kept) -> Result<String, Vec<Diagnostic>> {
+    let mut compiler = Compiler { settings, kept, problems: Vec::new(), upstreams: Vec::new() };
+    let contracts = compiler.contracts();
+    if !compiler.problems.is_empty() {
+        return Err(compiler.problems);
+    }
+    Ok(portcullis_core::policy::schema(&compiler.actions(&contracts)))
+}
+
+/// A route's settings: an API's or a model's. Routes are numbered in this order.
+#[derive(Debug, Clone, Copy)]
+enum Part<'s> {
+    Api(&'s Api),
+    Model(&'s Model),
+}
+
+fn parts(settings: &Settings) -> impl Iterator<Item = Part<'_>> {
+    settings.apis.iter().map(Part::Api).chain(settings.models.iter().map(Part::Model))
+}
+
+impl<'s> Part<'s> {
+    fn name(self) -> &'s str {
+        match self {
+            Self::Api(api) => &api.name,
+            Self::Model(model) => &model.name,
+        }
+    }
+
+    fn upstream(self) -> &'s settings::Upstream {
+        match self {
+            Self::Api(api) => &api.upstream,
+            Self::Model(model) => &model.upstream,
+        }
+    }
+
+    fn budgets(self) -> &'s [settings::Budget] {
+        match self {
+            Self::Api(api) => &api.budgets,
+            Self::Model(model) => &model.budgets,
+        }
+    }
+}
+
+struct Compiler<'s> {
+    settings: &'s Settings,
+    kept: &'s Kept,
+    problems: Vec<Diagnostic>,
+    upstreams: Vec<(UpstreamRules, Arc<Upstream>)>,
+}
+
+impl Compiler<'_> {
+    fn contracts(&mut self) -> Vec<Option<Contract>> {
+        parts(self.settings)
+            .map(|part| match part {
+                Part::Api(api) => self.contract(api),
+                Part::Model(model) => self.model_contract(&model.place),
+            })
+            .collect()
+    }
+
+    fn contract(&mut self, api: &Api) -> Option<Contract> {
+        match Contract::compile((*api.contract.document).clone(), &ContractOptions::default()) {
+            Ok(contract) => Some(contract),
+            Err(problems) => {
+                let places = problems.iter().map(|problem| {
+                    api.contract.at(&problem.pointer).error("bad-contract", problem.message.clone())
+                });
+                self.problems.extend(places);
+                None
+            }
+        }
+    }
+
+    fn model_contract(&mut self, place: &Place) -> Option<Contract> {
+        let document = serde_json::from_str(openai::CONTRACT).map_err(|error| error.to_string());
+        let compiled = document.and_then(|document| {
+            Contract::compile(document, &ContractOptions::default())
+                .map_err(|problems| format!("{problems:?}"))
+        });
+        compiled.map_err(|error| self.problems.push(place.error("internal", error))).ok()
+    }
+
+    fn actions(&self, contracts: &[Option<Contract>]) -> Vec<ActionSpec> {
+        let mut actions = Vec::new();
+        for (part, contract) in parts(self.settings).zip(contracts) {
+            for operation in contract.iter().flat_map(Contract::operations) {
+                let kind = match part {
+                    Part::Model(_) if operation.method == http::Method::POST => ActionKind::Model,
+                    Part::Model(_) | Part::Api(_) => ActionKind::Rest {
+                        path: names(operation, |one| one.location == Location::Path),
+                        query: names(operation, is_scalar_query),
+                    },
+                };
+                actions.push(ActionSpec {
+                    api: part.name().into(),
+                    operation: (&*operation.id).into(),
+                    reads: operation.method == http::Method::GET || operation.method == http::Method::HEAD,
+                    kind,
+                });
+            }
+        }
+        actions
+    }
+
+    fn policy(&mut self, contracts: &[Option<Contract>]) -> (Option<Policy>, Vec<Diagnostic>) {
+        if contracts.iter().any(Option::is_none) {
+            // Policies that name operations of a broken contract would only repeat that it is broken.
+            return (None, Vec::new());
+        }
+        let sources: Vec<Source> = self
+            .settings
+            .policies
+            .iter()
+            .map(|file| Source { name: file.name.to_string(), text: file.text.to_string() })
+            .collect();
+        match Policy::load(&sources, &self.actions(contracts)) {
+            Ok((policy, loaded)) => {
+                let warnings =
+                    loaded.warnings.iter().map(|problem| self.policy_problem(problem, false)).collect();
+                (Some(policy), warnings)
+            }
+            Err(problems) => {
+                let problems: Vec<_> =
+                    problems.iter().map(|problem| self.policy_problem(problem, true)).collect();
+                self.problems.extend(problems);
+                (None, Vec::new())
+            }
+        }
+    }
+
+    fn policy_problem(&self, problem: &PolicyProblem, is_error: bool) -> Diagnostic {
+        let file = self.settings.policies.iter().find(|file| *file.name == *problem.source);
+        let offset = problem.offset.clone().unwrap_or_default();
+        let place = file.map(|file| file.at(offset.start, offset.len())).unwrap_or_default();
+        let mut diagnostic = if is_error {
+            place.error("bad-policy", problem.message.clone())
+        } else {
+            place.warning("policy", problem.message.clone())
+        };
+        if let Some(help) = &problem.help {
+            diagnostic.help(help.clone());
+        }
+        diagnostic
+    }
+
+    fn issuers(&mut self) -> (Option<Issuers>, Vec<KeySource>) {
+        let mut sources = Vec::new();
+        let mut issuers = Vec::new();
+        for one in &self.settings.issuers {
+            let source = match &one.jwks {
+                settings::Jwks::Url(url) => KeySource::Url(url.to_string().into()),
+                settings::Jwks::File(file) => KeySource::File(file.path.clone()),
+            };
+            let rules = IssuerRules {
+                name: one.name.as_str().into(),
+                issuer: one.issuer.as_str().into(),
+                audiences: one.audiences.iter().map(|audience| audience.as_str().into()).collect(),
+                algorithms: one.algorithms.iter().map(|algorithm| self::algorithm(*algorithm)).collect(),
+                max_lifetime: one.max_lifetime,
+                leeway: one.leeway,
+                required_type: match one.types.as_slice() {
+                    [only] => Some(only.as_str().into()),
+                    _ => None,
+                },
+            };
+            issuers.push(Issuer::with_cell(rules, self.kept.keyring.cell(&source)));
+            sources.push(source);
+        }
+        match Issuers::new(issuers) {
+            Ok(issuers) => (Some(issuers), sources),
+            Err(error) => {
+                let place = self.settings.issuers.first().map(|one| one.place.clone()).unwrap_or_default();
+                self.problems.push(place.error("duplicate-issuer", error.to_string()));
+                (None, sources)
+            }
+        }
+    }
+
+    fn guards(&self, part: Part<'_>) -> Guards {
+        match part {
+            Part::Api(api) => Guards {
+                screens: Screens { request: screen(api.inspect), answer: screen(api.screen) },
+                model: None,
+            },
+            Part::Model(model) => {
+                let (prompt, answer) = (screen(model.prompt), screen(model.answer));
+                let rules = ModelRules {
+                    system: model.system.as_ref().map(|file| Arc::clone(&file.text)),
+                    client_system: match model.client_system {
+                        settings::ClientSystem::Refuse => openai::ClientSystem::Refuse,
+                        settings::ClientSystem::Demote => openai::ClientSystem::Demote,
+                        settings::ClientSystem::Allow => openai::ClientSystem::Allow,
+                    },
+                    prompt: prompt.clone(),
+                    answer: answer.clone(),
+                    records_usage: true,
+                };
+                Guards { screens: Screens { request: prompt, answer }, model: Some(rules) }
+            }
+        }
+    }
+
+    fn upstream(&mut self, part: Part<'_>) {
+        let settings = part.upstream();
+        let rules = upstream_rules(part.name(), settings);
+        let known = self.kept.upstreams.iter().find(|(known, _)| *known == rules);
+        if let Some((rules, upstream)) = known {
+            self.upstreams.push((rules.clone(), Arc::clone(upstream)));
+            return;
+        }
+        match Upstream::compile(rules.clone()) {
+            Ok(upstream) => self.upstreams.push((rules, Arc::new(upstream))),
+            Err(error) => self.problems.push(settings.place.error("bad-upstream", error.to_string())),
+        }
+    }
+
+    fn route(&mut self, id: RouteId, part: Part<'_>, contract: Contract, policy: &Policy) -> Route {
+        let name = part.name();
+        let budgets = part.budgets().iter().filter_map(|budget| self.budget(budget, &contract)).collect();
+        let actions =
+            contract.operations().iter().map(|operation| policy.action(name, &operation.id)).collect();
+        let (identify, enforced, hides) = match part {
+            Part::Api(api) => (&api.identify, api.authorize, api.hide),
+            Part::Model(model) => (&model.identify, model.authorize, model.hide),
+        };
+        let objects = match part {
+            Part::Api(api) => api.objects.iter().map(object_rule).collect(),
+            Part::Model(_) => Vec::new(),
+        };
+        let identify = IdentifyRules {
+            issuers: identify
+                .issuers
+                .iter()
+                .filter_map(|index| self.settings.issuers.get(*index))
+                .map(|issuer| issuer.name.as_str().into())
+                .collect(),
+            allows_anonymous: identify.anonymous,
+            forwards_credential: matches!(part, Part::Api(api) if api.forward_credential),
+        };
+        let mut route = Route {
+            id,
+            name: name.into(),
+            surface: Surface::Rest,
+            base_path: "".into(),
+            identify,
+            budgets,
+            authorize: AuthorizeRules { enforced, hides, objects, actions },
+            validate: ValidateRules::default(),
+            body_limit: 0,
+            body_limits: Vec::new(),
+            allows_websocket: false,
+            contract,
+        };
+        match part {
+            Part::Api(api) => self.finish_api(&mut route, api),
+            Part::Model(model) => {
+                route.surface = match model.dialect {
+                    settings::Dialect::OpenAi => Surface::OpenAiChat,
+                };
+                route.base_path = model.base_path.as_str().into();
+                route.body_limit = model.body_limit;
+                route.validate.answers = Answers::Off;
+            }
+        }
+        route.validate.json = JsonLimits { size: usize::MAX, ..route.validate.json };
+        route
+    }
+
+    fn finish_api(&mut self, route: &mut Route, api: &Api) {
+        route.base_path = api.base_path.as_str().into();
+        route.body_limit = api.body_limit;
+        for (name, limit) in &api.body_limits {
+            let found = operation(&route.contract, name);
+            match found {
+                Some(index) => route.body_limits.push((index, *limit)),
+                None => self.problems.push(unknown_operation(&api.place, name)),
+            }
+        }
+        route.validate.request = api.validate_requests;
+        route.validate.answers = match api.answers {
+            Check::Enforce => Answers::Enforce,
+            Check::Observe => Answers::Observe,
+            Check::None => Answers::Off,
+        };
+        route.allows_websocket = api.websocket;
+    }
+
+    fn budget(&mut self, budget: &settings::Budget, contract: &Contract) -> Option<admit::Budget> {
+        let mut operations = Vec::new();
+        for name in &budget.operations {
+            match operation(contract, name) {
+                Some(index) => operations.push(index),
+                None => {
+                    self.problems.push(unknown_operation(&budget.place, name));
+                    return None;
+                }
+            }
+        }
+        let limit = admit::Rate::new(budget.limit.count, budget.limit.period)
+            .map_err(|error| self.problems.push(budget.place.error("bad-budget", error.to_string())))
+            .ok()?;
+        Some(admit::Budget {
+            name: budget.name.as_str().into(),
+            per: match budget.per {
+                settings::Per::Principal => admit::Per::Principal,
+                settings::Per::Address => admit::Per::Address,
+                settings::Per::Route => admit::Per::Route,
+            },
+            limit,
+            burst: budget.burst,
+            operations: (!operations.is_empty()).then(|| operations.into()),
+        })
+    }
+}
+
+fn unknown_operation(place: &Place, name: &str) -> Diagnostic {
+    place.error("unknown-operation", format!("the contract has no operation `{name}`"))
+}
+
+/// By `operationId`, or as `GET /path`.
+fn operation(contract: &Contract, name: &str) -> Option<OperationIndex> {
+    let found = contract.operations().iter().position(|operation| {
+        let is_pair = name.split_once(' ').is_some_and(|(method, path)| {
+            operation.method.as_str().eq_ignore_ascii_case(method) && *operation.template == *path
+        });
+        *operation.id == *name || is_pair
+    });
+    found.and_then(|index| u32::try_from(index).ok()).map(OperationIndex)
+}
+
+fn names(operation: &Operation, is_meant: impl Fn(&Parameter) -> bool) -> Vec<SmolStr> {
+    operation.parameters.iter().filter(|one| is_meant(one)).map(|one| (&*one.name).into()).collect()
+}
+
+fn is_scalar_query(parameter: &Parameter) -> bool {
+    parameter.location == Location::Query && !matches!(parameter.kind, Kind::Array | Kind::Object)
+}
+
+fn object_rule(object: &settings::Object) -> ObjectRule {
+    ObjectRule { parameter: object.parameter.as_str().into(), owner_claim: object.claim.as_str().into() }
+}
+
+fn receive_rules(settings: &Settings) -> ReceiveRules {
+    ReceiveRules {
+        trusted_proxies: settings.trusted_proxies.clone(),
+        limits: HeadLimits {
+            target: settings.limits.target,
+            headers: settings.limits.header_count,
+            header_bytes: settings.limits.header_size,
+        },
+    }
+}
+
+fn upstream_rules(name: &str, settings: &settings::Upstream) -> UpstreamRules {
+    let mut rules = UpstreamRules::new(name, settings.url.clone());
+    rules.total_timeout = Some(settings.timeout);
+    rules.connect_timeout = settings.connect_timeout;
+    rules.first_byte_timeout = settings.first_byte_timeout;
+    rules.idle_timeout = settings.idle_timeout;
+    rules.http2 = settings.http2;
+    rules.preserve_host = settings.preserve_host;
+    rules.tls = TlsClientRules {
+        roots: settings.ca.as_ref().map_or(Roots::Platform, |file| Roots::File(file.path.clone())),
+        server_name: settings.server_name.as_deref().map(Into::into),
+    };
+    rules.credential = settings.credential.as_ref().and_then(|credential| {
+        let value = http::HeaderValue::from_str(credential.value.expose()).ok()?;
+        Some((credential.header.clone(), SecretHeader::new(value)))
+    });
+    rules
+}
+
+fn screen(detectors: Detectors) -> Screen {
+    let action = |level| match level {
+        Level::Off => None,
+        Level::Observe => Some(Action::Observe),
+        Level::Redact => Some(Action::Redact),
+        Level::Block => Some(Action::Block),
+    };
+    Screen::from_groups(&Groups {
+        pii: action(detectors.pii),
+        secrets: action(detectors.secrets),
+        injection: action(detectors.injection),
+        active_content: action(detectors.active_content),
+    })
+}
+
+fn algorithm(algorithm: settings::Algorithm) -> Algorithm {
+    use settings::Algorithm as Written;
+    match algorithm {
+        Written::ES256 => Algorithm::Es256,
+        Written::ES384 => Algorithm::Es384,
+        Written::EdDSA => Algorithm::EdDsa,
+        Written::RS256 => Algorithm::Rs256,
+        Written::RS384 => Algorithm::Rs384,
+        Written::RS512 => Algorithm::Rs512,
+        Written::PS256 => Algorithm::Ps256,
+        Written::PS384 => Algorithm::Ps384,
+        Written::PS512 => Algorithm::Ps512,
+    }
+}

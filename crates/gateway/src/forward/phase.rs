@@ -1,0 +1,66 @@
+//! forward: to the upstream that the permit's route names, within the deadline.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+use hyper::upgrade::OnUpgrade;
+use portcullis_core::halt::{Halt, Reason};
+use portcullis_core::record::{Outcome, Phase};
+use portcullis_core::request::Request;
+use portcullis_inspect::inspect::Inspected;
+
+use super::outbound::{Outbound, outbound};
+use super::{ForwardError, Upgrade};
+use crate::gate::Gate;
+use crate::record::Recording;
+use crate::screen::{Answer, Content, Forwarded};
+use crate::switched::Switched;
+
+/// Takes an inspected request, builds the upstream request from what was judged, and sends it.
+///
+/// # Errors
+/// 502 when the upstream cannot be reached or breaks the protocol, 504 when it is too slow.
+pub(crate) async fn forward(
+    gate: &Gate,
+    request: Request<Inspected>,
+    upgrade: Option<OnUpgrade>,
+    record: &mut Recording,
+) -> Result<Answer<Forwarded>, Halt> {
+    let internal = || Halt::new(Reason::Internal, "the upstream request has no form on the wire");
+    let route = Arc::clone(request.stage().route());
+    let operation = request.stage().operation();
+    let upstream = gate.upstream(route.id)?;
+    record.draft.upstream = Some(Arc::clone(upstream));
+    let method = request.head().method.clone();
+    let (head, _, stage) = request.into_parts();
+    let hides_usage = stage.hides_usage();
+    let is_upgrade = head.is_upgrade;
+    let with = Outbound {
+        base_path_len: route.base_path.len(),
+        forwards_credential: route.identify.forwards_credential,
+        screens_answer: gate.guards(route.id).reads_answers(&route),
+        id: record.id().uuid(),
+        request_id: &HeaderValue::from_str(record.id().as_str()).map_err(|_| internal())?,
+    };
+    let outbound = outbound(head, stage.outbound_body().clone(), upstream, with).ok_or_else(internal)?;
+    let halt = |error: ForwardError| Halt::new(error.reason(), error.to_string());
+    let (parts, content) = match upgrade.filter(|_| is_upgrade) {
+        None => {
+            let (parts, body) = upstream.send(outbound).await.map_err(halt)?.into_parts();
+            (parts, Content::Body(body))
+        }
+        Some(client) => match upstream.upgrade(outbound).await.map_err(halt)? {
+            Upgrade::Declined(response) => {
+                let (parts, body) = response.into_parts();
+                (parts, Content::Body(body))
+            }
+            Upgrade::Switched(response, stream, already_read) => {
+                let (rules, lifetime) = (gate.websocket.clone(), gate.lifetime.clone());
+                let switched = Switched { client, upstream: stream, already_read, rules, lifetime };
+                (response.into_parts().0, Content::Switched(Box::new(switched)))
+            }
+        },
+    };
+    record.close(Phase::Forward, Outcome::Passed);
+    Ok(Answer::new(parts, Forwarded { content, route, operation, method, hides_usage }))
+}

@@ -1,0 +1,146 @@
+//! The gate: one immutable snapshot of all configuration, behind one `ArcSwap`.
+//!
+//! A request takes one `Arc<Gate>` at its beginning and keeps it to its end: a reload never mixes old and new rules.
+//! What must outlive a reload (budgets, keys, upstream connections, the record) is shared between snapshots.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use http::Response;
+use hyper::body::Incoming;
+use portcullis_core::admit::Buckets;
+use portcullis_core::halt::{Halt, Reason};
+use portcullis_core::identify::{Issuers, unknown_key};
+use portcullis_core::policy::Policy;
+use portcullis_core::receive::{ReceiveRules, Received};
+use portcullis_core::request::{Peer, Request, Wire};
+use portcullis_core::route::{Route, RouteId, Routes};
+use portcullis_core::validate::Answers;
+use portcullis_inspect::dialect::openai::ModelRules;
+use portcullis_inspect::inspect::Screens;
+
+use crate::forward::Upstream;
+use crate::keys::Keyring;
+use crate::listen::Handler;
+use crate::pipeline::{self, Rest};
+use crate::record::{Recorder, Recording};
+use crate::respond;
+use crate::switched::Lifetime;
+use crate::tracked::Tracked;
+use crate::websocket::WebsocketRules;
+
+/// Everything a request is judged by.
+#[derive(Debug)]
+pub struct Gate {
+    /// What is reachable.
+    pub routes: Routes,
+    /// How strict the wire is.
+    pub receive: ReceiveRules,
+    /// Whose tokens count.
+    pub issuers: Arc<Issuers>,
+    /// Where their keys come from.
+    pub keyring: Arc<Keyring>,
+    /// Who may do what.
+    pub policy: Policy,
+    /// What has been spent. Outlives the snapshot.
+    pub buckets: Arc<Buckets>,
+    /// Detectors, by route.
+    pub guards: Vec<Guards>,
+    /// Upstreams, by route.
+    pub upstreams: Vec<Arc<Upstream>>,
+    /// How long a request body may take.
+    pub body_times: BodyTimes,
+    /// Limits of WebSockets.
+    pub websocket: WebsocketRules,
+    /// What long-lived connections share. Outlives the snapshot.
+    pub lifetime: Lifetime,
+    /// The instant that budgets count from.
+    pub origin: Instant,
+}
+
+/// The detectors of one route.
+#[derive(Debug, Default)]
+pub struct Guards {
+    /// What requests and answers are read for.
+    pub screens: Screens,
+    /// The rules of a model route.
+    pub model: Option<ModelRules>,
+}
+
+/// How long a request body may take.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyTimes {
+    /// Between two pieces.
+    pub progress: Duration,
+    /// In all.
+    pub total: Duration,
+}
+
+impl Guards {
+    /// Whether anything reads the answers of this route, so that they must come unencoded.
+    pub(crate) fn reads_answers(&self, route: &Route) -> bool {
+        route.validate.answers != Answers::Off || !self.screens.answer.is_off() || self.model.is_some()
+    }
+}
+
+impl Gate {
+    /// The guards of a route.
+    pub(crate) fn guards(&self, route: RouteId) -> &Guards {
+        static NONE: std::sync::LazyLock<Guards> = std::sync::LazyLock::new(Guards::default);
+        debug_assert!(usize::from(route.0) < self.guards.len(), "every route has its guards");
+        self.guards.get(usize::from(route.0)).unwrap_or(&NONE)
+    }
+
+    /// The upstream of a route.
+    pub(crate) fn upstream(&self, route: RouteId) -> Result<&Arc<Upstream>, Halt> {
+        let found = self.upstreams.get(usize::from(route.0));
+        found.ok_or_else(|| Halt::new(Reason::Internal, "a route without an upstream"))
+    }
+
+    /// Nanoseconds since the gate's origin.
+    pub(crate) fn nanos(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.origin).as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Gives the keyring a chance to learn a key that a token names and no key set has.
+    pub(crate) async fn fetch_unknown_key(&self, request: &Request<Received>) {
+        if let Some(issuer) = unknown_key(&self.issuers, request) {
+            self.keyring.ensure(issuer).await;
+        }
+    }
+}
+
+/// The gate in force, as the listeners see it.
+#[derive(Debug, Clone)]
+pub struct Front {
+    /// The snapshot in force.
+    pub gate: Arc<ArcSwap<Gate>>,
+    /// Where records go.
+    pub recorder: Recorder,
+}
+
+impl Handler for Front {
+    type Body = Tracked;
+
+    async fn handle(self, peer: Peer, mut request: http::Request<Incoming>) -> Response<Tracked> {
+        let record =
+            Recording::begin(self.recorder.clone(), request.method().clone(), peer.address, peer.is_tls);
+        if !self.recorder.is_ready() {
+            return respond::halt(Halt::new(Reason::RecordUnavailable, "records cannot be written"), record);
+        }
+        let upgrade =
+            request.headers().contains_key(http::header::UPGRADE).then(|| hyper::upgrade::on(&mut request));
+        let (parts, body) = request.into_parts();
+        let has_body = !hyper::body::Body::is_end_stream(&body);
+        let wire = Wire { parts, peer, has_body };
+        pipeline::run(self.gate.load_full(), wire, Rest { body, upgrade }, record).await
+    }
+
+    fn refused(&self, peer: Peer, reason: Reason, detail: &'static str) -> Response<Tracked> {
+        // The head could not be read, so the record has no method.
+        let method = http::Method::from_bytes(b"-").unwrap_or_default();
+        let record = Recording::begin(self.recorder.clone(), method, peer.address, peer.is_tls);
+        respond::halt(Halt::new(reason, detail), record)
+    }
+}

@@ -1,0 +1,122 @@
+//! The path of a request. The only one.
+//!
+//! Each line's argument type is the proof of the line before; [`Recording::passed`] writes down what the phase
+//! learnt and how long it took. Any `?` leaves with a [`Halt`], and `respond` is the one place that writes it.
+
+use std::sync::Arc;
+
+use http::Response;
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use portcullis_core::admit::{Admitted, admit};
+use portcullis_core::authorize::{Authorized, authorize};
+use portcullis_core::halt::{Halt, Reason};
+use portcullis_core::identify::{Identified, identify};
+use portcullis_core::receive::{Received, receive};
+use portcullis_core::record::{Outcome, Phase};
+use portcullis_core::request::{Request, Wire};
+use portcullis_core::validate::{Validated, validate};
+use portcullis_inspect::inspect::{Inspected, inspect};
+
+use crate::forward::phase::forward;
+use crate::gate::Gate;
+use crate::listen::body;
+use crate::record::{Draft, Noted, Recording};
+use crate::respond;
+use crate::screen::{Answer, Screened, screen};
+use crate::tracked::Tracked;
+
+/// What follows the head on the connection: the body, and the connection itself if it may change its protocol.
+#[derive(Debug)]
+pub(crate) struct Rest {
+    pub(crate) body: Incoming,
+    pub(crate) upgrade: Option<OnUpgrade>,
+}
+
+/// Takes one request through all phases and writes the answer, or the halt that stopped it.
+pub(crate) async fn run(gate: Arc<Gate>, wire: Wire, rest: Rest, mut record: Recording) -> Response<Tracked> {
+    match pass(&gate, wire, rest, &mut record).await {
+        Ok(answer) => respond::answer(answer, record),
+        Err(halt) => respond::halt(halt, record),
+    }
+}
+
+async fn pass(gate: &Gate, wire: Wire, rest: Rest, record: &mut Recording) -> Result<Answer<Screened>, Halt> {
+    let now = record.unix_seconds();
+    let request = record.passed(receive(&gate.routes, &gate.receive, wire)?);
+    gate.fetch_unknown_key(&request).await;
+    let request = record.passed(identify(&gate.issuers, request, now)?);
+    let request = record.passed(admit(&gate.buckets, request, gate.nanos(record.started()))?);
+    let request = read_body(gate, request, rest.body, record).await?;
+    let request = record.passed(authorize(&gate.policy, request, record.time())?);
+    let request = record.passed(validate(request)?);
+    let guards = gate.guards(request.stage().route().id);
+    let findings = &mut record.draft.findings;
+    let request = inspect(&guards.screens, guards.model.as_ref(), request, findings)?;
+    let request = record.passed(request);
+    let answer = forward(gate, request, rest.upgrade, record).await?;
+    screen(guards, answer, record).await
+}
+
+/// Reads the body that `admit` granted, up to the operation's limit. The stage stays the same.
+async fn read_body(
+    gate: &Gate,
+    request: Request<Admitted>,
+    incoming: Incoming,
+    record: &mut Recording,
+) -> Result<Request<Admitted>, Halt> {
+    let limit = request.stage().route().body_limit(request.stage().operation());
+    let times = &gate.body_times;
+    let bytes = body::read(incoming, limit, times.progress, times.total)
+        .await
+        .map_err(|reason: Reason| Halt::new(reason, format!("body limit {limit} bytes")))?;
+    record.draft.bytes_in = bytes.len() as u64;
+    Ok(request.with_body(bytes))
+}
+
+impl Noted for Request<Received> {
+    const PHASE: Phase = Phase::Receive;
+    fn note(&self, draft: &mut Draft) -> Outcome {
+        draft.route = Some(Arc::clone(self.stage().route()));
+        draft.operation = Some(self.stage().operation());
+        draft.peer = self.head().peer.address;
+        Outcome::Passed
+    }
+}
+
+impl Noted for Request<Identified> {
+    const PHASE: Phase = Phase::Identify;
+    fn note(&self, draft: &mut Draft) -> Outcome {
+        draft.principal = Some(self.stage().principal().clone());
+        Outcome::Passed
+    }
+}
+
+impl Noted for Request<Admitted> {
+    const PHASE: Phase = Phase::Admit;
+    fn note(&self, _: &mut Draft) -> Outcome {
+        if self.stage().route().budgets.is_empty() { Outcome::None } else { Outcome::Passed }
+    }
+}
+
+impl Noted for Request<Authorized> {
+    const PHASE: Phase = Phase::Authorize;
+    fn note(&self, draft: &mut Draft) -> Outcome {
+        draft.policies.clone_from(&self.stage().permit().policies);
+        if self.stage().route().authorize.enforced { Outcome::Passed } else { Outcome::None }
+    }
+}
+
+impl Noted for Request<Validated> {
+    const PHASE: Phase = Phase::Validate;
+    fn note(&self, _: &mut Draft) -> Outcome {
+        if self.stage().route().validate.request { Outcome::Passed } else { Outcome::None }
+    }
+}
+
+impl Noted for Request<Inspected> {
+    const PHASE: Phase = Phase::Inspect;
+    fn note(&self, _: &mut Draft) -> Outcome {
+        if self.stage().is_inspected() { Outcome::Passed } else { Outcome::None }
+    }
+}

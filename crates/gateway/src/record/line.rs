@@ -1,0 +1,191 @@
+//! One record as one line of JSON: no secret, no token, no raw personal data.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use portcullis_core::identify::Principal;
+use portcullis_core::record::{Finding, Phases, Usage};
+use serde::Serialize;
+use uuid::{Builder, Uuid};
+
+use super::Draft;
+
+/// Identifier of a record: a UUID of version 7 (RFC 9562), so that records sort by time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct RecordId {
+    uuid: Uuid,
+    text: [u8; 36],
+}
+
+impl RecordId {
+    /// A new identifier for a request that began at `time`.
+    pub fn new(time: SystemTime) -> Self {
+        let millis = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+        let millis = u64::try_from(millis).unwrap_or(u64::MAX);
+        let uuid = Builder::from_unix_timestamp_millis(millis, &random()).into_uuid();
+        let mut text = [0; 36];
+        uuid.hyphenated().encode_lower(&mut text);
+        Self { uuid, text }
+    }
+
+    /// As a value.
+    pub fn uuid(&self) -> Uuid {
+        self.uuid
+    }
+
+    /// The hyphenated, lower-case form.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.text).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for RecordId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for RecordId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Ten random bytes. Drawn in batches: one call of the generator serves 64 records.
+fn random() -> [u8; 10] {
+    thread_local! {
+        static POOL: RefCell<(usize, [u8; 640])> = const { RefCell::new((640, [0; 640])) };
+    }
+    POOL.with_borrow_mut(|(used, pool)| {
+        if *used + 10 > pool.len() {
+            // A failed draw leaves old bytes: the time still tells records apart, and nothing secret hangs on them.
+            let _ = aws_lc_rs::rand::fill(pool);
+            *used = 0;
+        }
+        let mut ten = [0; 10];
+        if let Some(fresh) = pool.get(*used..*used + 10) {
+            ten.copy_from_slice(fresh);
+        }
+        *used += 10;
+        ten
+    })
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    id: &'a str,
+    time: String,
+    method: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation: Option<&'a str>,
+    /// The network, not the address: /24 or /48.
+    client: Network,
+    tls: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    principal: Option<Who<'a>>,
+    #[serde(skip_serializing_if = "is_empty")]
+    policies: &'a [smol_str::SmolStr],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+    phases: &'a Phases,
+    #[serde(skip_serializing_if = "is_empty")]
+    findings: &'a [Finding],
+    #[serde(skip_serializing_if = "is_empty")]
+    notes: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Usage>,
+    stream: bool,
+    complete: bool,
+    bytes_in: u64,
+    bytes_out: u64,
+    us: u64,
+}
+
+#[derive(Serialize)]
+struct Who<'a> {
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issuer: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a str>,
+}
+
+fn is_empty<T>(items: &&[T]) -> bool {
+    items.is_empty()
+}
+
+/// The network a client is in: enough to see a pattern, too little to name a person.
+struct Network(IpAddr);
+
+impl Serialize for Network {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            IpAddr::V4(address) => {
+                let [a, b, c, _] = address.octets();
+                serializer.collect_str(&format_args!("{a}.{b}.{c}.0/24"))
+            }
+            IpAddr::V6(address) => {
+                let [a, b, c, ..] = address.segments();
+                serializer.collect_str(&format_args!("{a:x}:{b:x}:{c:x}::/48"))
+            }
+        }
+    }
+}
+
+/// Writes the line into a buffer that the thread keeps, and hands it to `push`.
+pub(super) fn write(draft: &Draft, took: Duration, push: impl FnOnce(&[u8])) {
+    thread_local! {
+        static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    BUFFER.with_borrow_mut(|buffer| {
+        buffer.clear();
+        match serde_json::to_writer(&mut *buffer, &line(draft, took)) {
+            Ok(()) => push(buffer),
+            Err(error) => tracing::error!(%error, id = %draft.id, "a record could not be written as JSON"),
+        }
+        buffer.shrink_to(1 << 16);
+    });
+}
+
+fn line(draft: &Draft, took: Duration) -> Line<'_> {
+    let operation = draft.operation.zip(draft.route.as_ref());
+    Line {
+        id: draft.id.as_str(),
+        time: jiff::Timestamp::try_from(draft.time).unwrap_or_default().to_string(),
+        method: draft.method.as_str(),
+        route: draft.route.as_ref().map(|route| &*route.name),
+        operation: operation.and_then(|(index, route)| Some(&*route.contract.operation(index)?.id)),
+        client: Network(draft.peer),
+        tls: draft.is_tls,
+        principal: draft.principal.as_ref().map(|principal| match principal {
+            Principal::Anonymous => Who { kind: "anonymous", issuer: None, subject: None },
+            Principal::Identity(identity) => {
+                Who { kind: "token", issuer: Some(&identity.issuer), subject: Some(&identity.subject) }
+            }
+        }),
+        policies: &draft.policies,
+        status: draft.status.map(|status| status.as_u16()),
+        reason: draft.halt.as_ref().map(|(reason, _)| reason.code()),
+        detail: draft.halt.as_ref().map(|(_, detail)| detail.as_str()),
+        phases: &draft.phases,
+        findings: &draft.findings,
+        notes: &draft.notes,
+        upstream: draft.upstream.as_ref().map(|upstream| upstream.name()),
+        usage: draft.usage,
+        stream: draft.is_stream,
+        complete: draft.is_complete,
+        bytes_in: draft.bytes_in,
+        bytes_out: draft.bytes_out,
+        us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+    }
+}

@@ -1,0 +1,201 @@
+//! The record of a request while it is made: filled phase by phase, emitted exactly once.
+//!
+//! [`Recording`] is a drop guard. Whatever ends a request (an answer, a refusal, a client that goes away and drops
+//! the future, a panic that unwinds), its one line is written when the guard goes.
+
+mod line;
+mod sink;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use http::{Method, StatusCode};
+use portcullis_core::halt::Halt;
+use portcullis_core::identify::Principal;
+use portcullis_core::record::{Finding, Outcome, Phase, PhaseOutcome, Phases, Usage};
+use portcullis_core::request::Request;
+use portcullis_core::route::{Route, Surface};
+use smol_str::SmolStr;
+
+pub use self::line::RecordId;
+pub use self::sink::Sink;
+use crate::forward::Upstream;
+use crate::telemetry::Metrics;
+
+/// What the recordings of a gate share.
+#[derive(Debug, Clone)]
+pub struct Recorder {
+    /// Where lines go; `None` where the configuration says `record: none`.
+    pub sink: Option<Arc<Sink>>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Recorder {
+    /// Whether a new request may begin.
+    pub fn is_ready(&self) -> bool {
+        self.sink.as_ref().is_none_or(|sink| sink.is_ready())
+    }
+}
+
+/// The one record of one request, not yet emitted.
+#[derive(Debug)]
+pub struct Recording {
+    recorder: Recorder,
+    started: Instant,
+    last: Instant,
+    pub(crate) draft: Draft,
+}
+
+/// What has been learnt so far.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) id: RecordId,
+    pub(crate) time: SystemTime,
+    pub(crate) peer: IpAddr,
+    pub(crate) is_tls: bool,
+    pub(crate) method: Method,
+    pub(crate) route: Option<Arc<Route>>,
+    pub(crate) operation: Option<portcullis_core::contract::OperationIndex>,
+    pub(crate) principal: Option<Principal>,
+    pub(crate) policies: Vec<SmolStr>,
+    pub(crate) phases: Phases,
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) notes: Vec<String>,
+    pub(crate) halt: Option<(portcullis_core::halt::Reason, String)>,
+    pub(crate) status: Option<StatusCode>,
+    pub(crate) upstream: Option<Arc<Upstream>>,
+    pub(crate) usage: Option<Usage>,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+    pub(crate) is_complete: bool,
+    pub(crate) is_stream: bool,
+}
+
+/// A stage that has something to say in the record.
+pub(crate) trait Noted {
+    /// The phase that ends with this stage.
+    const PHASE: Phase;
+    /// Writes down what the phase learnt, and says whether it did anything.
+    fn note(&self, draft: &mut Draft) -> Outcome;
+}
+
+impl Recording {
+    /// Begins the record of a request from `peer`.
+    pub fn begin(recorder: Recorder, method: Method, peer: IpAddr, is_tls: bool) -> Self {
+        let started = Instant::now();
+        let time = SystemTime::now();
+        let draft = Draft {
+            id: RecordId::new(time),
+            time,
+            peer,
+            is_tls,
+            method,
+            route: None,
+            operation: None,
+            principal: None,
+            policies: Vec::new(),
+            phases: Phases(Vec::with_capacity(8)),
+            findings: Vec::new(),
+            notes: Vec::new(),
+            halt: None,
+            status: None,
+            upstream: None,
+            usage: None,
+            bytes_in: 0,
+            bytes_out: 0,
+            is_complete: false,
+            is_stream: false,
+        };
+        recorder.metrics.in_flight.inc();
+        Self { recorder, started, last: started, draft }
+    }
+
+    /// The record's identifier, also the request's.
+    pub fn id(&self) -> &RecordId {
+        &self.draft.id
+    }
+
+    /// When the request began, in whole seconds since the epoch: the `now` of every decision.
+    pub fn unix_seconds(&self) -> u64 {
+        self.draft.time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    }
+
+    /// When the request began.
+    pub fn time(&self) -> SystemTime {
+        self.draft.time
+    }
+
+    /// The monotonic beginning.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// The surface whose dialect a refusal is written in.
+    pub fn surface(&self) -> Surface {
+        self.draft.route.as_ref().map_or(Surface::Rest, |route| route.surface)
+    }
+
+    /// A phase let the request pass: notes what it learnt and how long it took, and hands it on.
+    pub(crate) fn passed<S>(&mut self, request: Request<S>) -> Request<S>
+    where
+        Request<S>: Noted,
+    {
+        let outcome = request.note(&mut self.draft);
+        self.close(<Request<S> as Noted>::PHASE, outcome);
+        request
+    }
+
+    /// Closes `phase` with `outcome`; its time is what passed since the last phase was closed.
+    pub(crate) fn close(&mut self, phase: Phase, outcome: Outcome) {
+        let now = Instant::now();
+        self.draft.phases.0.push(PhaseOutcome { phase, outcome, took: now.duration_since(self.last) });
+        self.last = now;
+    }
+
+    /// A phase stopped the request.
+    pub(crate) fn halted(&mut self, halt: &Halt) {
+        let (Halt::Refusal(refusal) | Halt::Fault(refusal)) = halt else { return };
+        let outcome = if matches!(halt, Halt::Refusal(_)) { Outcome::Refused } else { Outcome::Fault };
+        self.close(refusal.reason.phase(), outcome);
+        self.draft.halt = Some((refusal.reason, refusal.detail.clone().into_owned()));
+    }
+
+    /// The answer's status is decided.
+    pub(crate) fn answered(&mut self, status: StatusCode) {
+        self.draft.status = Some(status);
+    }
+
+    /// `bytes` of the answer's body left.
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        self.draft.bytes_out += bytes as u64;
+    }
+
+    /// The answer left whole. Without this call the record says that the client went away.
+    pub(crate) fn complete(&mut self) {
+        self.draft.is_complete = true;
+    }
+
+    fn next_phase(&self) -> Option<Phase> {
+        let last = self.draft.phases.0.last().map(|one| one.phase);
+        Phase::ALL.into_iter().find(|phase| last.is_none_or(|last| *phase > last))
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        if !self.draft.is_complete
+            && self.draft.halt.is_none()
+            && let Some(phase) = self.next_phase()
+        {
+            self.close(phase, Outcome::Abandoned);
+        }
+        let took: Duration = self.started.elapsed();
+        self.recorder.metrics.in_flight.dec();
+        self.recorder.metrics.request(&self.draft, took);
+        if let Some(sink) = &self.recorder.sink {
+            line::write(&self.draft, took, |line| sink.push(line));
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The one place where an answer is written: from a screened answer, or from a halt by its table.
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use portcullis_core::halt::{Halt, Refusal, Violation};
+use portcullis_core::record::Phase;
+use portcullis_core::route::Surface;
+use portcullis_inspect::dialect::openai;
+use serde::Serialize;
+
+use crate::record::{RecordId, Recording};
+use crate::screen::{Answer, Screened, ScreenedBody};
+use crate::tracked::Tracked;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Writes an answer that passed every phase. The record goes along with the body and ends with it.
+pub(crate) fn answer(answer: Answer<Screened>, mut record: Recording) -> Response<Tracked> {
+    let (mut parts, body, switched) = answer.into_wire();
+    add_request_id(&mut parts.headers, record.id());
+    record.answered(parts.status);
+    let body = match switched {
+        None => Tracked::new(body, record),
+        Some(switched) => {
+            switched.start(record);
+            Tracked::untracked(body)
+        }
+    };
+    Response::from_parts(parts, body)
+}
+
+/// Writes a refusal, a reply or a fault, in the dialect of the route that the request had reached.
+pub(crate) fn halt(halt: Halt, mut record: Recording) -> Response<Tracked> {
+    record.halted(&halt);
+    // SMUGGLING: what follows a request without one reading has none either.
+    let is_ambiguous = halt
+        .reason()
+        .is_some_and(|reason| reason.phase() == Phase::Receive && reason.status() == StatusCode::BAD_REQUEST);
+    let (status, headers, body) = match halt {
+        Halt::Reply(reply) => (reply.status, reply.headers, Bytes::new()),
+        Halt::Refusal(refusal) | Halt::Fault(refusal) => {
+            let body = body(&refusal, record.surface(), record.id());
+            (refusal.reason.status(), refusal.headers, body)
+        }
+    };
+    let mut map = HeaderMap::with_capacity(8);
+    if !body.is_empty() {
+        map.insert(CONTENT_TYPE, HeaderValue::from_static(content_type(record.surface())));
+    }
+    map.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        map.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    if is_ambiguous {
+        map.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    map.extend(headers);
+    add_request_id(&mut map, record.id());
+    record.answered(status);
+    let mut response = Response::new(Tracked::new(ScreenedBody::whole(body), record));
+    *response.status_mut() = status;
+    *response.headers_mut() = map;
+    response
+}
+
+/// RFC 9457 problem details, with the two members that design.md adds.
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    code: &'a str,
+    instance: String,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    violations: &'a [Violation],
+}
+
+fn body(refusal: &Refusal, surface: Surface, id: &RecordId) -> Bytes {
+    let reason = refusal.reason;
+    match surface {
+        Surface::OpenAiChat => openai::error_body(reason, id.as_str()).into(),
+        Surface::Rest => serde_json::to_vec(&Problem {
+            r#type: format!("urn:portcullis:problem:{}", reason.code()),
+            title: reason.title(),
+            status: reason.status().as_u16(),
+            code: reason.code(),
+            instance: format!("urn:uuid:{id}"),
+            violations: &refusal.violations,
+        })
+        .unwrap_or_default()
+        .into(),
+    }
+}
+
+fn content_type(surface: Surface) -> &'static str {
+    match surface {
+        Surface::Rest => "application/problem+json",
+        Surface::OpenAiChat => "application/json",
+    }
+}
+
+fn add_request_id(headers: &mut HeaderMap, id: &RecordId) {
+    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+        headers.insert(REQUEST_ID, value);
+    }
+}

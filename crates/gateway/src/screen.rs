@@ -1,0 +1,579 @@
+//! screen: the answer is judged as strictly as the request, whole or chunk by chunk, by the same machines.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, response};
+use http_body::{Body, Frame, SizeHint};
+use portcullis_core::contract::OperationIndex;
+use portcullis_core::halt::{Halt, Reason};
+use portcullis_core::record::{Finding, Outcome, Phase, Usage};
+use portcullis_core::route::{Route, Surface};
+use portcullis_core::validate::{Answers, answer_needs_body, validate_answer};
+use portcullis_inspect::answer::{TextStream, screen_json, screen_text};
+use portcullis_inspect::dialect::openai::{self, ChatStream, StreamEnd};
+use portcullis_inspect::judge::Verdict;
+
+use crate::forward::UpstreamBody;
+use crate::gate::Guards;
+use crate::record::{Draft, Recording};
+use crate::switched::Switched;
+
+/// Largest answer that is read whole to be judged. Larger ones are refused, never passed unseen.
+const WHOLE: usize = 16 << 20;
+
+/// An answer at stage `S`.
+#[derive(Debug)]
+pub struct Answer<S> {
+    parts: response::Parts,
+    stage: S,
+}
+
+/// Proof that the answer came from the upstream that the request's route names.
+#[derive(Debug)]
+pub struct Forwarded {
+    pub(crate) content: Content,
+    pub(crate) route: Arc<Route>,
+    pub(crate) operation: OperationIndex,
+    pub(crate) method: Method,
+    pub(crate) hides_usage: bool,
+}
+
+/// What follows the head of an upstream's answer.
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// A body.
+    Body(UpstreamBody),
+    /// The connection itself, now a WebSocket.
+    Switched(Box<Switched>),
+}
+
+/// Proof that the answer passed contract and detectors, or that each chunk of it will before it leaves.
+#[derive(Debug)]
+pub struct Screened {
+    body: ScreenedBody,
+    switched: Option<Box<Switched>>,
+}
+
+impl Answer<Forwarded> {
+    pub(crate) fn new(parts: response::Parts, stage: Forwarded) -> Self {
+        Self { parts, stage }
+    }
+}
+
+impl Answer<Screened> {
+    /// Takes the answer apart; only `respond` may write it.
+    pub(crate) fn into_wire(self) -> (response::Parts, ScreenedBody, Option<Box<Switched>>) {
+        (self.parts, self.stage.body, self.stage.switched)
+    }
+
+    fn screened(parts: response::Parts, body: ScreenedBody, switched: Option<Box<Switched>>) -> Self {
+        Self { parts, stage: Screened { body, switched } }
+    }
+}
+
+/// Takes the upstream's answer; proves that it may leave.
+///
+/// # Errors
+/// 502 when the answer breaks the contract, is blocked, too large to be judged, or encoded so that it cannot be.
+pub(crate) async fn screen(
+    guards: &Guards,
+    answer: Answer<Forwarded>,
+    record: &mut Recording,
+) -> Result<Answer<Screened>, Halt> {
+    let Answer { mut parts, stage } = answer;
+    let Forwarded { content, route, operation, method, hides_usage } = stage;
+    let body = match content {
+        Content::Body(body) => body,
+        Content::Switched(switched) => {
+            return Ok(Answer::screened(parts, ScreenedBody::empty(), Some(switched)));
+        }
+    };
+    clean(&mut parts.headers);
+    let judged = Judged { guards, route: &route, operation };
+    let body = match judged.manner(&method, &parts, &body)? {
+        Manner::Empty => {
+            record.close(Phase::Screen, Outcome::Passed);
+            ScreenedBody::empty()
+        }
+        Manner::Pass => {
+            record.close(Phase::Screen, Outcome::None);
+            ScreenedBody(Inner::Pass(body))
+        }
+        Manner::Whole => {
+            let body = judged.whole(&mut parts, body, &mut record.draft).await?;
+            record.close(Phase::Screen, Outcome::Passed);
+            ScreenedBody::whole(body)
+        }
+        Manner::Text => {
+            record.draft.is_stream = true;
+            without_length(&mut parts.headers);
+            let text = TextStream::new(&guards.screens.answer);
+            ScreenedBody(Inner::Text(Streamed::new(body, text)))
+        }
+        Manner::Chat => {
+            record.draft.is_stream = true;
+            without_length(&mut parts.headers);
+            let rules = guards.model.as_ref().ok_or_else(no_rules)?;
+            let stream = ChatStream::new(rules, hides_usage, record.id().as_str());
+            ScreenedBody(Inner::Chat(Streamed::new(body, Box::new(Chat { stream, end: None }))))
+        }
+    };
+    Ok(Answer::screened(parts, body, None))
+}
+
+fn no_rules() -> Halt {
+    Halt::new(Reason::Internal, "a model route without rules")
+}
+
+/// How an answer is judged.
+enum Manner {
+    Empty,
+    /// Nothing is configured that would read it.
+    Pass,
+    Whole,
+    Text,
+    Chat,
+}
+
+/// By what an answer is judged.
+struct Judged<'a> {
+    guards: &'a Guards,
+    route: &'a Route,
+    operation: OperationIndex,
+}
+
+impl Judged<'_> {
+    fn manner(&self, method: &Method, parts: &response::Parts, body: &UpstreamBody) -> Result<Manner, Halt> {
+        let is_bodiless = *method == Method::HEAD
+            || parts.status == StatusCode::NO_CONTENT
+            || parts.status == StatusCode::NOT_MODIFIED;
+        let needs_contract = self.route.validate.answers != Answers::Off;
+        if !self.guards.reads_answers(self.route) {
+            return Ok(if is_bodiless { Manner::Empty } else { Manner::Pass });
+        }
+        if is_encoded(&parts.headers) && !is_bodiless {
+            return Err(Halt::new(
+                Reason::AnswerUnreadable,
+                "the upstream encoded an answer it was asked not to",
+            ));
+        }
+        let media = media_type(&parts.headers);
+        let is_screened = !self.guards.screens.answer.is_off();
+        match self.route.surface {
+            _ if is_bodiless && !needs_contract => Ok(Manner::Empty),
+            Surface::OpenAiChat if media == "text/event-stream" => Ok(Manner::Chat),
+            Surface::OpenAiChat if is_json(media) => Ok(Manner::Whole),
+            Surface::OpenAiChat => {
+                Err(Halt::new(Reason::AnswerUnreadable, format!("a model answered with `{media}`")))
+            }
+            Surface::Rest if needs_contract => {
+                let needs = answer_needs_body(self.route, self.operation, parts.status, &parts.headers);
+                let is_read = needs || is_bodiless || (is_screened && is_json(media)) || body.is_end_stream();
+                Ok(match is_read {
+                    true => Manner::Whole,
+                    false if is_screened && is_text(media) => Manner::Text,
+                    false => Manner::Pass,
+                })
+            }
+            Surface::Rest if is_json(media) => Ok(Manner::Whole),
+            Surface::Rest if is_text(media) => Ok(Manner::Text),
+            Surface::Rest => Ok(Manner::Pass),
+        }
+    }
+
+    async fn whole(
+        &self,
+        parts: &mut response::Parts,
+        body: UpstreamBody,
+        draft: &mut Draft,
+    ) -> Result<Bytes, Halt> {
+        let length = parts.headers.get(CONTENT_LENGTH).cloned();
+        let bytes = collect(body).await?;
+        self.hold_to_contract(parts, &bytes, draft)?;
+        let before = bytes.len();
+        let (bytes, verdict) = self.detect(parts, bytes, draft)?;
+        if verdict == Verdict::Block {
+            return Err(Halt::new(Reason::AnswerBlocked, "a rule blocked the answer, see the findings"));
+        }
+        if bytes.len() != before {
+            parts.headers.remove(ETAG);
+        }
+        // The length of an answer to HEAD speaks of a body that was not sent.
+        if !(bytes.is_empty() && length.is_some()) {
+            parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+        }
+        Ok(bytes)
+    }
+
+    fn hold_to_contract(
+        &self,
+        parts: &response::Parts,
+        bytes: &Bytes,
+        draft: &mut Draft,
+    ) -> Result<(), Halt> {
+        let rules = &self.route.validate;
+        if rules.answers == Answers::Off {
+            return Ok(());
+        }
+        let judged = validate_answer(self.route, self.operation, parts.status, &parts.headers, bytes);
+        let Err(violations) = judged else { return Ok(()) };
+        let detail: Vec<String> =
+            violations.iter().map(|one| format!("{}: {}", one.at, one.message)).collect();
+        if rules.answers == Answers::Enforce {
+            return Err(Halt::new(Reason::AnswerInvalid, detail.join("; ")));
+        }
+        draft.notes.extend(detail.into_iter().map(|one| format!("answer: {one}")));
+        Ok(())
+    }
+
+    fn detect(
+        &self,
+        parts: &response::Parts,
+        bytes: Bytes,
+        draft: &mut Draft,
+    ) -> Result<(Bytes, Verdict), Halt> {
+        let screen = &self.guards.screens.answer;
+        match self.route.surface {
+            Surface::OpenAiChat => {
+                let rules = self.guards.model.as_ref().ok_or_else(no_rules)?;
+                let screened = openai::screen_answer(rules, &bytes, &mut draft.findings)?;
+                draft.usage = screened.usage;
+                Ok((screened.body, Verdict::Pass))
+            }
+            Surface::Rest if screen.is_off() || bytes.is_empty() => Ok((bytes, Verdict::Pass)),
+            Surface::Rest => {
+                let screened = if is_json(media_type(&parts.headers)) {
+                    screen_json(screen, &bytes, "answer:")
+                } else {
+                    screen_text(screen, &bytes, "answer")
+                };
+                let screened =
+                    screened.map_err(|error| Halt::new(Reason::AnswerUnreadable, error.to_string()))?;
+                draft.findings.extend(screened.findings);
+                Ok((screened.body, screened.verdict))
+            }
+        }
+    }
+}
+
+/// Reads an answer whole. One frame, the common case, is not copied.
+async fn collect(mut body: UpstreamBody) -> Result<Bytes, Halt> {
+    let too_large = || Halt::new(Reason::AnswerTooLarge, format!("more than {WHOLE} bytes"));
+    if body.size_hint().lower() > WHOLE as u64 {
+        return Err(too_large());
+    }
+    let mut first = Bytes::new();
+    let mut rest: Option<BytesMut> = None;
+    while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let frame = frame.map_err(|error| Halt::new(error.reason(), error.to_string()))?;
+        let Ok(data) = frame.into_data() else { continue };
+        match &mut rest {
+            None if first.is_empty() => first = data,
+            None => {
+                let mut joined = BytesMut::with_capacity((first.len() + data.len()) * 2);
+                joined.extend_from_slice(&first);
+                joined.extend_from_slice(&data);
+                rest = Some(joined);
+            }
+            Some(joined) => joined.extend_from_slice(&data),
+        }
+        if rest.as_ref().map_or(first.len(), BytesMut::len) > WHOLE {
+            return Err(too_large());
+        }
+    }
+    Ok(rest.map_or(first, BytesMut::freeze))
+}
+
+/// Removes what an upstream may not say in our name, and what belongs to its connection alone (RFC 9110 7.6.1).
+fn clean(headers: &mut HeaderMap) {
+    const HOP: [&str; 7] = [
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "proxy-authenticate",
+        "te",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    if let Some(listed) = headers.get("connection").and_then(|value| value.to_str().ok()).map(str::to_owned) {
+        for name in listed.split(',').map(str::trim) {
+            if !name.eq_ignore_ascii_case("close") && !name.eq_ignore_ascii_case("keep-alive") {
+                headers.remove(name);
+            }
+        }
+    }
+    for name in HOP {
+        headers.remove(name);
+    }
+    let ours: Vec<HeaderName> =
+        headers.keys().filter(|name| name.as_str().starts_with("x-portcullis-")).cloned().collect();
+    for name in ours {
+        headers.remove(name);
+    }
+}
+
+fn without_length(headers: &mut HeaderMap) {
+    headers.remove(CONTENT_LENGTH);
+    headers.remove(ETAG);
+}
+
+fn is_encoded(headers: &HeaderMap) -> bool {
+    headers.get_all(CONTENT_ENCODING).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+fn is_json(media: &str) -> bool {
+    media == "application/json" || media.ends_with("+json")
+}
+
+fn is_text(media: &str) -> bool {
+    media.starts_with("text/")
+        || media.ends_with("+xml")
+        || matches!(
+            media,
+            "application/xml"
+                | "application/javascript"
+                | "application/x-ndjson"
+                | "application/jsonl"
+                | "application/x-www-form-urlencoded"
+        )
+}
+
+/// The media type without its parameters; empty when there is none.
+fn media_type(headers: &HeaderMap) -> &str {
+    let whole = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    whole.split(';').next().unwrap_or_default().trim()
+}
+
+/// Why an answer broke off after its head had left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyError {
+    /// The upstream failed.
+    Upstream(Reason),
+    /// What came cannot be screened, so it cannot leave.
+    Unreadable,
+    /// A rule blocked what came.
+    Blocked,
+}
+
+impl BodyError {
+    /// The row of the table of halts.
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::Upstream(reason) => reason,
+            Self::Unreadable => Reason::AnswerUnreadable,
+            Self::Blocked => Reason::AnswerBlocked,
+        }
+    }
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Upstream(_) => "the upstream broke off its answer",
+            Self::Unreadable => "the stream could not be read by the screen",
+            Self::Blocked => "a rule blocked the stream",
+        })
+    }
+}
+
+impl std::error::Error for BodyError {}
+
+/// What a stream has to say for the record.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) usage: Option<Usage>,
+    /// Why the stream was ended before its time.
+    pub(crate) end: Option<(Reason, String)>,
+    pub(crate) is_stream: bool,
+}
+
+/// A body of which every byte passed the screen.
+#[derive(Debug)]
+pub struct ScreenedBody(Inner);
+
+#[derive(Debug)]
+enum Inner {
+    Whole(Option<Bytes>),
+    Pass(UpstreamBody),
+    Text(Streamed<TextStream>),
+    Chat(Streamed<Box<Chat>>),
+}
+
+impl ScreenedBody {
+    pub(crate) fn empty() -> Self {
+        Self(Inner::Whole(None))
+    }
+
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        Self(Inner::Whole((!bytes.is_empty()).then_some(bytes)))
+    }
+
+    pub(crate) fn report(&mut self) -> Report {
+        match &mut self.0 {
+            Inner::Whole(_) | Inner::Pass(_) => Report::default(),
+            Inner::Text(streamed) => streamed.screen.report(),
+            Inner::Chat(streamed) => streamed.screen.report(),
+        }
+    }
+}
+
+impl Body for ScreenedBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut self.0 {
+            Inner::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Inner::Pass(body) => {
+                let frame = ready!(Pin::new(body).poll_frame(cx));
+                Poll::Ready(frame.map(|frame| frame.map_err(|error| BodyError::Upstream(error.reason()))))
+            }
+            Inner::Text(streamed) => streamed.poll_frame(cx),
+            Inner::Chat(streamed) => streamed.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Inner::Whole(bytes) => bytes.is_none(),
+            Inner::Pass(body) => body.is_end_stream(),
+            Inner::Text(streamed) => streamed.is_over,
+            Inner::Chat(streamed) => streamed.is_over,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Inner::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Inner::Pass(body) => body.size_hint(),
+            Inner::Text(_) | Inner::Chat(_) => SizeHint::new(),
+        }
+    }
+}
+
+/// A sans-I/O screen over a stream of bytes.
+trait Chunks {
+    fn push(&mut self, bytes: &[u8], out: &mut BytesMut) -> Result<Flow, BodyError>;
+    fn finish(&mut self, out: &mut BytesMut) -> Result<(), BodyError>;
+    fn report(&mut self) -> Report;
+}
+
+/// Whether more may come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    On,
+    /// What is in `out` is the last of it.
+    Over,
+}
+
+impl Chunks for TextStream {
+    fn push(&mut self, bytes: &[u8], out: &mut BytesMut) -> Result<Flow, BodyError> {
+        Self::push(self, bytes, out).map_err(|_| BodyError::Unreadable)?;
+        // A blocked text has no form in which its end could be told from a whole one: the connection is cut.
+        if self.is_blocked() { Err(BodyError::Blocked) } else { Ok(Flow::On) }
+    }
+
+    fn finish(&mut self, out: &mut BytesMut) -> Result<(), BodyError> {
+        Self::finish(self, out).map_err(|_| BodyError::Unreadable)?;
+        if self.is_blocked() { Err(BodyError::Blocked) } else { Ok(()) }
+    }
+
+    fn report(&mut self) -> Report {
+        Report { findings: self.take_findings(), usage: None, end: None, is_stream: true }
+    }
+}
+
+/// A chat stream, and why it was ended before its time. Its end is well-formed and has been written either way.
+#[derive(Debug)]
+struct Chat {
+    stream: ChatStream,
+    end: Option<StreamEnd>,
+}
+
+impl Chunks for Box<Chat> {
+    fn push(&mut self, bytes: &[u8], out: &mut BytesMut) -> Result<Flow, BodyError> {
+        if let Err(end) = self.stream.push(bytes, out) {
+            self.end = Some(end);
+        }
+        Ok(if self.stream.is_over() { Flow::Over } else { Flow::On })
+    }
+
+    fn finish(&mut self, out: &mut BytesMut) -> Result<(), BodyError> {
+        if let Err(end) = self.stream.finish(out) {
+            self.end = Some(end);
+        }
+        Ok(())
+    }
+
+    fn report(&mut self) -> Report {
+        Report {
+            findings: self.stream.take_findings(),
+            usage: self.stream.usage(),
+            end: self.end.map(|end| (end.reason(), end.to_string())),
+            is_stream: true,
+        }
+    }
+}
+
+/// An upstream body that goes through a screen chunk by chunk.
+#[derive(Debug)]
+struct Streamed<C> {
+    body: Option<UpstreamBody>,
+    screen: C,
+    is_over: bool,
+}
+
+impl<C: Chunks> Streamed<C> {
+    fn new(body: UpstreamBody, screen: C) -> Self {
+        Self { body: Some(body), screen, is_over: false }
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let result = ready!(self.poll_screened(cx));
+        if !matches!(result, Some(Ok(_))) {
+            self.is_over = true;
+            self.body = None;
+        }
+        Poll::Ready(result)
+    }
+
+    fn poll_screened(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        loop {
+            let Some(body) = self.body.as_mut() else { return Poll::Ready(None) };
+            let frame = match ready!(Pin::new(body).poll_frame(cx)) {
+                Some(Ok(frame)) => frame,
+                Some(Err(error)) => return Poll::Ready(Some(Err(BodyError::Upstream(error.reason())))),
+                None => {
+                    self.body = None;
+                    let mut out = BytesMut::new();
+                    let rest = self.screen.finish(&mut out).map(|()| Frame::data(out.freeze()));
+                    return Poll::Ready(match rest {
+                        Ok(frame) if frame.data_ref().is_some_and(Bytes::is_empty) => None,
+                        other => Some(other),
+                    });
+                }
+            };
+            // Trailers of a screened stream are dropped: nothing has read them.
+            let Ok(data) = frame.into_data() else { continue };
+            let mut out = BytesMut::with_capacity(data.len());
+            match self.screen.push(&data, &mut out) {
+                // What came before the offence was judged and may leave; the error follows on the next poll.
+                Ok(Flow::On) => {}
+                Ok(Flow::Over) => self.body = None,
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            }
+            if !out.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(out.freeze()))));
+            }
+        }
+    }
+}
