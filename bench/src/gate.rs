@@ -46,8 +46,9 @@ impl Gate {
     pub(crate) fn new() -> Result<Self> {
         let issuer = Issuer::new(IssuerRules::new("corp", "https://issuer.test", "shop"));
         issuer.replace_keys(KeySet::from_jwks(KEYS.as_bytes())?.0);
-        let contract = Contract::compile(serde_json::from_str(CONTRACT)?, &ContractOptions { build_all: true })
-            .map_err(|problems| anyhow!("{problems:?}"))?;
+        let contract =
+            Contract::compile(serde_json::from_str(CONTRACT)?, &ContractOptions { build_all: true })
+                .map_err(|problems| anyhow!("{problems:?}"))?;
         let policy = policy(&contract)?;
         let names = contract.operations().iter().map(|operation| policy.action("shop", &operation.id));
         let authorize = AuthorizeRules { actions: names.collect(), ..AuthorizeRules::default() };
@@ -126,7 +127,10 @@ fn policy(contract: &Contract) -> Result<Policy> {
     for nth in 1..POLICIES {
         let operation = &actions.get(nth % actions.len().max(1)).context("an operation")?.operation;
         match nth % 5 {
-            0 => writeln!(text, "@id(\"p{nth}\") forbid(principal, action, resource) when {{ context.time < {nth} }};")?,
+            0 => writeln!(
+                text,
+                "@id(\"p{nth}\") forbid(principal, action, resource) when {{ context.time < {nth} }};"
+            )?,
             1 | 2 => writeln!(
                 text,
                 "@id(\"p{nth}\") permit(principal in Role::\"role-{nth}\", action == Action::\"shop.{operation}\", \
@@ -155,8 +159,31 @@ fn all_detectors() -> Screen {
 /// A streamed answer of so many chunks of text, in which no detector finds anything.
 pub(crate) fn answer(chunks: usize) -> Vec<u8> {
     let words = [
-        "The", " order", " left", " our", " warehouse", " on", " Monday", ",", " and", " should", " arrive", " within",
-        " 3", " days", ".", " Please", " keep", " the", " receipt", ";", " a", " refund", " needs", " it", ".\n",
+        "The",
+        " order",
+        " left",
+        " our",
+        " warehouse",
+        " on",
+        " Monday",
+        ",",
+        " and",
+        " should",
+        " arrive",
+        " within",
+        " 3",
+        " days",
+        ".",
+        " Please",
+        " keep",
+        " the",
+        " receipt",
+        ";",
+        " a",
+        " refund",
+        " needs",
+        " it",
+        ".\n",
     ];
     let chunk = |delta: serde_json::Value, finish: Option<&str>| {
         let chunk = json!({

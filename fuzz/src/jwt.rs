@@ -19,8 +19,7 @@ const NOW: u64 = 1_750_000_000;
 const KEYS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"1","use":"sig","alg":"EdDSA",
     "x":"UYh78UHrmcEBD5ZlJvHuUNVd-OPkOFFiHg6HbeeVR-c"}]}"#;
 /// The tokens with a signature that count.
-const GOOD: [&[u8]; 2] =
-    [include_bytes!("../corpus/jwt/good"), include_bytes!("../corpus/jwt/float-exp")];
+const GOOD: [&[u8]; 2] = [include_bytes!("../corpus/jwt/good"), include_bytes!("../corpus/jwt/float-exp")];
 
 static ROUTES: LazyLock<Routes> = LazyLock::new(world::routes);
 static ISSUERS: LazyLock<Issuers> = LazyLock::new(|| {
