@@ -3,6 +3,12 @@
 #[cfg(test)]
 mod bypass;
 #[cfg(test)]
+mod forwarding;
+#[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
 mod listen;
+#[cfg(test)]
+mod record;
 #[cfg(test)]
 mod support;

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 pub(crate) use client::{Answer, Client};
 pub(crate) use issuer::Issuer;
-pub(crate) use upstream::{Piece, Upstream};
+pub(crate) use upstream::{Piece, Seen, Upstream};
 
 /// Longer than any test takes.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
