@@ -16,16 +16,18 @@ use crate::screen::{BodyError, ScreenedBody};
 pub struct Tracked {
     body: ScreenedBody,
     record: Option<Recording>,
+    /// Why the body broke off, where that has not been said yet.
+    broken: Option<BodyError>,
 }
 
 impl Tracked {
     pub(crate) fn new(body: ScreenedBody, record: Recording) -> Self {
-        Self { body, record: Some(record) }
+        Self { body, record: Some(record), broken: None }
     }
 
     /// A body whose record ends elsewhere.
     pub(crate) fn untracked(body: ScreenedBody) -> Self {
-        Self { body, record: None }
+        Self { body, record: None, broken: None }
     }
 
     /// What the body learnt goes into the record, and the record is emitted.
@@ -34,14 +36,18 @@ impl Tracked {
         let report = self.body.report();
         record.draft.findings.extend(report.findings);
         record.draft.usage = report.usage.or(record.draft.usage);
-        if report.is_stream && record.draft.halt.is_none() {
+        if record.draft.halt.is_none() {
             match (error, report.end) {
                 (Some(error), _) => record.halted(&Halt::new(error.reason(), error.to_string())),
                 (None, Some((reason, detail))) => record.halted(&Halt::new(reason, detail)),
-                (None, None) => record.close(Phase::Screen, Outcome::Passed),
+                (None, None) if report.is_stream => record.close(Phase::Screen, Outcome::Passed),
+                (None, None) => {}
             }
         }
-        record.complete();
+        // What broke off did not leave whole; what a screen ended did, well-formed.
+        if error.is_none() {
+            record.complete();
+        }
     }
 }
 
@@ -53,6 +59,9 @@ impl Body for Tracked {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(error) = self.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         match &frame {
             Some(Ok(frame)) => {
@@ -66,6 +75,11 @@ impl Body for Tracked {
             Some(Err(error)) => {
                 let error = *error;
                 self.end(Some(&error));
+                // An error cuts the connection with what hyper has not written yet, perhaps even the head. Pending
+                // once lets what came before it leave.
+                self.broken = Some(error);
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
             None => self.end(None),
         }
@@ -73,7 +87,7 @@ impl Body for Tracked {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.broken.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

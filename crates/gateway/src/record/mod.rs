@@ -147,11 +147,17 @@ impl Recording {
         request
     }
 
-    /// Closes `phase` with `outcome`; its time is what passed since the last phase was closed.
+    /// Closes `phase` with `outcome`; its time is what passed since a phase was closed last.
     pub(crate) fn close(&mut self, phase: Phase, outcome: Outcome) {
         let now = Instant::now();
-        self.draft.phases.0.push(PhaseOutcome { phase, outcome, took: now.duration_since(self.last) });
+        let took = now.duration_since(self.last);
         self.last = now;
+        // A phase may turn out otherwise after it let the request pass: a body that is too large, an upstream that
+        // breaks off. It stays one entry, or the record would name it twice.
+        match self.draft.phases.0.iter_mut().find(|one| one.phase == phase) {
+            Some(one) => (one.outcome, one.took) = (outcome, one.took + took),
+            None => self.draft.phases.0.push(PhaseOutcome { phase, outcome, took }),
+        }
     }
 
     /// A phase stopped the request.
@@ -185,11 +191,9 @@ impl Recording {
 
 impl Drop for Recording {
     fn drop(&mut self) {
-        if !self.draft.is_complete
-            && self.draft.halt.is_none()
-            && let Some(phase) = self.next_phase()
-        {
-            self.close(phase, Outcome::Abandoned);
+        if !self.draft.is_complete && self.draft.halt.is_none() {
+            // After the last phase the answer itself was on its way.
+            self.close(self.next_phase().unwrap_or(Phase::Screen), Outcome::Abandoned);
         }
         let took: Duration = self.started.elapsed();
         self.recorder.metrics.in_flight.dec();

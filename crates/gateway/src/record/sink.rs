@@ -16,6 +16,8 @@ const GATHER: Duration = Duration::from_millis(20);
 const KEPT: usize = 16 << 20;
 /// Pause between two tries while the file cannot be written.
 const RETRY: Duration = Duration::from_millis(500);
+/// How long a closed sink tries to write what is left.
+const PARTING: Duration = Duration::from_secs(2);
 
 /// Takes finished lines. Cheap to share.
 #[derive(Debug)]
@@ -134,14 +136,16 @@ impl Shared {
         let mut batch = Vec::new();
         loop {
             let is_closed = self.gather(&mut batch);
-            let mut deadline = is_closed.then(|| Instant::now() + RETRY * 4);
+            let mut deadline = None;
             while let Err(error) = write_batch(&mut *out, &mut batch) {
                 self.is_broken.store(true, Ordering::Relaxed);
                 tracing::error!(%error, "records cannot be written: requests are refused until they can");
-                if deadline.get_or_insert_with(|| Instant::now() + Duration::from_secs(u64::from(u32::MAX)))
-                    < &mut Instant::now()
-                {
-                    return;
+                // The sink may have been closed while this batch waited; whoever stops does not wait for ever.
+                if self.queue.lock().is_closed {
+                    let deadline = *deadline.get_or_insert_with(|| Instant::now() + PARTING);
+                    if Instant::now() >= deadline {
+                        return;
+                    }
                 }
                 std::thread::sleep(RETRY);
             }

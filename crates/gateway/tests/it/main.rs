@@ -1,4 +1,14 @@
 //! Behaviour over real sockets: one binary, a module per behaviour.
 
 #[cfg(test)]
+mod bypass;
+#[cfg(test)]
+mod forwarding;
+#[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
 mod listen;
+#[cfg(test)]
+mod record;
+#[cfg(test)]
+mod support;

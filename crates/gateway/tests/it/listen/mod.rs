@@ -10,17 +10,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use parking_lot::Mutex;
-use portcullis_core::contract::Contract;
+use portcullis_core::contract::{Contract, ContractOptions};
 use portcullis_core::halt::{Halt, Reason};
 use portcullis_core::receive::{ReceiveRules, receive};
 use portcullis_core::request::Peer;
 use portcullis_core::route::{Route, RouteId, Routes, Surface};
 use portcullis_gateway::listen::tls::TlsRules;
 use portcullis_gateway::listen::{Handler, Limits, ListenRules, Listener, Served, body, wire};
+use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -53,13 +54,20 @@ struct Probe {
 
 impl Probe {
     fn new() -> Self {
-        let contract = Contract::of(&[
-            (Method::GET, "/a", false),
-            (Method::GET, "/slow", false),
-            (Method::GET, "/large", false),
-            (Method::GET, "/ws", false),
-            (Method::POST, "/a", true),
-        ]);
+        let empty = json!({ "responses": { "200": { "description": "ok" } } });
+        let mut with_body = empty.clone();
+        with_body["requestBody"] = json!({ "content": { "application/json": {} } });
+        let document = json!({
+            "openapi": "3.1.0",
+            "info": { "title": "all", "version": "1" },
+            "paths": {
+                "/a": { "get": empty, "post": with_body },
+                "/slow": { "get": empty },
+                "/large": { "get": empty },
+                "/ws": { "get": empty },
+            },
+        });
+        let contract = Contract::compile(document, &ContractOptions::default()).unwrap();
         let route = Route {
             id: RouteId(0),
             name: "all".into(),
@@ -71,6 +79,7 @@ impl Probe {
             authorize: Default::default(),
             validate: Default::default(),
             body_limit: 1024,
+            body_limits: Vec::new(),
             allows_websocket: true,
         };
         let routes = Arc::new(Routes::new(vec![Arc::new(route)]));
