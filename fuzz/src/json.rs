@@ -22,10 +22,8 @@ pub fn run(bytes: &[u8]) {
         }
         (Ok(()), Err(error)) => panic!("the guard passes what the parser refuses: {error}"),
         (Err(error), Ok(_)) => {
-            let is_stricter = matches!(
-                error.cause,
-                JsonFault::DuplicateKey | JsonFault::ReservedKey | JsonFault::TooDeep
-            );
+            let is_stricter =
+                matches!(error.cause, JsonFault::DuplicateKey | JsonFault::ReservedKey | JsonFault::TooDeep);
             assert!(is_stricter, "the guard refuses what has one reading: {error}");
         }
         (Err(error), Err(_)) => assert!(error.offset <= bytes.len(), "the fault lies outside of the text"),

@@ -13,8 +13,10 @@ use portcullis_inspect::machine::Screen;
 use portcullis_inspect::sse::{Decoder, Event, Limits, SseError};
 
 /// One screen that redacts and one that blocks, each with all detectors.
-static RULES: LazyLock<[ModelRules; 2]> =
-    LazyLock::new(|| [Action::Redact, Action::Block].map(|action| ModelRules { answer: screen(action), ..ModelRules::default() }));
+static RULES: LazyLock<[ModelRules; 2]> = LazyLock::new(|| {
+    [Action::Redact, Action::Block]
+        .map(|action| ModelRules { answer: screen(action), ..ModelRules::default() })
+});
 
 fn screen(action: Action) -> Screen {
     let action = Some(action);

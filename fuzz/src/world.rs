@@ -31,7 +31,8 @@ const CONTRACT: &str = r#"{
 pub fn routes() -> Routes {
     let route = |id, base_path: &str, allows_websocket| {
         let document = serde_json::from_str(CONTRACT).expect("the contract is JSON");
-        let contract = Contract::compile(document, &ContractOptions::default()).expect("the contract is right");
+        let contract =
+            Contract::compile(document, &ContractOptions::default()).expect("the contract is right");
         Arc::new(Route {
             id: RouteId(id),
             name: base_path.into(),
