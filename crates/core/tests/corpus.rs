@@ -1,5 +1,11 @@
 //! The inputs of the fuzz targets once more, and what fuzzing found: see `fuzz/` at the root.
 #![expect(clippy::expect_used, clippy::panic, reason = "a target says by a panic what it found")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::duplicate_mod,
+    unreachable_pub,
+    reason = "the files of `fuzz/`, which reads its corpora and is a crate of its own"
+)]
 
 #[path = "../../../fuzz/src/json.rs"]
 mod json;
