@@ -165,7 +165,7 @@ impl Server {
             front,
             kept: Kept { upstreams: compiled.upstreams, ..kept },
             certificates,
-            settings,
+            fixed: Fixed::of(&settings),
         };
         let changes = watch::Watch::new(loaded.watched);
         server.tasks.spawn(reload.run(changes, server.stop.clone()));
@@ -311,7 +311,28 @@ struct Reload {
     front: Front,
     kept: Kept,
     certificates: Option<Arc<TlsRules>>,
-    settings: Settings,
+    fixed: Fixed,
+}
+
+/// What changes only at the next start.
+#[derive(Debug, PartialEq, Eq)]
+struct Fixed {
+    address: SocketAddr,
+    is_tls: bool,
+    limits: settings::Limits,
+    record: RecordTarget,
+}
+
+impl Fixed {
+    fn of(settings: &Settings) -> Self {
+        let public = &settings.listeners.public;
+        Self {
+            address: public.address,
+            is_tls: !public.tls.is_empty(),
+            limits: settings.limits.clone(),
+            record: settings.record.clone(),
+        }
+    }
 }
 
 impl Reload {
@@ -329,7 +350,7 @@ impl Reload {
             let metrics = &self.front.recorder.metrics;
             metrics.reloads.inc();
             match tokio::task::block_in_place(|| compiled(&loaded, &self.kept)) {
-                Ok((settings, compiled)) => self.take(settings, compiled),
+                Ok((settings, compiled)) => self.take(&settings, compiled),
                 Err(error) => {
                     metrics.reload_ok.set(0);
                     tracing::error!("the configuration was not taken, the old one stays:\n{error}");
@@ -338,7 +359,7 @@ impl Reload {
         }
     }
 
-    fn take(&mut self, settings: Settings, compiled: Compiled) {
+    fn take(&mut self, settings: &Settings, compiled: Compiled) {
         let metrics = Arc::clone(&self.front.recorder.metrics);
         if let Some(rules) = &self.certificates
             && let Err(error) = rules.reload(&certificates(&settings.listeners.public), SystemTime::now())
@@ -347,17 +368,13 @@ impl Reload {
             tracing::error!(%error, "the certificates were not taken, the old configuration stays");
             return;
         }
-        let is_same = settings.listeners.public.address == self.settings.listeners.public.address
-            && settings.limits == self.settings.limits
-            && settings.record == self.settings.record;
-        if !is_same {
+        if Fixed::of(settings) != self.fixed {
             tracing::warn!("listeners, limits and the record's place change only at the next start");
         }
         self.kept.upstreams = compiled.upstreams;
         self.kept.keyring.keep(&compiled.key_sources);
         let gate: Gate = compiled.gate;
         self.front.gate.store(Arc::new(gate));
-        self.settings = settings;
         metrics.reload_ok.set(1);
         metrics.loaded_at.set(unix_now());
         tracing::info!("the new configuration is in force");
