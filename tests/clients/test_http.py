@@ -18,7 +18,7 @@ CONTRACT = """
 openapi: 3.1.0
 info: { title: T, version: "1" }
 paths:
-  /items: { get: { operationId: items, responses: { "200": { description: ok } } } }
+  /items: { get: { operationId: items, responses: { "200": { description: ok, content: { application/json: {} } } } } }
   /live: { get: { operationId: live, responses: { "101": { description: upgraded } } } }
 """
 
