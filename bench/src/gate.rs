@@ -46,9 +46,9 @@ impl Gate {
     pub(crate) fn new() -> Result<Self> {
         let issuer = Issuer::new(IssuerRules::new("corp", "https://issuer.test", "shop"));
         issuer.replace_keys(KeySet::from_jwks(KEYS.as_bytes())?.0);
-        let contract =
-            Contract::compile(serde_json::from_str(CONTRACT)?, &ContractOptions { build_all: true })
-                .map_err(|problems| anyhow!("{problems:?}"))?;
+        let options = ContractOptions { build_all: true, ..ContractOptions::default() };
+        let contract = Contract::compile(serde_json::from_str(CONTRACT)?, &options)
+            .map_err(|problems| anyhow!("{problems:?}"))?;
         let policy = policy(&contract)?;
         let names = contract.operations().iter().map(|operation| policy.action("shop", &operation.id));
         let authorize = AuthorizeRules { actions: names.collect(), ..AuthorizeRules::default() };

@@ -19,7 +19,7 @@ use portcullis_core::receive::{Received, receive};
 use portcullis_core::request::{Request, Wire};
 use portcullis_core::validate::{Validated, validate};
 use portcullis_inspect::dialect::openai::ChatStream;
-use portcullis_inspect::inspect::inspect;
+use portcullis_inspect::inspect::{Inspected, inspect};
 
 /// Fills caches, builds what is built on first use, and grows what grows.
 const WARM_UP: u32 = 32;
@@ -42,7 +42,7 @@ fn main() -> Result<()> {
         "validate-post" => run(iterations, || allowed_post(&gate), validated),
         "inspect-post" => {
             let ready = || validated(allowed_post(&gate)?);
-            run(iterations, ready, |request| Ok(inspect(&gate.screens, request).map_err(stopped)?))
+            run(iterations, ready, |request| inspected(&gate, request))
         }
         "screen-stream" => {
             let answer = gate::answer(CHUNKS);
@@ -95,6 +95,13 @@ fn allowed_post(gate: &Gate) -> Result<Request<Authorized>> {
 
 fn validated(request: Request<Authorized>) -> Result<Request<Validated>> {
     validate(request).map_err(stopped)
+}
+
+fn inspected(gate: &Gate, request: Request<Validated>) -> Result<Request<Inspected>> {
+    let mut findings = Vec::new();
+    let inspected = inspect(&gate.screens, None, request, &mut findings).map_err(stopped)?;
+    ensure!(findings.is_empty(), "something was found in the request");
+    Ok(inspected)
 }
 
 /// A whole stream that comes at once and in which nothing is found.
