@@ -116,7 +116,8 @@ impl TextStream {
         self.scratch.clear();
         while !self.partial.is_empty() {
             let Some((byte, rest)) = bytes.split_first() else { return Ok(()) };
-            (self.partial.push(*byte), bytes = rest);
+            self.partial.push(*byte);
+            bytes = rest;
             match std::str::from_utf8(&self.partial) {
                 Ok(character) => {
                     self.machine.push(character, &mut self.scratch);

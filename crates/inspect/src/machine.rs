@@ -1,6 +1,6 @@
 //! The screening machine: the same for whole texts and for streams, and blind to how a text was split.
 //!
-//! A text is walked from left to right. Where a detector may start ([`lanes`]) it is asked; it answers no, yes, or
+//! A text is walked from left to right. Where a detector may start (`lanes`) it is asked; it answers no, yes, or
 //! that more text must come first, and it answers the same however the text arrived. On "more" the text is held from
 //! that place on, which is the only text that is ever held: each detector gives up after a fixed length, and text
 //! that is known to belong to a match (the rest of a token, the body of a key) is dropped as it comes.

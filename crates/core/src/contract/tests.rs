@@ -1,3 +1,8 @@
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests read documents from files and print how long they load"
+)]
+
 use serde_json::json;
 
 use super::*;

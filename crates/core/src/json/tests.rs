@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "a test reads its cases from files")]
+
 use proptest::prelude::*;
 use serde_json::Value;
 

@@ -1,5 +1,7 @@
 //! The indexed engine against plain Cedar, on policies and calls that a seed decides.
 
+#![expect(clippy::disallowed_methods, reason = "a test prints how long a decision takes")]
+
 mod generator;
 mod loading;
 

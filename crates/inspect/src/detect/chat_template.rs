@@ -49,7 +49,7 @@ pub(super) const STARTS: &[Start] = &[
 ];
 
 /// Whether a token starts here.
-pub(super) fn probe(cursor: Cursor<'_>) -> Probe {
+pub(super) fn probe(cursor: &Cursor<'_>) -> Probe {
     for (token, family) in TOKENS {
         let mut cursor = cursor.clone();
         if cursor.eat_literal(token.as_bytes())? {

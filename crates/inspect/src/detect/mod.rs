@@ -200,14 +200,14 @@ impl Detector {
     pub(crate) fn probe(self, cursor: Cursor<'_>) -> Probe {
         match self {
             Self::PrivateKey => private_key::probe(cursor),
-            Self::ApiKey => api_key::probe(cursor),
+            Self::ApiKey => api_key::probe(&cursor),
             Self::Jwt => jwt::probe(cursor),
             Self::Card => card::probe(cursor),
             Self::Iban => iban::probe(cursor),
             Self::UsSsn => us_ssn::probe(cursor),
             Self::Email => email::probe(cursor),
             Self::PromptOverride => prompt_override::probe(cursor),
-            Self::ChatTemplate => chat_template::probe(cursor),
+            Self::ChatTemplate => chat_template::probe(&cursor),
             Self::ActiveContent => active_content::probe(cursor),
         }
     }

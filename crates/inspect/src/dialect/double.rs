@@ -27,6 +27,10 @@ impl Screen {
         !self.is_on
     }
 
+    pub(crate) fn finds(&self, text: &str) -> bool {
+        self.is_on && WORDS.iter().any(|(word, _)| text.contains(word))
+    }
+
     pub(crate) fn machine(&self) -> Machine {
         Machine { is_on: self.is_on, held: String::new(), is_blocked: false, findings: Vec::new() }
     }

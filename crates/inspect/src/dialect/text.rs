@@ -45,6 +45,10 @@ pub(crate) fn whole(
             &seen
         }
     };
+    // PERF: nearly every text is clean, and then nothing is copied.
+    if !screen.finds(text) {
+        return Left::Same;
+    }
     let mut machine = screen.machine();
     let mut left = String::with_capacity(text.len());
     machine.push(text, &mut left);

@@ -2,6 +2,8 @@
 //!
 //! The data lie beside the repository; where they are absent the test says so and passes.
 
+#![expect(clippy::disallowed_methods, reason = "a test reads its vectors from files")]
+
 use std::path::Path;
 
 use serde_json::Value;

@@ -1,5 +1,7 @@
 //! Cedar's own integration tests, kept outside this repository, through the index.
 
+#![expect(clippy::disallowed_methods, reason = "a test reads its cases from files")]
+
 use std::path::{Path, PathBuf};
 
 use cedar_policy::{Context, Entities as CedarEntities, EntityUid, Request as CedarRequest, Schema};

@@ -1,0 +1,202 @@
+//! What the scenarios run against: one API of some operations, fifty policies, all detectors.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, anyhow};
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
+use portcullis_core::admit::{BUCKETS, Buckets};
+use portcullis_core::authorize::AuthorizeRules;
+use portcullis_core::contract::{Contract, ContractOptions};
+use portcullis_core::identify::{IdentifyRules, Issuer, IssuerRules, Issuers, KeySet};
+use portcullis_core::policy::{ActionKind, ActionSpec, Policy, Source};
+use portcullis_core::receive::ReceiveRules;
+use portcullis_core::record::Action;
+use portcullis_core::request::{Peer, Wire};
+use portcullis_core::route::{Route, RouteId, Routes, Surface};
+use portcullis_core::validate::ValidateRules;
+use portcullis_inspect::detect::Groups;
+use portcullis_inspect::dialect::openai::ModelRules;
+use portcullis_inspect::inspect::Screens;
+use portcullis_inspect::machine::Screen;
+use serde_json::json;
+
+/// Policies, the one that allows among them.
+const POLICIES: usize = 50;
+const CONTRACT: &str = include_str!("../shop.openapi.json");
+const ORDER: &str = include_str!("../order.json");
+const KEYS: &str = include_str!("../keys.json");
+const TOKEN: &str = include_str!("../token.txt");
+
+/// Everything that is compiled once.
+pub(crate) struct Gate {
+    pub(crate) routes: Routes,
+    pub(crate) rules: ReceiveRules,
+    pub(crate) issuers: Issuers,
+    pub(crate) buckets: Buckets,
+    pub(crate) policy: Policy,
+    pub(crate) screens: Screens,
+    pub(crate) model: ModelRules,
+    /// 1 KiB of JSON.
+    pub(crate) body: Bytes,
+}
+
+impl Gate {
+    pub(crate) fn new() -> Result<Self> {
+        let issuer = Issuer::new(IssuerRules::new("corp", "https://issuer.test", "shop"));
+        issuer.replace_keys(KeySet::from_jwks(KEYS.as_bytes())?.0);
+        let contract =
+            Contract::compile(serde_json::from_str(CONTRACT)?, &ContractOptions { build_all: true })
+                .map_err(|problems| anyhow!("{problems:?}"))?;
+        let policy = policy(&contract)?;
+        let names = contract.operations().iter().map(|operation| policy.action("shop", &operation.id));
+        let authorize = AuthorizeRules { actions: names.collect(), ..AuthorizeRules::default() };
+        let route = Route {
+            id: RouteId(0),
+            name: "shop".into(),
+            surface: Surface::Rest,
+            base_path: "/shop".into(),
+            contract,
+            identify: IdentifyRules { issuers: vec!["corp".into()], ..IdentifyRules::default() },
+            budgets: Vec::new(),
+            authorize,
+            validate: ValidateRules::default(),
+            body_limit: 64 * 1024,
+            body_limits: Vec::new(),
+            allows_websocket: false,
+        };
+        let all = all_detectors();
+        Ok(Self {
+            routes: Routes::new(vec![Arc::new(route)]),
+            rules: ReceiveRules::default(),
+            issuers: Issuers::new(vec![issuer])?,
+            buckets: Buckets::new(BUCKETS),
+            policy,
+            screens: Screens { request: all.clone(), answer: all.clone() },
+            model: ModelRules { answer: all, ..ModelRules::default() },
+            body: ORDER.trim_ascii().into(),
+        })
+    }
+
+    /// A `GET` with the headers that clients send.
+    pub(crate) fn read(&self) -> Result<Wire> {
+        wire(request("GET", "/shop/customers/c-1007/orders/48213?fields=lines&limit=20").body(())?)
+    }
+
+    /// A `POST` of [`body`](Self::body).
+    pub(crate) fn write(&self) -> Result<Wire> {
+        let request = request("POST", "/shop/orders").header(CONTENT_TYPE, "application/json").body(())?;
+        wire(request).map(|wire| Wire { has_body: true, ..wire })
+    }
+}
+
+fn request(method: &str, target: &str) -> http::request::Builder {
+    http::Request::builder()
+        .method(method)
+        .uri(target)
+        .header(HOST, "gate.test")
+        .header(USER_AGENT, "bench/1.0")
+        .header(ACCEPT, "application/json")
+        .header("accept-encoding", "gzip, br")
+        .header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+        .header(AUTHORIZATION, ["Bearer ", TOKEN.trim_ascii()].concat())
+}
+
+fn wire(request: http::Request<()>) -> Result<Wire> {
+    let peer = Peer { address: [192, 0, 2, 1].into(), is_tls: true };
+    Ok(Wire { parts: request.into_parts().0, peer, has_body: false })
+}
+
+/// Each operation is an action; of fifty policies one allows customers, the others are about other callers, actions
+/// and times.
+fn policy(contract: &Contract) -> Result<Policy> {
+    let actions: Vec<ActionSpec> = contract
+        .operations()
+        .iter()
+        .map(|operation| ActionSpec {
+            api: "shop".into(),
+            operation: (&*operation.id).into(),
+            reads: operation.id.starts_with("get"),
+            kind: ActionKind::Rest { path: Vec::new(), query: Vec::new() },
+        })
+        .collect();
+    let mut text = String::from(
+        "@id(\"customers\") permit(principal in Role::\"customer\", action in Action::\"shop\", resource);\n",
+    );
+    for nth in 1..POLICIES {
+        let operation = &actions.get(nth % actions.len().max(1)).context("an operation")?.operation;
+        match nth % 5 {
+            0 => writeln!(
+                text,
+                "@id(\"p{nth}\") forbid(principal, action, resource) when {{ context.time < {nth} }};"
+            )?,
+            1 | 2 => writeln!(
+                text,
+                "@id(\"p{nth}\") permit(principal in Role::\"role-{nth}\", action == Action::\"shop.{operation}\", \
+                 resource);"
+            )?,
+            3 => writeln!(
+                text,
+                "@id(\"p{nth}\") permit(principal == User::\"corp|u-{nth}\", action in Action::\"shop\", resource);"
+            )?,
+            _ => writeln!(
+                text,
+                "@id(\"p{nth}\") forbid(principal in Role::\"banned-{nth}\", action, resource) unless {{ context.tls }};"
+            )?,
+        }
+    }
+    let source = Source { name: "bench.cedar".into(), text: text.into() };
+    let (policy, _) = Policy::load(&[source], &actions).map_err(|problems| anyhow!("{problems:?}"))?;
+    Ok(policy)
+}
+
+fn all_detectors() -> Screen {
+    let block = Some(Action::Block);
+    Screen::from_groups(&Groups { pii: block, secrets: block, injection: block, active_content: block })
+}
+
+/// A streamed answer of so many chunks of text, in which no detector finds anything.
+pub(crate) fn answer(chunks: usize) -> Vec<u8> {
+    let words = [
+        "The",
+        " order",
+        " left",
+        " our",
+        " warehouse",
+        " on",
+        " Monday",
+        ",",
+        " and",
+        " should",
+        " arrive",
+        " within",
+        " 3",
+        " days",
+        ".",
+        " Please",
+        " keep",
+        " the",
+        " receipt",
+        ";",
+        " a",
+        " refund",
+        " needs",
+        " it",
+        ".\n",
+    ];
+    let chunk = |delta: serde_json::Value, finish: Option<&str>| {
+        let chunk = json!({
+            "id": "chatcmpl-bench", "object": "chat.completion.chunk", "created": 1_750_000_000, "model": "demo-1",
+            "choices": [{ "index": 0, "delta": delta, "finish_reason": finish }],
+        });
+        format!("data: {chunk}\n\n")
+    };
+    let mut all = chunk(json!({ "role": "assistant", "content": "" }), None);
+    for word in words.into_iter().cycle().take(chunks) {
+        all.push_str(&chunk(json!({ "content": word }), None));
+    }
+    all.push_str(&chunk(json!({}), Some("stop")));
+    all.push_str("data: [DONE]\n\n");
+    all.into_bytes()
+}
