@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::forward::Stream;
 use crate::record::Recording;
+use crate::websocket::frames::Sender;
 use crate::websocket::{SpliceEnd, WebsocketRules, splice};
 
 /// What long-lived connections share: they are counted, and told when the gate stops.
@@ -45,8 +46,11 @@ impl Switched {
             record.draft.bytes_out += spliced.upstream_bytes;
             match spliced.end {
                 SpliceEnd::Violation(sender, violation) => {
-                    let detail = format!("{sender:?}: {violation}");
-                    record.halted(&Halt::new(Reason::MalformedRequest, detail));
+                    let reason = match sender {
+                        Sender::Client => Reason::MalformedRequest,
+                        Sender::Upstream => Reason::UpstreamBroken,
+                    };
+                    record.halted(&Halt::new(reason, format!("{sender:?}: {violation}")));
                 }
                 SpliceEnd::Closed | SpliceEnd::Idle | SpliceEnd::Stopped => {
                     // Frames are walked for their form; nothing reads what they say.

@@ -89,7 +89,12 @@ pub fn outbound(
     if with.screens_answer {
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
+    if headers.contains_key(header::TE) && !upstream.http2 {
+        // What is said to the next hop alone is named as such (RFC 9110 section 10.1.4).
+        headers.insert(header::CONNECTION, HeaderValue::from_static("TE"));
+    }
     if head.is_upgrade {
+        headers.remove(header::TE);
         // Extensions would make frames unreadable; without an offer the upstream may use none (RFC 6455 section 9).
         headers.remove(header::SEC_WEBSOCKET_EXTENSIONS);
         headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));

@@ -41,7 +41,7 @@ pub struct Upstream {
     pub(super) base: Box<str>,
     pub(super) preserve_host: bool,
     pub(super) credential: Option<(HeaderName, SecretHeader)>,
-    http2: bool,
+    pub(super) http2: bool,
     first_byte_timeout: Duration,
     total_timeout: Option<Duration>,
     idle_timeout: Duration,

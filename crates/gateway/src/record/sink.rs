@@ -30,6 +30,7 @@ pub struct Sink {
 struct Shared {
     queue: Mutex<Queue>,
     filled: Condvar,
+    ended: Condvar,
     is_broken: AtomicBool,
     lines: AtomicU64,
     lost: AtomicU64,
@@ -39,6 +40,8 @@ struct Shared {
 struct Queue {
     bytes: Vec<u8>,
     is_closed: bool,
+    /// The writer will write nothing more.
+    has_ended: bool,
 }
 
 impl Sink {
@@ -73,9 +76,11 @@ impl Sink {
     pub fn start(out: Box<dyn Write + Send>) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
-        let writer = std::thread::Builder::new()
-            .name("portcullis-record".into())
-            .spawn(move || theirs.write_all(out))?;
+        let writer = std::thread::Builder::new().name("portcullis-record".into()).spawn(move || {
+            theirs.write_all(out);
+            theirs.queue.lock().has_ended = true;
+            theirs.ended.notify_all();
+        })?;
         Ok(Self { shared, writer: Mutex::new(Some(writer)) })
     }
 
@@ -114,12 +119,24 @@ impl Sink {
     }
 
     /// Writes what is left and ends the thread. Lines pushed later are kept but not written.
+    ///
+    /// Waits for a few seconds at most: a pipe that nobody reads must not keep the process from ending.
     pub fn close(&self) {
-        self.shared.queue.lock().is_closed = true;
+        let Some(writer) = self.writer.lock().take() else { return };
+        let mut queue = self.shared.queue.lock();
+        queue.is_closed = true;
         self.shared.filled.notify_one();
-        if let Some(writer) = self.writer.lock().take()
-            && writer.join().is_err()
-        {
+        let deadline = Instant::now() + PARTING + RETRY * 2;
+        while !queue.has_ended {
+            let is_over = self.shared.ended.wait_until(&mut queue, deadline).timed_out();
+            if is_over {
+                // A panic of the writer, too, ends here.
+                tracing::error!("the last records could not be written");
+                return;
+            }
+        }
+        drop(queue);
+        if writer.join().is_err() {
             tracing::error!("the record's writer ended in a panic");
         }
     }
@@ -225,6 +242,37 @@ mod tests {
     fn lines_are_written_in_order_and_whole() {
         check(0, &[], "");
         check(0, &["one", "two", ""], "one\ntwo\n\n");
+    }
+
+    /// What is written to it stays there until the receiver is gone.
+    struct Stuck(std::sync::mpsc::Receiver<()>);
+
+    impl Write for Stuck {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_sink_that_cannot_write_still_closes() {
+        let (release, stuck) = std::sync::mpsc::channel();
+        let sink = Sink::start(Box::new(Stuck(stuck))).unwrap();
+        sink.push(b"one");
+        sink.close();
+        drop(release);
+        // Broken before it is closed, and not only after.
+        let out = Stubborn { failures: Arc::new(AtomicU64::new(u64::MAX)), written: Arc::default() };
+        let sink = Sink::start(Box::new(out)).unwrap();
+        sink.push(b"one");
+        while sink.is_ready() {
+            std::thread::yield_now();
+        }
+        sink.close();
+        assert!(!sink.is_ready());
     }
 
     #[test]

@@ -58,7 +58,8 @@ async fn only_what_the_gate_says_about_the_client_is_sent_on() {
     for gone in ["x-forwarded-prefix", "x-real-ip", "x-portcullis-principal", "keep-alive"] {
         assert!(seen.header(gone).is_empty(), "{gone}: {}", seen.head);
     }
-    for gone in ["connection", "proxy-connection", "transfer-encoding", "content-length"] {
+    assert_eq!((seen.header("te"), seen.header("connection")), (vec!["trailers".into()], vec!["TE".into()]));
+    for gone in ["proxy-connection", "transfer-encoding", "content-length"] {
         assert!(seen.header(gone).is_empty(), "{gone}: {}", seen.head);
     }
     assert_ne!(seen.header("host"), ["shop.test"], "the upstream's own name");

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod bypass;
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod forwarding;
 #[cfg(test)]
 mod lifecycle;
@@ -12,3 +14,5 @@ mod listen;
 mod record;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod websocket;

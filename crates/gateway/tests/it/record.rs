@@ -134,3 +134,62 @@ async fn what_cannot_be_recorded_is_not_done() {
     // A gate that cannot write still stops.
     tokio::time::timeout(LONG, gate.server.stop()).await.expect("the stop ends");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_does_not_come_is_recorded_once() {
+    let gate = Gate::start(Files::open("", "limits: { body_progress: 100ms }")).await;
+    let head = "POST /api/things HTTP/1.1\nHost: h\nContent-Type: application/json\nContent-Length: 9\n\n{";
+    let answer = gate.ask(head).await;
+    assert_eq!((answer.status, answer.json()["code"].as_str()), (408, Some("body_timeout")));
+    let record = gate.records(1).await.pop().unwrap();
+    assert_eq!(stopped_at(&record), ("receive".into(), "refused".into()));
+    let mut client = gate.connect().await;
+    client.send(head).await;
+    drop(client);
+    gate.records(2).await;
+    assert_eq!(gate.upstream.count(), 0);
+    let records = gate.stop().await;
+    assert_eq!(records.len(), 2);
+    let (_, outcome) = stopped_at(&records[1]);
+    assert!(outcome == "abandoned" || records[1]["reason"] == "body_incomplete", "{}", records[1]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_of_one_connection_have_a_record_each() {
+    let gate = Gate::start(Files::open("", "")).await;
+    let mut client = gate.connect().await;
+    let one = "GET /api/things HTTP/1.1\r\nHost: h\r\n\r\n";
+    let none = "GET /nothing HTTP/1.1\r\nHost: h\r\n\r\n";
+    // Pipelined.
+    client.send_bytes(format!("{one}{none}{one}").as_bytes()).await;
+    let mut ids = Vec::new();
+    for expected in [200, 404, 200] {
+        let answer = client.answer(false).await;
+        assert_eq!(answer.status, expected);
+        ids.push(answer.header("x-request-id").unwrap().to_owned());
+    }
+    let records = gate.stop().await;
+    let recorded: Vec<_> = records.iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(recorded, ids);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_stalls_is_a_time_out_before_its_head_left_and_cut_after() {
+    for (more, status) in [("answers: observe", 504), ("", 200)] {
+        let more = format!("{more}\nupstream: {{ url: \"http://UPSTREAM\", idle_timeout: 100ms }}");
+        let mut files = Files::open(&more, "");
+        if status == 504 {
+            files.config = files.config.replacen("    answers: none\n", "", 1);
+            let schema = "{ description: any, content: { text/plain: { schema: { type: string } } } }";
+            files.contract = files.contract.replace("{ description: any }", schema);
+        }
+        let gate = Gate::start(files).await;
+        gate.upstream.plays(vec![Piece::Bytes(STREAM.as_bytes().to_vec()), never()]);
+        let answer = gate.get("/api/things").await;
+        assert_eq!((answer.status, answer.is_whole), (status, status == 504), "{answer:?}");
+        let records = gate.stop().await;
+        assert_eq!(records.len(), 1);
+        assert_eq!(records[0]["reason"], "upstream_timeout", "{}", records[0]);
+        assert_eq!(stopped_at(&records[0]), ("forward".into(), "fault".into()));
+    }
+}
