@@ -4,6 +4,108 @@
 //! [`advance`](Request::advance), which needs a value of the next stage. Stage types have private fields and are
 //! built in one function each, so holding a `Request<Authorized>` is proof that policy said Allow to this very
 //! request. Later stages hold the earlier ones and dereference to them: `principal()` stays reachable.
+//!
+//! # What does not compile
+//!
+//! The phases in their order do:
+//!
+//! ```
+//! use std::time::SystemTime;
+//! use portcullis_core::admit::{Buckets, admit};
+//! use portcullis_core::authorize::authorize;
+//! use portcullis_core::halt::Halt;
+//! use portcullis_core::identify::Identified;
+//! use portcullis_core::policy::Policy;
+//! use portcullis_core::request::Request;
+//! use portcullis_core::validate::{Validated, validate};
+//!
+//! fn pass(buckets: &Buckets, policy: &Policy, request: Request<Identified>) -> Result<Request<Validated>, Halt> {
+//!     let request = admit(buckets, request, 0)?;
+//!     let request = authorize(policy, request, SystemTime::UNIX_EPOCH)?;
+//!     validate(request)
+//! }
+//! ```
+//!
+//! Without `admit` they do not:
+//!
+//! ```compile_fail,E0308
+//! use std::time::SystemTime;
+//! use portcullis_core::authorize::authorize;
+//! use portcullis_core::halt::Halt;
+//! use portcullis_core::identify::Identified;
+//! use portcullis_core::policy::Policy;
+//! use portcullis_core::request::Request;
+//! use portcullis_core::validate::{Validated, validate};
+//!
+//! fn pass(policy: &Policy, request: Request<Identified>) -> Result<Request<Validated>, Halt> {
+//!     let request = authorize(policy, request, SystemTime::UNIX_EPOCH)?;
+//!     validate(request)
+//! }
+//! ```
+//!
+//! Nor without `authorize`:
+//!
+//! ```compile_fail,E0308
+//! use portcullis_core::admit::Admitted;
+//! use portcullis_core::halt::Halt;
+//! use portcullis_core::request::Request;
+//! use portcullis_core::validate::{Validated, validate};
+//!
+//! fn pass(request: Request<Admitted>) -> Result<Request<Validated>, Halt> {
+//!     validate(request)
+//! }
+//! ```
+//!
+//! A body is attached once, after `admit` and before anybody judged it:
+//!
+//! ```
+//! use portcullis_core::{admit::Admitted, request::Request};
+//!
+//! fn with_body(request: Request<Admitted>) -> Request<Admitted> {
+//!     request.with_body("{}".into())
+//! }
+//! ```
+//!
+//! ```compile_fail,E0599
+//! use portcullis_core::{authorize::Authorized, request::Request};
+//!
+//! fn with_body(request: Request<Authorized>) -> Request<Authorized> {
+//!     request.with_body("{}".into())
+//! }
+//! ```
+//!
+//! No stage can be built outside its phase, whatever its parts are:
+//!
+//! ```
+//! use portcullis_core::{authorize::Permit, identify::Identified, request::Request};
+//!
+//! fn permit() -> Permit {
+//!     Permit { action: None, policies: Vec::new() }
+//! }
+//! fn same(request: Request<Identified>) -> Request<Identified> {
+//!     request.advance(|stage| stage)
+//! }
+//! ```
+//!
+//! ```compile_fail,E0451
+//! use portcullis_core::authorize::{Authorized, Permit};
+//! use portcullis_core::{admit::Admitted, request::Request};
+//!
+//! fn allowed(request: Request<Admitted>) -> Request<Authorized> {
+//!     let permit = Permit { action: None, policies: Vec::new() };
+//!     request.advance(|admitted| Authorized { admitted, permit, envelope: None })
+//! }
+//! ```
+//!
+//! A request passes once: it cannot be copied on the way.
+//!
+//! ```compile_fail,E0277
+//! use portcullis_core::{receive::Received, request::Request};
+//!
+//! fn twice(request: Request<Received>) -> (Request<Received>, Request<Received>) {
+//!     (Clone::clone(&request), request)
+//! }
+//! ```
 
 use std::net::IpAddr;
 

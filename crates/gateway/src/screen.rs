@@ -1,4 +1,39 @@
 //! screen: the answer is judged as strictly as the request, whole or chunk by chunk, by the same machines.
+//!
+//! The types can be named outside of this crate:
+//!
+//! ```
+//! use portcullis_gateway::screen::{Answer, Forwarded, Screened};
+//!
+//! fn pass(answer: Answer<Screened>) -> Answer<Screened> {
+//!     answer
+//! }
+//! # fn also(_: Forwarded) {}
+//! ```
+//!
+//! What the upstream sent is not what may leave:
+//!
+//! ```compile_fail,E0308
+//! use portcullis_gateway::screen::{Answer, Forwarded, Screened};
+//!
+//! fn pass(answer: Answer<Forwarded>) -> Answer<Screened> {
+//!     answer
+//! }
+//! ```
+//!
+//! And an answer cannot be made but from what was forwarded and judged:
+//!
+//! ```compile_fail,E0451
+//! use portcullis_gateway::screen::{Answer, Forwarded};
+//!
+//! fn other(answer: Answer<Forwarded>, parts: http::response::Parts) -> Answer<Forwarded> {
+//!     Answer { parts, ..answer }
+//! }
+//! ```
+//!
+//! ```compile_fail,E0603
+//! use portcullis_gateway::pipeline::run;
+//! ```
 
 use std::fmt;
 use std::pin::Pin;

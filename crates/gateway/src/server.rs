@@ -127,7 +127,7 @@ impl Server {
             StartError::Configuration(problem.render(TEXT))
         })?;
         let public = Listener::bind(listen_rules(&settings, certificates.clone()))
-            .map_err(system(format!("cannot listen on {}", settings.listeners.public.address)))?;
+            .map_err(system("the public listener"))?;
         let mut addresses = vec![("public", public.address().map_err(system("cannot listen"))?)];
 
         kept.keyring.keep(&compiled.key_sources);
@@ -148,7 +148,7 @@ impl Server {
             drain: settings.limits.drain_time,
         };
         if let Some(listener) = &settings.listeners.admin {
-            let what = format!("cannot listen on {}", listener.address);
+            let what = format!("the admin listener: cannot listen on `{}`", listener.address);
             let socket = TcpListener::bind(listener.address).await.map_err(system(what))?;
             addresses.push(("admin", socket.local_addr().map_err(system("cannot listen"))?));
             server.admin.spawn(admin::serve(socket, server.health(&kept), server.stop_admin.clone()));

@@ -1,4 +1,38 @@
 //! inspect: is it safe. Reads everything of a request that a client wrote and that the upstream will read.
+//!
+//! It takes what met its contract:
+//!
+//! ```
+//! use portcullis_core::{halt::Halt, request::Request, validate::Validated};
+//! use portcullis_inspect::inspect::{Inspected, Screens, inspect};
+//!
+//! fn pass(screens: &Screens, request: Request<Validated>) -> Result<Request<Inspected>, Halt> {
+//!     inspect(screens, None, request, &mut Vec::new())
+//! }
+//! ```
+//!
+//! What was only allowed does not get in:
+//!
+//! ```compile_fail,E0308
+//! use portcullis_core::{authorize::Authorized, halt::Halt, request::Request};
+//! use portcullis_inspect::inspect::{Inspected, Screens, inspect};
+//!
+//! fn pass(screens: &Screens, request: Request<Authorized>) -> Result<Request<Inspected>, Halt> {
+//!     inspect(screens, None, request, &mut Vec::new())
+//! }
+//! ```
+//!
+//! And nothing comes out that was not read:
+//!
+//! ```compile_fail,E0451
+//! use portcullis_core::{request::Request, validate::Validated};
+//! use portcullis_inspect::inspect::Inspected;
+//!
+//! fn unread(request: Request<Validated>) -> Request<Inspected> {
+//!     let body = request.body().clone();
+//!     request.advance(|validated| Inspected { validated, body, is_inspected: true, hides_usage: false })
+//! }
+//! ```
 
 use std::ops::Deref;
 

@@ -30,7 +30,12 @@ pub(crate) fn check(files: &[PathBuf], format: Format, schema: bool) -> anyhow::
     anstream::print!("{text}");
     if format == Format::Text {
         let (errors, warnings) = all.counts();
-        anstream::println!("{} checked: {errors} errors, {warnings} warnings", plural(files.len(), "file"));
+        anstream::println!(
+            "{} checked: {}, {}",
+            plural(files.len(), "file"),
+            plural(errors, "error"),
+            plural(warnings, "warning")
+        );
     }
     Ok(!all.has_errors())
 }

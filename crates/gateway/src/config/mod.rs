@@ -5,7 +5,7 @@
 //! 3. `file`: what is left is read into the types that mirror the document.
 //! 4. `check`: files are read, names looked up, defaults filled in: [`Settings`].
 //!
-//! The same types make the JSON Schema ([`schema`]) and the reference ([`reference`]). [`watch`] says when to load
+//! The same types make the JSON Schema ([`schema`]) and the reference ([`reference()`]). [`watch`] says when to load
 //! again, [`init`] writes a first configuration.
 
 mod check;

@@ -33,7 +33,7 @@ const CUT: Duration = Duration::from_secs(1);
 #[derive(Debug, Error)]
 pub enum ListenError {
     /// The address is taken, not ours, or not permitted.
-    #[error("cannot listen on `{address}`")]
+    #[error("cannot listen on `{address}`: {source}")]
     Bind {
         /// The address as configured.
         address: SocketAddr,

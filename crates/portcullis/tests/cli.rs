@@ -1,0 +1,131 @@
+//! The binary as a person meets it: what it says, and with which status it ends.
+
+use std::fmt::Write as _;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const CONTRACT: &str = include_str!("../../../examples/demo/shop.openapi.yaml");
+
+/// Runs the binary in `folder`, without colours and at a fixed width.
+fn portcullis(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("PORTCULLIS_CONFIG")
+        .env("NO_COLOR", "1")
+        .env("COLUMNS", "100")
+        .output()
+        .unwrap()
+}
+
+/// Fails unless the command ends with `status` and says every one of `expected`, on either stream.
+fn check(folder: &Path, arguments: &[&str], status: i32, expected: &[&str]) {
+    let output = portcullis(folder, arguments);
+    let said = [String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)].concat();
+    assert_eq!(output.status.code(), Some(status), "{arguments:?}: {said}");
+    for text in expected {
+        assert!(said.contains(text), "{arguments:?} does not say `{text}`: {said}");
+    }
+}
+
+/// A folder with a contract and a first configuration.
+fn started() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("shop.yaml"), CONTRACT).unwrap();
+    let init = ["init", "--contract", "shop.yaml", "--upstream", "http://127.0.0.1:9"];
+    check(folder.path(), &init, 0, &["wrote ./portcullis.yaml", "to do: "]);
+    folder
+}
+
+/// Writes the configuration of `folder` again with `from` replaced.
+fn change(folder: &Path, from: &str, to: &str) {
+    let file = folder.join("portcullis.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains(from), "{text}");
+    std::fs::write(file, text.replace(from, to)).unwrap();
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    let here = Path::new(".");
+    for command in ["run", "check", "init", "demo"] {
+        check(here, &[command, "--help"], 0, &["Usage: portcullis ", "Example:\n  portcullis "]);
+    }
+    check(here, &["--version"], 0, &[env!("CARGO_PKG_VERSION")]);
+    check(here, &[], 2, &["Usage: portcullis <COMMAND>"]);
+    check(here, &["rum"], 2, &["unrecognized subcommand 'rum'", "'run'"]);
+}
+
+#[test]
+fn the_command_reference_is_what_help_says() {
+    let mut text = String::from(
+        "# Commands\n\n\
+         <!-- Generated from `--help`; `UPDATE=1 cargo test -p portcullis --test cli` writes it again. -->\n\n\
+         Every command ends with 0 when all is well, with 1 when something is wrong with what it was given or found,\n\
+         and with 2 when its arguments make no sense.\n",
+    );
+    for command in ["", "run", "check", "init", "demo"] {
+        let arguments = [command, "--help"];
+        let output =
+            portcullis(Path::new("."), if command.is_empty() { &arguments[1..] } else { &arguments });
+        let said = String::from_utf8(output.stdout).unwrap();
+        let said: Vec<&str> = said.lines().map(str::trim_end).collect();
+        let title = format!("## portcullis {command}");
+        write!(text, "\n{}\n\n```text\n{}\n```\n", title.trim_end(), said.join("\n")).unwrap();
+    }
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/commands.md");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&file, &text).unwrap();
+    }
+    let committed = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(committed == text, "docs/commands.md is not what `--help` says: run the test with UPDATE=1");
+}
+
+#[test]
+fn a_first_configuration_passes_its_check_and_is_not_overwritten() {
+    let folder = started();
+    check(
+        folder.path(),
+        &["check"],
+        0,
+        &["nothing will be allowed", "1 file checked: 0 errors, 1 warning\n"],
+    );
+    let before = std::fs::read(folder.path().join("portcullis.yaml")).unwrap();
+    let again = ["init", "--contract", "shop.yaml", "--upstream", "http://127.0.0.1:10"];
+    check(folder.path(), &again, 1, &["portcullis.yaml exists and is not overwritten"]);
+    assert_eq!(std::fs::read(folder.path().join("portcullis.yaml")).unwrap(), before);
+}
+
+#[test]
+fn mistakes_are_shown_where_they_are() {
+    let folder = started();
+    for command in ["check", "run"] {
+        let expected = ["none.yaml: error: ", "there is no such file"];
+        check(folder.path(), &[command, "-c", "none.yaml"], 1, &expected);
+    }
+    let none = ["init", "--contract", "none.yaml", "--upstream", "http://127.0.0.1:9", "--directory", "new"];
+    check(folder.path(), &none, 1, &["none.yaml"]);
+    assert!(!folder.path().join("new").exists());
+    change(folder.path(), "budgets:", "budgts:");
+    for command in ["check", "run"] {
+        check(folder.path(), &[command], 1, &["portcullis.yaml:", "error: ", "budgts", "`budgets`", "    ^"]);
+    }
+    let json = portcullis(folder.path(), &["check", "--format", "json"]);
+    assert_eq!(json.status.code(), Some(1));
+    serde_json::from_slice::<serde_json::Value>(&json.stdout).unwrap();
+}
+
+#[test]
+fn a_port_in_use_is_said() {
+    let folder = started();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    change(folder.path(), "127.0.0.1:8080", &taken.local_addr().unwrap().to_string());
+    change(folder.path(), "127.0.0.1:9443", "127.0.0.1:0");
+    check(folder.path(), &["run"], 1, &["cannot listen on", "in use"]);
+}
+
+#[test]
+fn the_tour_comes_out_as_expected() {
+    check(Path::new("."), &["demo", "--tour"], 0, &[" 0 came out otherwise than expected"]);
+}
