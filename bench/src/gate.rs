@@ -146,7 +146,7 @@ fn policy(contract: &Contract) -> Result<Policy> {
             )?,
         }
     }
-    let source = Source { name: "bench.cedar".into(), text: text.into() };
+    let source = Source { name: "bench.cedar".into(), text };
     let (policy, _) = Policy::load(&[source], &actions).map_err(|problems| anyhow!("{problems:?}"))?;
     Ok(policy)
 }

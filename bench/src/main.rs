@@ -114,6 +114,7 @@ fn screened(gate: &Gate, answer: &[u8]) -> Result<BytesMut> {
     Ok(out)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
 fn stopped(halt: Halt) -> anyhow::Error {
     anyhow::anyhow!("a request that passes did not: {halt:?}")
 }
