@@ -71,20 +71,20 @@ fn measured<T, R>(prepared: T, phase: impl Fn(T) -> Result<R>) -> Result<R> {
 }
 
 fn received(gate: &Gate, wire: Wire) -> Result<Request<Received>> {
-    receive(&gate.routes, &gate.rules, wire).map_err(|halt| stopped(&halt))
+    receive(&gate.routes, &gate.rules, wire).map_err(stopped)
 }
 
 fn identified(gate: &Gate, request: Request<Received>) -> Result<Request<Identified>> {
-    identify(&gate.issuers, request, NOW).map_err(|halt| stopped(&halt))
+    identify(&gate.issuers, request, NOW).map_err(stopped)
 }
 
 fn admitted(gate: &Gate, wire: Wire) -> Result<Request<Admitted>> {
     let identified = identified(gate, received(gate, wire)?)?;
-    admit(&gate.buckets, identified, 0).map_err(|halt| stopped(&halt))
+    admit(&gate.buckets, identified, 0).map_err(stopped)
 }
 
 fn authorized(gate: &Gate, request: Request<Admitted>) -> Result<Request<Authorized>> {
-    authorize(&gate.policy, request, now()).map_err(|halt| stopped(&halt))
+    authorize(&gate.policy, request, now()).map_err(stopped)
 }
 
 /// A `POST` that came as far as its body.
@@ -94,12 +94,12 @@ fn allowed_post(gate: &Gate) -> Result<Request<Authorized>> {
 }
 
 fn validated(request: Request<Authorized>) -> Result<Request<Validated>> {
-    validate(request).map_err(|halt| stopped(&halt))
+    validate(request).map_err(stopped)
 }
 
 fn inspected(gate: &Gate, request: Request<Validated>) -> Result<Request<Inspected>> {
     let mut findings = Vec::new();
-    let inspected = inspect(&gate.screens, None, request, &mut findings).map_err(|halt| stopped(&halt))?;
+    let inspected = inspect(&gate.screens, None, request, &mut findings).map_err(stopped)?;
     ensure!(findings.is_empty(), "something was found in the request");
     Ok(inspected)
 }
@@ -114,7 +114,8 @@ fn screened(gate: &Gate, answer: &[u8]) -> Result<BytesMut> {
     Ok(out)
 }
 
-fn stopped(halt: &Halt) -> anyhow::Error {
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
+fn stopped(halt: Halt) -> anyhow::Error {
     anyhow::anyhow!("a request that passes did not: {halt:?}")
 }
 

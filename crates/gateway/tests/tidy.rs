@@ -1,5 +1,7 @@
 //! What the compiler cannot say about this repository: sizes, edges, links, and pages that are lists of the code.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

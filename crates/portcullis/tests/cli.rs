@@ -1,5 +1,7 @@
 //! The binary as a person meets it: what it says, and with which status it ends.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
 use std::fmt::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

@@ -175,7 +175,7 @@ impl Gate {
 /// Whole lines only: the last one may be under way.
 fn lines(path: &Path) -> Vec<Value> {
     let text = fs::read_to_string(path).unwrap_or_default();
-    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let whole = text.rfind('\n').map_or("", |end| text.get(..end).unwrap_or_default());
     whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
