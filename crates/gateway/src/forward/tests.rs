@@ -615,9 +615,13 @@ async fn documents_are_fetched_within_bounds() {
     assert!(matches!(fetcher.get(&url, 9).await, Err(NotHad::TooLarge(9))));
     let redirect = fetcher.get(&format!("http://{moved}/"), 10).await;
     assert!(matches!(redirect, Err(NotHad::Status(302))), "{redirect:?}");
+    let without_authority = "file:///etc/passwd";
     for (url, expected) in [
         ("http://192.0.2.1/", FetchError::Plain.to_string()),
-        ("file:///etc/passwd", FetchError::Url(UpstreamRulesError::Url).to_string()),
+        (
+            without_authority,
+            FetchError::from(without_authority.parse::<http::Uri>().unwrap_err()).to_string(),
+        ),
     ] {
         let error = fetcher.get(url, 10).await.unwrap_err();
         assert!(matches!(&error, NotHad::Unreachable(why) if *why == expected), "{url}: {error}");

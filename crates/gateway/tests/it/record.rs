@@ -180,11 +180,12 @@ async fn an_answer_that_stalls_is_a_time_out_before_its_head_left_and_cut_after(
         let mut files = Files::open(&more, "");
         if status == 504 {
             files.config = files.config.replacen("    answers: none\n", "", 1);
-            let schema = "{ description: any, content: { text/plain: { schema: { type: string } } } }";
+            let schema = "{ description: any, content: { application/json: { schema: { type: object } } } }";
             files.contract = files.contract.replace("{ description: any }", schema);
         }
         let gate = Gate::start(files).await;
-        gate.upstream.plays(vec![Piece::Bytes(STREAM.as_bytes().to_vec()), never()]);
+        let begun = STREAM.replace("text/plain", "application/json");
+        gate.upstream.plays(vec![Piece::Bytes(begun.into_bytes()), never()]);
         let answer = gate.get("/api/things").await;
         assert_eq!((answer.status, answer.is_whole), (status, status == 504), "{answer:?}");
         let records = gate.stop().await;
