@@ -78,11 +78,11 @@ impl Routes {
 
     /// The route whose base path is a prefix of `path` at a segment border, and the rest of the path.
     ///
-    /// The rest starts with `/`, or is empty when the path is the base path itself.
+    /// The rest starts with `/`: the base path without a slash after it is no path of any contract.
     pub fn find<'p>(&self, path: &'p str) -> Option<(&Arc<Route>, &'p str)> {
         self.routes.iter().find_map(|route| {
             let rest = path.strip_prefix(&*route.base_path)?;
-            (rest.is_empty() || rest.starts_with('/')).then_some((route, rest))
+            rest.starts_with('/').then_some((route, rest))
         })
     }
 }
