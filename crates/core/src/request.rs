@@ -188,9 +188,10 @@ impl<S> Request<S> {
         Request { head: self.head, body: self.body, stage: next(self.stage) }
     }
 
-    /// Takes the request apart, for the one caller that builds the upstream request from it.
-    pub fn into_parts(self) -> (Head, Bytes, S) {
-        (self.head, self.body, self.stage)
+    /// Takes the head out, for the one caller that builds the upstream request from it. The proof ends here: a stage
+    /// that outlived its request could be put on another.
+    pub fn into_head(self) -> Head {
+        self.head
     }
 }
 

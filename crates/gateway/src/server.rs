@@ -29,6 +29,8 @@ use crate::telemetry::Metrics;
 
 /// Diagnostics as a log wants them.
 const TEXT: Format = Format::Text { colours: false };
+/// Time between two looks for budgets that are full again.
+const SWEEP: Duration = Duration::from_secs(30);
 /// How long one fetch of a key set may take.
 const FETCH: Duration = Duration::from_secs(10);
 
@@ -160,6 +162,8 @@ impl Server {
             let served = public.serve(handler, stop).await;
             tracing::info!(?served, "the public listener ended");
         });
+        let sweep = sweep(Arc::clone(&kept.buckets), kept.origin, server.stop.clone());
+        server.tasks.spawn(sweep);
         let reload = Reload {
             path: path.to_owned(),
             front,
@@ -302,6 +306,18 @@ fn listen_rules(settings: &Settings, tls: Option<Arc<TlsRules>>) -> ListenRules 
             drain: limits.drain_time,
             ..Limits::default()
         },
+    }
+}
+
+/// Lets go of budgets that are full again, so that memory comes back after many callers.
+async fn sweep(buckets: Arc<Buckets>, origin: Instant, stop: CancellationToken) {
+    while tokio::time::timeout(SWEEP, stop.cancelled()).await.is_err() {
+        let buckets = Arc::clone(&buckets);
+        let now = u64::try_from(origin.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        // A table of many callers takes milliseconds to walk: not on a thread that serves.
+        if tokio::task::spawn_blocking(move || buckets.sweep(now)).await.is_err() {
+            tracing::error!("budgets could not be swept");
+        }
     }
 }
 

@@ -32,8 +32,9 @@ pub(crate) async fn forward(
     let upstream = gate.upstream(route.id)?;
     record.draft.upstream = Some(Arc::clone(upstream));
     let method = request.head().method.clone();
-    let (head, _, stage) = request.into_parts();
-    let hides_usage = stage.hides_usage();
+    let hides_usage = request.stage().hides_usage();
+    let body = request.stage().outbound_body().clone();
+    let head = request.into_head();
     let is_upgrade = head.is_upgrade;
     let with = Outbound {
         base_path_len: route.base_path.len(),
@@ -42,7 +43,7 @@ pub(crate) async fn forward(
         id: record.id().uuid(),
         request_id: &HeaderValue::from_str(record.id().as_str()).map_err(|_| internal())?,
     };
-    let outbound = outbound(head, stage.outbound_body().clone(), upstream, with).ok_or_else(internal)?;
+    let outbound = outbound(head, body, upstream, with).ok_or_else(internal)?;
     let halt = |error: ForwardError| Halt::new(error.reason(), error.to_string());
     let (parts, content) = match upgrade.filter(|_| is_upgrade) {
         None => {
