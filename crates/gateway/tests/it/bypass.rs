@@ -97,8 +97,15 @@ async fn check(gate: &Gate, case: &Case<'_>, records: &mut usize) {
     if case.upstream == "silent" {
         gate.upstream.plays(vec![Piece::Wait(Arc::new(Semaphore::new(0)))]);
     } else {
-        let answer = case.upstream.replace('\n', "\r\n");
-        gate.upstream.plays(vec![Piece::Bytes(answer.into_bytes()), Piece::Close]);
+        let mut script = vec![Piece::Bytes(case.upstream.replace('\n', "\r\n").into_bytes())];
+        // After a whole answer the connection is kept: closing it would race with the next request on it.
+        let is_whole = case.upstream.split_once("\n\n").is_some_and(|(head, body)| {
+            head.lines().any(|line| line == format!("content-length: {}", body.len()))
+        });
+        if !is_whole {
+            script.push(Piece::Close);
+        }
+        gate.upstream.plays(script);
     }
     let before = gate.upstream.count();
     let answer = gate.ask(&case.request).await;
