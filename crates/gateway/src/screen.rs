@@ -201,7 +201,7 @@ impl Judged<'_> {
                 "the upstream encoded an answer it was asked not to",
             ));
         }
-        let media = media_type(&parts.headers);
+        let media = &*media_type(&parts.headers);
         let is_screened = !self.guards.screens.answer.is_off();
         match self.route.surface {
             _ if is_bodiless && !needs_contract => Ok(Manner::Empty),
@@ -286,7 +286,7 @@ impl Judged<'_> {
             }
             Surface::Rest if screen.is_off() || bytes.is_empty() => Ok((bytes, Verdict::Pass)),
             Surface::Rest => {
-                let screened = if is_json(media_type(&parts.headers)) {
+                let screened = if is_json(&media_type(&parts.headers)) {
                     screen_json(screen, &bytes, "answer:")
                 } else {
                     screen_text(screen, &bytes, "answer")
@@ -370,7 +370,9 @@ fn is_json(media: &str) -> bool {
 }
 
 fn is_text(media: &str) -> bool {
-    media.starts_with("text/")
+    // What does not say what it is may be text, and a client may take it for that.
+    media.is_empty()
+        || media.starts_with("text/")
         || media.ends_with("+xml")
         || matches!(
             media,
@@ -382,10 +384,10 @@ fn is_text(media: &str) -> bool {
         )
 }
 
-/// The media type without its parameters; empty when there is none.
-fn media_type(headers: &HeaderMap) -> &str {
+/// The media type in lower case, without its parameters; empty when there is none.
+fn media_type(headers: &HeaderMap) -> String {
     let whole = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    whole.split(';').next().unwrap_or_default().trim()
+    whole.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 /// Why an answer broke off after its head had left.
