@@ -618,3 +618,27 @@ impl<C: Chunks> Streamed<C> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a screen reads an answer with this `Content-Type`: as JSON, as text.
+    fn check(written: Option<&'static str>, expected: (bool, bool)) {
+        let mut headers = HeaderMap::new();
+        if let Some(written) = written {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(written));
+        }
+        let media = media_type(&headers);
+        assert_eq!((is_json(&media), is_text(&media)), expected, "{written:?}");
+    }
+
+    #[test]
+    fn answers_are_read_however_their_media_type_is_spelled() {
+        check(Some("Application/JSON; charset=utf-8"), (true, false));
+        check(Some("application/Problem+Json"), (true, false));
+        check(Some("TEXT/HTML"), (false, true));
+        check(None, (false, true));
+        check(Some("image/png"), (false, false));
+    }
+}
