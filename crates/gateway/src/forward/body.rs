@@ -50,14 +50,18 @@ impl BodyError {
 /// Each frame holds all data that was ready: one chunk alone passes at once and without a copy, a burst of small
 /// ones leaves as few frames. Trailers pass. Dropping it before its end closes the connection (HTTP/1.1) or resets
 /// the stream (HTTP/2).
-pub struct UpstreamBody {
+// PERF: boxed, because a body moves with the answer from stage to stage.
+pub struct UpstreamBody(Box<Flow>);
+
+struct Flow {
     incoming: Incoming,
     link: Link,
     /// What came while data was joined and must follow it.
     held: Option<Result<Frame<Bytes>, BodyError>>,
     joined: BytesMut,
-    idle: Duration,
-    total: Option<Instant>,
+    limits: Limits,
+    /// Something came since the watchdog was armed.
+    has_moved: bool,
 }
 
 /// What carries the body.
@@ -78,16 +82,15 @@ impl UpstreamBody {
     }
 
     fn new(incoming: Incoming, link: Link, limits: Limits) -> Self {
-        let Limits { idle, total } = limits;
-        let mut body = Self { incoming, link, held: None, joined: BytesMut::new(), idle, total };
-        if body.incoming.is_end_stream() {
-            body.finish();
-        } else if let Link::H1 { connection, .. } = &mut body.link {
-            connection.watchdog.arm(limits.next_deadline());
+        let mut flow = Flow { incoming, link, held: None, joined: BytesMut::new(), limits, has_moved: true };
+        if flow.incoming.is_end_stream() {
+            flow.finish();
         }
-        body
+        Self(Box::new(flow))
     }
+}
 
+impl Flow {
     /// The body was read to its end: its connection may serve again.
     fn finish(&mut self) {
         if let Link::H1 { connection, pool } = std::mem::replace(&mut self.link, Link::Ended) {
@@ -169,19 +172,14 @@ impl UpstreamBody {
             Link::H2 { watchdog, .. } => watchdog,
             Link::Ended => return Poll::Pending,
         };
+        // PERF: the clock is asked only when there is something to wait for.
+        if std::mem::take(&mut self.has_moved) {
+            watchdog.arm(self.limits.next_deadline());
+        }
         watchdog.poll(cx).map(|()| {
-            let is_total = self.total.is_some_and(|total| Instant::now() >= total);
+            let is_total = self.limits.total.is_some_and(|total| Instant::now() >= total);
             if is_total { BodyError::Total } else { BodyError::Idle }
         })
-    }
-
-    fn note_progress(&mut self) {
-        let deadline = Limits { idle: self.idle, total: self.total }.next_deadline();
-        match &mut self.link {
-            Link::H1 { connection, .. } => connection.watchdog.arm(deadline),
-            Link::H2 { watchdog, .. } => watchdog.arm(deadline),
-            Link::Ended => {}
-        }
     }
 }
 
@@ -193,12 +191,12 @@ impl Body for UpstreamBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = self.get_mut();
+        let this = &mut *self.get_mut().0;
         if let Some(held) = this.held.take() {
             return Poll::Ready(Some(held));
         }
         if let Some(data) = this.poll_data(cx) {
-            this.note_progress();
+            this.has_moved = true;
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
         if let Some(held) = this.held.take() {
@@ -214,12 +212,12 @@ impl Body for UpstreamBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.held.is_none() && matches!(self.link, Link::Ended)
+        self.0.held.is_none() && matches!(self.0.link, Link::Ended)
     }
 
     fn size_hint(&self) -> SizeHint {
-        let mut hint = self.incoming.size_hint();
-        if let Some(Ok(frame)) = &self.held
+        let mut hint = self.0.incoming.size_hint();
+        if let Some(Ok(frame)) = &self.0.held
             && let Some(data) = frame.data_ref()
             && let Some(exact) = hint.exact()
         {

@@ -5,12 +5,13 @@
 //! read can be taken in one poll: hyper's channel between driver and body holds a single chunk, so that a spawned
 //! driver yields exactly one chunk per wake-up.
 
-use std::future::{Future as _, poll_fn};
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Builder, Connection, Parts, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::task::coop::unconstrained;
@@ -70,15 +71,24 @@ impl H1 {
     }
 
     /// Sends one request and waits for the head of the answer, until `deadline`.
-    pub(super) async fn exchange(
+    // PERF: not an async function, whose future would keep room for the request as well as for what became of it.
+    pub(super) fn exchange(
         &mut self,
-        request: Request<OutBody>,
+        request: Box<Request<OutBody>>,
         deadline: Instant,
-    ) -> Result<Response<Incoming>, Failure> {
+    ) -> impl Future<Output = Result<Response<Incoming>, Failure>> {
         self.watchdog.arm(deadline);
+        let answer = self.sender.try_send_request(*request);
+        self.answer(answer)
+    }
+
+    async fn answer(
+        &mut self,
+        answer: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<OutBody>>>>,
+    ) -> Result<Response<Incoming>, Failure> {
         // INVARIANT: the answer becomes ready only inside `drive`, in the same poll, so its own waker is never
         // needed. `unconstrained` keeps tokio's budget from putting it off through that waker.
-        let mut answer = pin!(unconstrained(self.sender.try_send_request(request)));
+        let mut answer = pin!(unconstrained(answer));
         poll_fn(|cx| {
             self.drive(cx);
             match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {

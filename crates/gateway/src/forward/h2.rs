@@ -109,10 +109,10 @@ impl Place {
     /// Sends one request and waits for the head of the answer, until `deadline`.
     pub(super) async fn exchange(
         mut self,
-        request: Request<OutBody>,
+        request: Box<Request<OutBody>>,
         deadline: Instant,
     ) -> Result<(Response<Incoming>, StreamGuard), Failure> {
-        match timeout_at(deadline, self.sender.try_send_request(request)).await {
+        match timeout_at(deadline, self.sender.try_send_request(*request)).await {
             Ok(Ok(response)) => Ok((response, self.guard)),
             Ok(Err(mut error)) => {
                 let unsent = error.take_message().map(Box::new);

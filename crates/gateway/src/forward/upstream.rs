@@ -99,7 +99,7 @@ impl Upstream {
     ///
     /// # Errors
     /// The upstream cannot be reached, broke the exchange, or did not begin to answer in time.
-    pub async fn send(&self, request: Request<OutBody>) -> Result<Response<UpstreamBody>, ForwardError> {
+    pub async fn send(&self, request: Box<Request<OutBody>>) -> Result<Response<UpstreamBody>, ForwardError> {
         let begun = Instant::now();
         let answer = if self.http2 {
             // Multiplexed exchanges are the rarer kind; their state should not widen every request's future.
@@ -114,7 +114,7 @@ impl Upstream {
     ///
     /// # Errors
     /// As [`send`](Self::send); also a 101 that does not answer this handshake.
-    pub async fn upgrade(&self, request: Request<OutBody>) -> Result<Upgrade, ForwardError> {
+    pub async fn upgrade(&self, request: Box<Request<OutBody>>) -> Result<Upgrade, ForwardError> {
         let begun = Instant::now();
         let key = request.headers().get(header::SEC_WEBSOCKET_KEY).cloned().ok_or(ForwardError::Handshake)?;
         let stream = self.connector.connect(false).await?;
@@ -133,7 +133,7 @@ impl Upstream {
 
     async fn send_h1(
         &self,
-        mut request: Request<OutBody>,
+        mut request: Box<Request<OutBody>>,
         begun: Instant,
     ) -> Result<Response<UpstreamBody>, ForwardError> {
         let deadline = self.answer_deadline(begun);
@@ -142,7 +142,7 @@ impl Upstream {
             let spare = (is_doubtful && request.method().is_idempotent()).then(|| request.clone());
             match connection.exchange(request, deadline).await {
                 Ok(response) => return self.no_switch(response, connection, begun),
-                Err(Failure { unsent: Some(unsent), .. }) => request = *unsent,
+                Err(Failure { unsent: Some(unsent), .. }) => request = unsent,
                 Err(Failure { error: error @ ForwardError::FirstByteTimeout, .. }) => return Err(error),
                 Err(Failure { error, .. }) => {
                     request = spare.ok_or(error)?;
@@ -164,7 +164,7 @@ impl Upstream {
 
     async fn send_h2(
         &self,
-        mut request: Request<OutBody>,
+        mut request: Box<Request<OutBody>>,
         begun: Instant,
     ) -> Result<Response<UpstreamBody>, ForwardError> {
         let deadline = self.answer_deadline(begun);
@@ -184,7 +184,7 @@ impl Upstream {
                     let limits = self.limits(response.headers(), begun);
                     return Ok(response.map(|incoming| UpstreamBody::h2(incoming, stream, limits)));
                 }
-                Err(Failure { unsent: Some(unsent), .. }) => request = *unsent,
+                Err(Failure { unsent: Some(unsent), .. }) => request = unsent,
                 Err(failure) => return Err(failure.error),
             }
         }
@@ -209,7 +209,10 @@ impl Upstream {
     }
 
     /// HTTP/2 names scheme and authority in the target, and has no `Host` (RFC 9113 section 8.3.1).
-    fn in_absolute_form(&self, mut request: Request<OutBody>) -> Result<Request<OutBody>, ForwardError> {
+    fn in_absolute_form(
+        &self,
+        mut request: Box<Request<OutBody>>,
+    ) -> Result<Box<Request<OutBody>>, ForwardError> {
         let host = request.headers_mut().remove(header::HOST);
         let mut parts = std::mem::take(request.uri_mut()).into_parts();
         if parts.authority.is_none() {
@@ -276,30 +279,45 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
     of.and_then(|value| value.get(..TYPE.len())).is_some_and(|start| start.eq_ignore_ascii_case(TYPE))
 }
 
-/// Removes what concerns the upstream connection alone (RFC 9110 section 7.6.1).
+/// Removes what concerns the upstream connection alone (RFC 9110 section 7.6.1), and what only we may say.
 fn without_hop_by_hop<B>(mut response: Response<B>) -> Response<B> {
-    const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-    const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
     let headers = response.headers_mut();
-    if let header::Entry::Occupied(connection) = headers.entry(header::CONNECTION) {
-        let (_, values) = connection.remove_entry_mult();
-        let named: Vec<HeaderName> = values
-            .flat_map(|value| {
-                let names = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-                names.filter_map(|name| HeaderName::from_bytes(name).ok()).collect::<Vec<_>>()
-            })
-            .filter(|name| *name != header::CONTENT_LENGTH && *name != header::CONTENT_TYPE)
-            .collect();
-        for name in named {
-            headers.remove(name);
+    let mut dropped: Vec<HeaderName> = Vec::new();
+    let mut is_coded = false;
+    for name in headers.keys() {
+        match name.as_str() {
+            "connection" => {
+                let values = headers.get_all(header::CONNECTION).into_iter();
+                dropped.extend(values.flat_map(|value| named(value.as_bytes())));
+            }
+            "transfer-encoding" => is_coded = true,
+            other if is_ours_or_of_the_hop(other) => {}
+            _ => continue,
         }
+        dropped.push(name.clone());
     }
-    if headers.remove(header::TRANSFER_ENCODING).is_some() {
+    for name in &dropped {
+        headers.remove(name);
+    }
+    if is_coded {
         // SMUGGLING: with both, the transfer coding decided the length (RFC 9112 section 6.3).
         headers.remove(header::CONTENT_LENGTH);
     }
-    for name in [KEEP_ALIVE, PROXY_CONNECTION, header::UPGRADE, header::TE] {
-        headers.remove(name);
-    }
     response
+}
+
+fn is_ours_or_of_the_hop(name: &str) -> bool {
+    matches!(name, "keep-alive" | "proxy-connection" | "proxy-authenticate" | "te" | "upgrade")
+        || name.starts_with("x-portcullis-")
+}
+
+/// What a value of `Connection` names. Not even an upstream may take away how its answer is read.
+fn named(value: &[u8]) -> impl Iterator<Item = HeaderName> {
+    let names = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    let is_option =
+        |name: &&[u8]| name.eq_ignore_ascii_case(b"close") || name.eq_ignore_ascii_case(b"keep-alive");
+    names
+        .filter(move |name| !is_option(name))
+        .filter_map(|name| HeaderName::from_bytes(name).ok())
+        .filter(|name| *name != header::CONTENT_LENGTH && *name != header::CONTENT_TYPE)
 }
