@@ -105,7 +105,7 @@ pub fn outbound(
     if let Some((name, value)) = &upstream.credential {
         headers.insert(name, value.value().clone());
     }
-    let mut request = Request::new(OutBody::new(body));
+    let mut request = Request::new(body);
     *request.method_mut() = head.method;
     *request.uri_mut() = uri;
     *request.version_mut() = Version::HTTP_11;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Full};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use portcullis_core::halt::Reason;
@@ -468,7 +468,7 @@ async fn serve_h2(
             assert!(!request.headers().contains_key(header::HOST));
             let line = format!("{} {}", request.method(), request.uri());
             let body = request.into_body().collect().await.unwrap().to_bytes();
-            Ok::<_, Infallible>(Response::new(OutBody::from([line.as_bytes(), b" ", &body].concat())))
+            Ok::<_, Infallible>(Response::new(Full::<Bytes>::from([line.as_bytes(), b" ", &body].concat())))
         }
     });
     let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())

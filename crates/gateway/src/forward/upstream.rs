@@ -7,22 +7,20 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
-use http_body_util::Full;
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::body::{Limits, UpstreamBody};
 use super::connect::Connector;
 use super::error::ForwardError;
 use super::h1::{Failure, H1};
-use super::h2::Place;
+use super::h2::{Place, Unanswered};
 use super::pool::Pool;
 use super::rules::{SecretHeader, UpstreamRules, UpstreamRulesError};
 use super::stream::Stream;
 use crate::websocket::proves_handshake;
 
 /// A request body, whole; empty is no body.
-pub type OutBody = Full<Bytes>;
+pub type OutBody = Bytes;
 
 /// A connection that rested longer than this may have been closed by the upstream at this very moment.
 const FRESH: Duration = Duration::from_secs(1);
@@ -119,39 +117,36 @@ impl Upstream {
         let key = request.headers().get(header::SEC_WEBSOCKET_KEY).cloned().ok_or(ForwardError::Handshake)?;
         let stream = self.connector.connect(false).await?;
         let deadline = self.answer_deadline(begun);
-        let mut connection = H1::over(stream, deadline).await?;
-        let response = connection.exchange(request, deadline).await.map_err(|failure| failure.error)?;
+        let mut connection = H1::over(stream, deadline);
+        let response = connection.exchange(&request, deadline).await.map_err(|failure| failure.error)?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Ok(Upgrade::Declined(without_hop_by_hop(self.answer_h1(response, connection, begun))));
         }
         if !proves_handshake(&key, response.headers()) {
             return Err(ForwardError::Handshake);
         }
-        let (stream, already_read) = connection.into_upgraded().await?;
-        Ok(Upgrade::Switched(response.map(drop), stream, already_read))
+        let (stream, already_read) = connection.into_upgraded();
+        Ok(Upgrade::Switched(response, stream, already_read))
     }
 
     async fn send_h1(
         &self,
-        mut request: Box<Request<OutBody>>,
+        request: Box<Request<OutBody>>,
         begun: Instant,
     ) -> Result<Response<UpstreamBody>, ForwardError> {
         let deadline = self.answer_deadline(begun);
         while let Some(mut connection) = self.pool.take() {
             let is_doubtful = begun.saturating_duration_since(connection.rested_at) > FRESH;
-            let spare = (is_doubtful && request.method().is_idempotent()).then(|| request.clone());
-            match connection.exchange(request, deadline).await {
+            match connection.exchange(&request, deadline).await {
                 Ok(response) => return self.no_switch(response, connection, begun),
-                Err(Failure { unsent: Some(unsent), .. }) => request = unsent,
+                Err(Failure { is_unsent: true, .. }) => {}
                 Err(Failure { error: error @ ForwardError::FirstByteTimeout, .. }) => return Err(error),
-                Err(Failure { error, .. }) => {
-                    request = spare.ok_or(error)?;
-                    break;
-                }
+                Err(_) if is_doubtful && request.method().is_idempotent() => break,
+                Err(Failure { error, .. }) => return Err(error),
             }
         }
         let mut connection = Box::pin(self.open_h1(deadline)).await?;
-        match connection.exchange(request, deadline).await {
+        match connection.exchange(&request, deadline).await {
             Ok(response) => self.no_switch(response, connection, begun),
             Err(failure) => Err(failure.error),
         }
@@ -159,7 +154,7 @@ impl Upstream {
 
     async fn open_h1(&self, deadline: Instant) -> Result<Box<H1>, ForwardError> {
         self.pool.keep_swept();
-        H1::over(self.connector.connect(false).await?, deadline).await
+        Ok(H1::over(self.connector.connect(false).await?, deadline))
     }
 
     async fn send_h2(
@@ -173,7 +168,7 @@ impl Upstream {
             let place = match self.place(deadline).await? {
                 Ok(place) => place,
                 Err(mut connection) => {
-                    let answer = connection.exchange(request, deadline).await;
+                    let answer = connection.exchange(&request, deadline).await;
                     let response = answer.map_err(|failure| failure.error)?;
                     return self.no_switch(response, connection, begun);
                 }
@@ -184,7 +179,7 @@ impl Upstream {
                     let limits = self.limits(response.headers(), begun);
                     return Ok(response.map(|incoming| UpstreamBody::h2(incoming, stream, limits)));
                 }
-                Err(Failure { unsent: Some(unsent), .. }) => request = unsent,
+                Err(Unanswered { unsent: Some(unsent), .. }) => request = unsent,
                 Err(failure) => return Err(failure.error),
             }
         }
@@ -203,7 +198,7 @@ impl Upstream {
         self.pool.keep_swept();
         let stream = self.connector.connect(true).await?;
         if self.connector.is_tls() && !stream.is_h2() {
-            return Ok(Err(H1::over(stream, deadline).await?));
+            return Ok(Err(H1::over(stream, deadline)));
         }
         Ok(Ok(self.pool.multiplexed.add(stream).await?))
     }
@@ -231,7 +226,7 @@ impl Upstream {
     /// An answer of 101 to a request that did not ask for it would turn the connection into something else.
     fn no_switch(
         &self,
-        response: Response<Incoming>,
+        response: Response<()>,
         connection: Box<H1>,
         begun: Instant,
     ) -> Result<Response<UpstreamBody>, ForwardError> {
@@ -243,12 +238,12 @@ impl Upstream {
 
     fn answer_h1(
         &self,
-        response: Response<Incoming>,
+        response: Response<()>,
         connection: Box<H1>,
         begun: Instant,
     ) -> Response<UpstreamBody> {
         let limits = self.limits(response.headers(), begun);
-        response.map(|incoming| UpstreamBody::h1(incoming, connection, Arc::clone(&self.pool), limits))
+        response.map(|()| UpstreamBody::h1(connection, Arc::clone(&self.pool), limits))
     }
 
     fn answer_deadline(&self, begun: Instant) -> Instant {
