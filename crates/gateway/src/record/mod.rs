@@ -97,7 +97,7 @@ impl Recording {
             operation: None,
             principal: None,
             policies: Vec::new(),
-            phases: Phases(Vec::with_capacity(8)),
+            phases: Phases::default(),
             findings: Vec::new(),
             notes: Vec::new(),
             halt: None,
