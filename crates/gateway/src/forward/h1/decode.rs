@@ -127,7 +127,7 @@ fn section(read: &mut BytesMut) -> Result<Option<Bytes>, Broken> {
     }
     match memchr::memmem::find(read, b"\r\n\r\n") {
         Some(at) if at <= TRAILERS => Ok(Some(read.split_to(at + 4).freeze())),
-        None if read.len() <= TRAILERS => Ok(None),
+        None if read.len() < TRAILERS + 4 => Ok(None),
         _ => Err(Broken::Framing("its trailers are too large")),
     }
 }
