@@ -15,7 +15,7 @@ use portcullis_core::receive::ReceiveRules;
 use portcullis_core::receive::strict::HeadLimits;
 use portcullis_core::record::Action;
 use portcullis_core::route::{Route, RouteId, Routes, Surface};
-use portcullis_core::validate::{Answers, ValidateRules};
+use portcullis_core::validate::{Answers, Unknown, ValidateRules};
 use portcullis_inspect::detect::Groups;
 use portcullis_inspect::dialect::openai::{self, ModelRules};
 use portcullis_inspect::inspect::Screens;
@@ -387,9 +387,15 @@ impl Compiler<'_> {
                 None => self.problems.push(unknown_operation(&api.place, name)),
             }
         }
+        let unknown = |is_allowed| if is_allowed { Unknown::Allow } else { Unknown::Refuse };
+        route.validate.unknown_fields = unknown(api.allow_unknown_fields);
+        route.validate.unknown_parameters = unknown(api.allow_unknown_parameters);
+        route.validate.unknown_answers = unknown(api.allow_unknown_answers);
+        route.validate.violations = api.violations;
         route.validate.request = api.validate_requests;
         route.validate.answers = match api.answers {
             Check::Enforce => Answers::Enforce,
+            Check::Strip => Answers::Strip,
             Check::Observe => Answers::Observe,
             Check::None => Answers::Off,
         };

@@ -45,10 +45,12 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, response};
 use http_body::{Body, Frame, SizeHint};
 use portcullis_core::contract::OperationIndex;
-use portcullis_core::halt::{Halt, Reason};
+use portcullis_core::halt::{Halt, Reason, Violation};
 use portcullis_core::record::{Finding, Outcome, Phase, Usage};
 use portcullis_core::route::{Route, Surface};
-use portcullis_core::validate::{Answers, answer_needs_body, validate_answer};
+use portcullis_core::validate::{
+    Answers, answer_needs_body, strip_answer_headers, validate_answer, validate_answer_head,
+};
 use portcullis_inspect::answer::{TextStream, screen_json, screen_text};
 use portcullis_inspect::dialect::openai::{self, ChatStream, StreamEnd};
 use portcullis_inspect::judge::Verdict;
@@ -134,7 +136,12 @@ pub(crate) async fn screen(
     };
     clean(&mut parts.headers);
     let judged = Judged { guards, route: &route, operation };
-    let body = match judged.manner(&method, &parts, &body)? {
+    let manner = judged.manner(&method, &parts, &body)?;
+    if !matches!(manner, Manner::Whole | Manner::Chat) {
+        judged.hold_head_to_contract(&parts, &mut record.draft)?;
+    }
+    strip_answer_headers(&route, operation, parts.status, &mut parts.headers);
+    let body = match manner {
         Manner::Empty => {
             record.close(Phase::Screen, Outcome::Passed);
             ScreenedBody::empty()
@@ -233,8 +240,8 @@ impl Judged<'_> {
     ) -> Result<Bytes, Halt> {
         let length = parts.headers.get(CONTENT_LENGTH).cloned();
         let bytes = collect(body).await?;
-        self.hold_to_contract(parts, &bytes, draft)?;
         let before = bytes.len();
+        let bytes = self.hold_to_contract(parts, bytes, draft)?;
         let (bytes, verdict) = self.detect(parts, bytes, draft)?;
         if verdict == Verdict::Block {
             return Err(Halt::new(Reason::AnswerBlocked, "a rule blocked the answer, see the findings"));
@@ -249,25 +256,37 @@ impl Judged<'_> {
         Ok(bytes)
     }
 
+    /// The body that may leave: as it came, or without what the contract does not name.
     fn hold_to_contract(
         &self,
         parts: &response::Parts,
-        bytes: &Bytes,
+        bytes: Bytes,
         draft: &mut Draft,
-    ) -> Result<(), Halt> {
-        let rules = &self.route.validate;
-        if rules.answers == Answers::Off {
-            return Ok(());
+    ) -> Result<Bytes, Halt> {
+        if self.route.validate.answers == Answers::Off {
+            return Ok(bytes);
         }
-        let judged = validate_answer(self.route, self.operation, parts.status, &parts.headers, bytes);
-        let Err(violations) = judged else { return Ok(()) };
+        match validate_answer(self.route, self.operation, parts.status, &parts.headers, &bytes) {
+            Ok(held) => Ok(held.body.map_or(bytes, Bytes::from)),
+            Err(violations) => self.broken(&violations, draft).map(|()| bytes),
+        }
+    }
+
+    /// Status, media type and headers of an answer whose body nobody holds to the contract.
+    fn hold_head_to_contract(&self, parts: &response::Parts, draft: &mut Draft) -> Result<(), Halt> {
+        let violations = validate_answer_head(self.route, self.operation, parts.status, &parts.headers);
+        if violations.is_empty() { Ok(()) } else { self.broken(&violations, draft) }
+    }
+
+    /// Refuses the answer, or notes what is wrong with it where the route only observes.
+    fn broken(&self, violations: &[Violation], draft: &mut Draft) -> Result<(), Halt> {
         let detail: Vec<String> =
             violations.iter().map(|one| format!("{}: {}", one.at, one.message)).collect();
-        if rules.answers == Answers::Enforce {
-            return Err(Halt::new(Reason::AnswerInvalid, detail.join("; ")));
+        if self.route.validate.answers == Answers::Observe {
+            draft.notes.extend(detail.into_iter().map(|one| format!("answer: {one}")));
+            return Ok(());
         }
-        draft.notes.extend(detail.into_iter().map(|one| format!("answer: {one}")));
-        Ok(())
+        Err(Halt::new(Reason::AnswerInvalid, detail.join("; ")))
     }
 
     fn detect(

@@ -7,15 +7,11 @@ use http::Method;
 use serde_json::Value;
 
 use super::document::{Dialect, Document};
-use super::operation::{
-    DeclaredAnswer, Kind, Location, MediaType, Operation, Parameter, RequestBody, SchemaUnits, StatusPattern,
-    Style,
-};
+use super::content::Reader;
+use super::operation::{DeclaredAnswer, Location, Operation, Parameter, RequestBody, StatusPattern};
 use super::paths::{Paths, Template};
 use super::problem::{Problem, joined};
-use super::shape::{Shape, shape_of};
 use super::shelf::Shelf;
-use super::translate::Mode;
 use super::{Contract, ContractOptions, OperationIndex, names};
 
 const METHODS: [(&str, Method); 8] = [
@@ -128,6 +124,10 @@ impl<'s> Builder<'s> {
         &self.shelf.document
     }
 
+    fn reader(&self) -> Reader<'s> {
+        Reader { shelf: self.shelf }
+    }
+
     fn paths(&mut self, contract: &mut Contract) {
         let Some(paths) = self.document().at("/paths").and_then(Value::as_object) else { return };
         for (template, item) in paths.iter().filter(|(template, _)| !template.starts_with("x-")) {
@@ -204,7 +204,7 @@ impl<'s> Builder<'s> {
         let own = parameters.len();
         for (index, value) in list.and_then(Value::as_array).into_iter().flatten().enumerate() {
             let (at, value) = follow(self.document(), joined(at, &index.to_string()), value);
-            let Some(parameter) = self.parameter(&at, value) else { continue };
+            let Some(parameter) = self.reader().parameter(&at, value) else { continue };
             let same = |one: &Parameter| one.name == parameter.name && one.location == parameter.location;
             if parameters.iter().skip(own).any(same) {
                 let message = format!("the parameter `{}` is declared twice", parameter.name);
@@ -215,56 +215,11 @@ impl<'s> Builder<'s> {
         }
     }
 
-    fn parameter(&mut self, at: &str, value: &'s Value) -> Option<Parameter> {
-        let name = value.get("name")?.as_str()?;
-        let flag = |key: &str| value.get(key).and_then(Value::as_bool);
-        let location = match value.get("in")?.as_str()? {
-            "path" => Location::Path,
-            "query" => Location::Query,
-            "cookie" => Location::Cookie,
-            _ => Location::Header,
-        };
-        // OpenAPI 3.1 section 4.8.12.2: these three are described elsewhere.
-        let is_elsewhere =
-            ["accept", "content-type", "authorization"].iter().any(|one| name.eq_ignore_ascii_case(one));
-        if location == Location::Header && is_elsewhere {
-            return None;
-        }
-        let style = style(value.get("style").and_then(Value::as_str), location);
-        let (schema_at, schema, is_json) = match value.get("schema") {
-            Some(schema) => (joined(at, "schema"), Some(schema), false),
-            None => {
-                let content =
-                    value.get("content").and_then(Value::as_object).and_then(|all| all.iter().next());
-                let at = content.map(|(media, _)| joined(&joined(&joined(at, "content"), media), "schema"));
-                let is_json = content.is_some_and(|(media, _)| names::is_json(&names::essence(media)));
-                (at.unwrap_or_default(), content.and_then(|(_, media)| media.get("schema")), is_json)
-            }
-        };
-        let shape = schema.map_or_else(Shape::any, |schema| shape_of(self.document(), schema));
-        Some(Parameter {
-            name: if location == Location::Header { name.to_ascii_lowercase().into() } else { name.into() },
-            location,
-            required: flag("required") == Some(true) || location == Location::Path,
-            style,
-            explode: flag("explode").unwrap_or(style == Style::Form),
-            kind: Kind::of(&shape),
-            deprecated: flag("deprecated") == Some(true),
-            is_json,
-            shape,
-            unit: schema.map(|_| self.request_units(&schema_at)),
-        })
-    }
-
-    fn request_units(&self, at: &str) -> SchemaUnits {
-        SchemaUnits { closed: self.shelf.unit(Mode::Closed, at), open: self.shelf.unit(Mode::Open, at) }
-    }
-
     fn body(&mut self, at: String, value: &'s Value) -> RequestBody {
         let (at, value) = follow(self.document(), at, value);
         RequestBody {
             required: value.get("required").and_then(Value::as_bool) == Some(true),
-            content: self.content(&joined(&at, "content"), value.get("content"), false),
+            content: self.reader().content(&joined(&at, "content"), value.get("content"), false),
         }
     }
 
@@ -273,40 +228,11 @@ impl<'s> Builder<'s> {
         for (status, value) in value.and_then(Value::as_object).into_iter().flatten() {
             let Some(pattern) = status_pattern(status) else { continue };
             let (at, value) = follow(self.document(), joined(at, status), value);
-            let content = self.content(&joined(&at, "content"), value.get("content"), true);
-            answers.push(DeclaredAnswer { status: pattern, content });
+            let content = self.reader().content(&joined(&at, "content"), value.get("content"), true);
+            let headers = self.reader().headers(&joined(&at, "headers"), value.get("headers"), true);
+            answers.push(DeclaredAnswer { status: pattern, content, headers });
         }
         answers
-    }
-
-    fn content(&mut self, at: &str, value: Option<&'s Value>, is_answer: bool) -> Vec<MediaType> {
-        let mut content: Vec<MediaType> = Vec::new();
-        for (range, media) in value.and_then(Value::as_object).into_iter().flatten() {
-            let essence = names::essence(range);
-            if content.iter().any(|one| *one.range == *essence) {
-                continue;
-            }
-            let schema_at = joined(&joined(at, range), "schema");
-            let schema = media.get("schema");
-            let is_form = essence == names::FORM;
-            let is_wild = essence.contains('*');
-            content.push(MediaType {
-                unit: schema.map(|_| {
-                    if is_answer {
-                        let unit = self.shelf.unit(Mode::Answer, &schema_at);
-                        SchemaUnits { closed: Arc::clone(&unit), open: unit }
-                    } else {
-                        self.request_units(&schema_at)
-                    }
-                }),
-                shape: schema
-                    .filter(|_| !is_answer && (is_form || is_wild))
-                    .map(|schema| shape_of(self.document(), schema)),
-                deep: if is_form { deep_fields(media) } else { Vec::new() },
-                range: essence.into(),
-            });
-        }
-        content
     }
 
     /// Gives every operation without an `operationId` a name made of its method and path.
@@ -328,20 +254,6 @@ impl<'s> Builder<'s> {
     }
 }
 
-fn style(style: Option<&str>, location: Location) -> Style {
-    match style {
-        Some("form") => Style::Form,
-        Some("simple") => Style::Simple,
-        Some("matrix") => Style::Matrix,
-        Some("label") => Style::Label,
-        Some("spaceDelimited") => Style::SpaceDelimited,
-        Some("pipeDelimited") => Style::PipeDelimited,
-        Some("deepObject") => Style::DeepObject,
-        _ if matches!(location, Location::Query | Location::Cookie) => Style::Form,
-        _ => Style::Simple,
-    }
-}
-
 /// `200`, `2XX` or `default`.
 pub(super) fn status_pattern(status: &str) -> Option<StatusPattern> {
     if status == "default" {
@@ -351,12 +263,6 @@ pub(super) fn status_pattern(status: &str) -> Option<StatusPattern> {
         return class.parse().ok().filter(|class| (1..=5).contains(class)).map(StatusPattern::Class);
     }
     status.parse().ok().filter(|status| (100..=599).contains(status)).map(StatusPattern::Exact)
-}
-
-fn deep_fields(media: &Value) -> Vec<Box<str>> {
-    let encoding = media.get("encoding").and_then(Value::as_object).into_iter().flatten();
-    let is_deep = |one: &Value| one.get("style").and_then(Value::as_str) == Some("deepObject");
-    encoding.filter(|(_, one)| is_deep(one)).map(|(name, _)| name.as_str().into()).collect()
 }
 
 fn strings(list: Option<&Value>) -> Vec<Box<str>> {

@@ -11,13 +11,14 @@
 
 mod check;
 mod compile;
+mod content;
 mod document;
 pub(crate) mod names;
 mod operation;
 mod outline;
 mod paths;
 mod patterns;
-mod problem;
+pub(crate) mod problem;
 pub(crate) mod shape;
 pub(crate) mod shelf;
 mod translate;
@@ -30,6 +31,7 @@ use serde_json::Value;
 pub use operation::{
     DeclaredAnswer, Kind, Location, MediaType, Operation, Parameter, RequestBody, StatusPattern, Style,
 };
+pub(crate) use operation::{FieldEncoding, SchemaUnits, closeness};
 pub use paths::Found;
 pub use problem::Problem;
 

@@ -111,6 +111,17 @@ impl<'d> Outline<'d> {
         }
         let Some(answer) = self.followed(answer, place) else { return };
         self.content(answer.get("content"), place.join("content"));
+        self.headers(answer.get("headers"), place.join("headers"));
+    }
+
+    fn headers(&mut self, headers: Option<&'d Value>, place: Place<'_>) {
+        self.each(headers, place, |outline, header, place| {
+            let Some(header) = outline.followed(header, place) else { return };
+            match header.get("schema") {
+                Some(schema) => outline.checker.schema(schema, place.join("schema")),
+                None => outline.content(header.get("content"), place.join("content")),
+            }
+        });
     }
 
     fn parameters(&mut self, list: Option<&'d Value>, place: Place<'_>) {
@@ -155,6 +166,10 @@ impl<'d> Outline<'d> {
             if let Some(schema) = media.get("schema") {
                 outline.checker.schema(schema, place.join("schema"));
             }
+            let place = place.join("encoding");
+            outline.each(media.get("encoding"), place, |outline, encoding, place| {
+                outline.headers(encoding.get("headers"), place.join("headers"));
+            });
         });
     }
 }

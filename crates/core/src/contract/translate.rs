@@ -34,18 +34,26 @@ pub(super) enum Mode {
     Open,
     /// What an upstream answers: `writeOnly` is refused.
     Answer,
+    /// What an upstream answers: `writeOnly` is refused, and so are fields that the document does not name.
+    ClosedAnswer,
     /// Within `not`, `if`, `contains`: exactly as written.
     Plain,
 }
 
 impl Mode {
-    const ALL: [Self; 4] = [Self::Closed, Self::Open, Self::Answer, Self::Plain];
+    const ALL: [Self; 5] = [Self::Closed, Self::Open, Self::Answer, Self::ClosedAnswer, Self::Plain];
+
+    /// Whether fields that the document does not name are refused.
+    fn is_closed(self) -> bool {
+        matches!(self, Self::Closed | Self::ClosedAnswer)
+    }
 
     fn letter(self) -> char {
         match self {
             Self::Closed => 'c',
             Self::Open => 'o',
             Self::Answer => 'a',
+            Self::ClosedAnswer => 's',
             Self::Plain => 'p',
         }
     }
@@ -131,12 +139,12 @@ impl<'d> Translator<'d> {
         let mut facts = Facts::default();
         self.gather(schema, &mut facts);
         let closing = match self.mode {
-            Mode::Closed if facts.declares => self.closing(object),
+            mode if mode.is_closed() && facts.declares => self.closing(object),
             _ => Closing::Open,
         };
         let scope = Scope {
             hidden: &facts.hidden,
-            may_cut: self.mode != Mode::Closed && facts.hidden.is_empty() && !facts.unevaluated,
+            may_cut: !self.mode.is_closed() && facts.hidden.is_empty() && !facts.unevaluated,
             is_foreign,
             branch: match closing {
                 Closing::Branch(branch) => Some(branch),
@@ -181,7 +189,7 @@ impl<'d> Translator<'d> {
     fn is_hidden(&self, property: &'d Value) -> bool {
         let keyword = match self.mode {
             Mode::Closed | Mode::Open => "readOnly",
-            Mode::Answer => "writeOnly",
+            Mode::Answer | Mode::ClosedAnswer => "writeOnly",
             Mode::Plain => return false,
         };
         let says = |schema: &Value| schema.get(keyword).and_then(Value::as_bool) == Some(true);

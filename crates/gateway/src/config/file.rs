@@ -291,6 +291,9 @@ pub(crate) struct Api {
     /// Whether answers must meet the contract.
     #[schemars(extend("default" = "enforce"))]
     pub(crate) answers: Option<Answers>,
+    /// Who is told where a request breaks the contract, each place with a JSON pointer.
+    #[schemars(extend("default" = "all"))]
+    pub(crate) violations: Option<Violations>,
     /// Largest request body.
     #[schemars(extend("default" = "1MiB"))]
     pub(crate) body_limit: Option<Size>,
@@ -431,6 +434,9 @@ pub(crate) struct Unknown {
     /// Query parameters.
     #[schemars(extend("default" = "refuse"))]
     pub(crate) parameters: Option<Tolerance>,
+    /// Fields of an answer, where `answers` is `enforce` or `observe`; with `strip` they are taken out.
+    #[schemars(extend("default" = "allow"))]
+    pub(crate) answers: Option<Tolerance>,
 }
 
 /// Operations by name: their names are the contract's, so any text is a key.
@@ -547,9 +553,20 @@ words! {
     Answers {
         /// They must.
         Enforce,
+        /// Fields and headers that the contract does not name are taken out; what else breaks it does not leave.
+        Strip,
         /// What does not is recorded and passes.
         Observe,
         /// They are not checked.
+        None,
+    }
+    /// Who is told where a request breaks the contract.
+    Violations {
+        /// Every caller who may call the operation.
+        All,
+        /// Those among them who were identified.
+        Identified,
+        /// Nobody: only the record says it.
         None,
     }
     /// What is done about findings.

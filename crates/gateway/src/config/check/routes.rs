@@ -1,5 +1,7 @@
 //! APIs and models: contracts, paths, who may come, budgets, objects, detectors.
 
+use portcullis_core::validate::Told;
+
 use super::Checker;
 use super::upstream::Timeouts;
 use crate::config::contract::{Contract, Names};
@@ -100,9 +102,16 @@ impl Checker<'_, '_> {
             budgets,
             allow_unknown_fields: unknown.fields == Some(file::Tolerance::Allow),
             allow_unknown_parameters: unknown.parameters == Some(file::Tolerance::Allow),
+            allow_unknown_answers: unknown.answers != Some(file::Tolerance::Refuse),
+            violations: match written.violations {
+                None | Some(file::Violations::All) => Told::All,
+                Some(file::Violations::Identified) => Told::Identified,
+                Some(file::Violations::None) => Told::Nobody,
+            },
             validate_requests: written.requests != Some(file::Requests::None),
             answers: match written.answers {
                 None | Some(file::Answers::Enforce) => Check::Enforce,
+                Some(file::Answers::Strip) => Check::Strip,
                 Some(file::Answers::Observe) => Check::Observe,
                 Some(file::Answers::None) => Check::None,
             },
