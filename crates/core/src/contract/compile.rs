@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::document::{Dialect, Document};
 use super::content::Reader;
+use super::localize::localize;
 use super::operation::{DeclaredAnswer, Location, Operation, Parameter, RequestBody, StatusPattern};
 use super::paths::{Paths, Template};
 use super::problem::{Problem, joined};
@@ -26,8 +27,11 @@ const METHODS: [(&str, Method); 8] = [
 ];
 
 /// Compiles `root`.
-pub(super) fn compile(root: Value, options: &ContractOptions) -> Result<Contract, Vec<Problem>> {
+pub(super) fn compile(mut root: Value, options: &ContractOptions) -> Result<Contract, Vec<Problem>> {
     let dialect = dialect(&root).map_err(|problem| vec![problem])?;
+    if dialect == Dialect::V31 {
+        localize(&mut root);
+    }
     let mut document = Document { root, dialect, ..Document::default() };
     let checked = super::outline::check(&document, options.ignore_broken_patterns);
     document.backtracking = checked.backtracking;

@@ -34,7 +34,7 @@ pub(super) enum RefFault {
     NotText,
     #[error("the `$ref` leads out of this document, which is never followed")]
     Remote,
-    #[error("the `$ref` names an anchor; only JSON pointers are supported")]
+    #[error("the `$ref` names an anchor that this document does not have")]
     Anchor,
     #[error("the `$ref` names nothing in this document")]
     Nothing,
@@ -108,6 +108,7 @@ pub(super) fn is_annotation(keyword: &str) -> bool {
             | "$defs"
             | "definitions"
             | "$anchor"
+            | "$id"
             | "$dynamicAnchor"
             | "$schema"
             | "readOnly"

@@ -8,6 +8,9 @@ use serde_json::json;
 use super::*;
 use crate::contract::translate::Mode;
 
+mod real;
+mod suite;
+
 fn compile(document: Value) -> Result<Contract, Vec<Problem>> {
     Contract::compile(document, &ContractOptions { build_all: true, ..ContractOptions::default() })
 }
@@ -577,75 +580,6 @@ fn json_files(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
     files
 }
 
-/// Keywords that a contract refuses, and references that it does not follow: out of the document, to anchors.
-const UNSUPPORTED: [&str; 5] =
-    ["$dynamicRef", "\"$id\"", "\"$ref\":\"http", "\"$ref\":\"#foo", "tag:example.com"];
-
-/// References from the root of `value`, which stands for a whole document, as they are from `/components/schemas/S`.
-fn moved(value: &mut Value) {
-    match value {
-        Value::Array(all) => all.iter_mut().for_each(moved),
-        Value::Object(members) => {
-            for (key, value) in members {
-                match value {
-                    Value::String(target) if key == "$ref" => {
-                        if let Some(rest) =
-                            target.strip_prefix('#').filter(|r| r.is_empty() || r.starts_with('/'))
-                        {
-                            *target = format!("#/components/schemas/S{rest}");
-                        }
-                    }
-                    value if key != "enum" && key != "const" => moved(value),
-                    _ => {}
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-#[test]
-fn the_outside_suite_of_json_schema_agrees() {
-    let files = json_files(&shared().join("jsonschema/tests/draft2020-12"));
-    if files.is_empty() {
-        println!("SKIPPED: the JSON-Schema-Test-Suite is not beside this repository");
-        return;
-    }
-    let (mut ran, mut refused, mut wrong) = (0, 0, Vec::new());
-    for file in files {
-        let groups: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-        for group in groups.as_array().unwrap() {
-            let mut schema = group["schema"].clone();
-            moved(&mut schema);
-            let whole =
-                document("3.1.0", &json!({ "$ref": "#/components/schemas/S" }), &json!({ "S": schema }));
-            let Ok(contract) = Contract::compile(whole, &ContractOptions::default()) else {
-                let text = schema.to_string();
-                assert!(UNSUPPORTED.iter().any(|one| text.contains(one)), "{} {schema}", file.display());
-                refused += 1;
-                continue;
-            };
-            let unit = contract.shelf.unit(Mode::Plain, "/components/schemas/S");
-            for test in group["tests"].as_array().unwrap() {
-                ran += 1;
-                if contract.shelf.accepts(&unit, &test["data"]) != test["valid"].as_bool().unwrap() {
-                    wrong.push(format!(
-                        "{}: {}: {}",
-                        file.display(),
-                        group["description"],
-                        test["description"]
-                    ));
-                }
-            }
-        }
-    }
-    println!("JSON-Schema-Test-Suite: {ran} cases ran, {refused} schemas refused, {} wrong", wrong.len());
-    // Formats are annotations in the suite and assertions here.
-    wrong.retain(|case| !case.contains("/format.json") && !case.contains("/content.json"));
-    assert!(wrong.is_empty(), "{wrong:#?}");
-    assert!(ran > 900, "{ran}");
-}
-
 #[test]
 fn the_outside_openapi_documents_load() {
     let root = shared().join("openapi");
@@ -663,31 +597,4 @@ fn the_outside_openapi_documents_load() {
             Err(problems) => panic!("{}: {:#?}", file.display(), problems.get(..problems.len().min(5))),
         }
     }
-}
-
-/// Real documents, from the packages that `./test` installs: paths in `PORTCULLIS_CONTRACTS`, parted by `:`.
-#[test]
-fn real_documents_load() {
-    let Some(files) = std::env::var_os("PORTCULLIS_CONTRACTS") else {
-        println!("SKIPPED: PORTCULLIS_CONTRACTS names no documents");
-        return;
-    };
-    for file in std::env::split_paths(&files) {
-        let memory = resident();
-        let document: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-        let start = std::time::Instant::now();
-        let contract = Contract::compile(document, &ContractOptions::default());
-        let took = start.elapsed();
-        let contract = contract.unwrap_or_else(|problems| panic!("{}: {problems:#?}", file.display()));
-        let grown = resident().saturating_sub(memory) / 1024;
-        println!("{}: {} operations in {took:?}, {grown} MiB", file.display(), contract.operations().len());
-        assert!(contract.operations().len() > 100);
-    }
-}
-
-/// Resident memory of this process in KiB, where the system tells.
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
 }

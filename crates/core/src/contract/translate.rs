@@ -357,6 +357,16 @@ impl<'d> Translator<'d> {
                     let below = self.plain(value, &joined(at, keyword), scope.is_foreign);
                     out.insert(keyword.clone(), below);
                 }
+                "items" if value.is_array() => {
+                    let below = self.nested("prefixItems", value, &joined(at, keyword), scope);
+                    out.insert("prefixItems".to_owned(), below);
+                }
+                "additionalItems" if self.document.dialect == Dialect::V30 => {
+                    if object.get("items").is_some_and(Value::is_array) {
+                        let below = self.position(value, &joined(at, keyword), scope.is_foreign);
+                        out.insert("items".to_owned(), below);
+                    }
+                }
                 "items" | "additionalProperties" | "unevaluatedItems" | "unevaluatedProperties" => {
                     let below = self.position(value, &joined(at, keyword), scope.is_foreign);
                     out.insert(keyword.clone(), below);
@@ -400,25 +410,38 @@ impl<'d> Translator<'d> {
         }
     }
 
-    /// What a `discriminator` with a mapping says of one alternative: its property has one of these names.
+    /// What a `discriminator` says of one alternative: its property is there and names it.
     fn discriminated(&self, object: &Map<String, Value>, alternative: &Value) -> Option<Value> {
         let discriminator = object.get("discriminator")?;
         let property = discriminator.get("propertyName")?.as_str()?;
-        let mapping = discriminator.get("mapping")?.as_object()?;
         let pointer = self.document.alias(alternative)?;
         let name = pointer.rsplit('/').next()?;
         let is_target = |target: &Value| {
             target.as_str() == Some(name) || self.document.resolve(target).is_ok_and(|(at, _)| at == pointer)
         };
-        let mut names: Vec<&str> =
-            mapping.iter().filter(|(_, target)| is_target(target)).map(|(name, _)| name.as_str()).collect();
-        if names.is_empty() {
-            return None;
+        let mapping = discriminator.get("mapping").and_then(Value::as_object);
+        let mapped = mapping.into_iter().flatten().filter(|(_, target)| is_target(target));
+        let mut names: Vec<&str> = mapped.map(|(name, _)| name.as_str()).collect();
+        if names.is_empty() && self.pins(alternative, property, 0) {
+            // The schema says itself which values are its own, and real documents do not always use its name.
+            return Some(json!({ "required": [property] }));
         }
         if !names.contains(&name) {
             names.push(name);
         }
         Some(json!({ "properties": { property: { "enum": names } }, "required": [property] }))
+    }
+
+    /// Whether `schema` lists the values of `property`.
+    fn pins(&self, schema: &Value, property: &str, depth: usize) -> bool {
+        let Some((_, Value::Object(object))) = self.document.behind(schema) else { return false };
+        let own = object.get("properties").and_then(|all| all.get(property));
+        let own = own.and_then(|own| self.document.behind(own));
+        if own.is_some_and(|(_, own)| own.get("enum").is_some() || own.get("const").is_some()) {
+            return true;
+        }
+        let all = object.get("allOf").and_then(Value::as_array).into_iter().flatten();
+        depth < 8 && all.into_iter().any(|one| self.pins(one, property, depth + 1))
     }
 
     fn plain(&mut self, schema: &'d Value, at: &str, is_foreign: bool) -> Value {
@@ -485,6 +508,7 @@ impl<'d> Translator<'d> {
                 match format.as_str() {
                     "int32" => push_all_of(out, json!({ "minimum": i32::MIN, "maximum": i32::MAX })),
                     "int64" => push_all_of(out, json!({ "minimum": i64::MIN, "maximum": i64::MAX })),
+                    "float" => push_all_of(out, json!({ "minimum": f32::MIN, "maximum": f32::MAX })),
                     _ => {}
                 }
             }
