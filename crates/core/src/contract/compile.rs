@@ -13,7 +13,7 @@ use super::operation::{DeclaredAnswer, Location, Operation, Parameter, RequestBo
 use super::paths::{Paths, Template};
 use super::problem::{Problem, joined};
 use super::shelf::Shelf;
-use super::{Contract, ContractOptions, OperationIndex, names};
+use super::{Contract, ContractOptions, OperationIndex, names, swagger};
 
 const METHODS: [(&str, Method); 8] = [
     ("get", Method::GET),
@@ -27,7 +27,32 @@ const METHODS: [(&str, Method); 8] = [
 ];
 
 /// Compiles `root`.
-pub(super) fn compile(mut root: Value, options: &ContractOptions) -> Result<Contract, Vec<Problem>> {
+pub(super) fn compile(root: Value, options: &ContractOptions) -> Result<Contract, Vec<Problem>> {
+    if root.get("swagger").is_none() {
+        return compile_3(root, options);
+    }
+    if root.get("swagger").and_then(Value::as_str) != Some("2.0") {
+        let message = "only OpenAPI 2.0, 3.0 and 3.1 are supported".to_owned();
+        return Err(vec![Problem { pointer: "/swagger".to_owned(), message }]);
+    }
+    let (converted, origins) = swagger::convert(&root)?;
+    drop(root);
+    let back = |problem: Problem| Problem { pointer: origins.of(&problem.pointer), ..problem };
+    match compile_3(converted, options) {
+        Ok(mut contract) => {
+            contract.warnings = contract.warnings.into_iter().map(back).collect();
+            Ok(contract)
+        }
+        Err(problems) => {
+            let mut problems: Vec<_> = problems.into_iter().map(back).collect();
+            problems.sort();
+            problems.dedup();
+            Err(problems)
+        }
+    }
+}
+
+fn compile_3(mut root: Value, options: &ContractOptions) -> Result<Contract, Vec<Problem>> {
     let dialect = dialect(&root).map_err(|problem| vec![problem])?;
     if dialect == Dialect::V31 {
         localize(&mut root);
@@ -60,12 +85,6 @@ pub(super) fn compile(mut root: Value, options: &ContractOptions) -> Result<Cont
 fn dialect(root: &Value) -> Result<Dialect, Problem> {
     let at =
         |pointer: &str, message: &str| Problem { pointer: pointer.to_owned(), message: message.to_owned() };
-    if root.get("swagger").is_some() {
-        return Err(at(
-            "/swagger",
-            "Swagger 2.0 is not supported; convert the document to OpenAPI 3.0 or 3.1",
-        ));
-    }
     let Some(version) = root.get("openapi").and_then(Value::as_str) else {
         return Err(at("", "this is no OpenAPI document: `openapi` is missing"));
     };
@@ -76,7 +95,7 @@ fn dialect(root: &Value) -> Result<Dialect, Problem> {
         return Ok(Dialect::V30);
     }
     if !is("3.1") {
-        return Err(at("/openapi", "only OpenAPI 3.0 and 3.1 are supported"));
+        return Err(at("/openapi", "only OpenAPI 2.0, 3.0 and 3.1 are supported"));
     }
     match root.get("jsonSchemaDialect").map(Value::as_str) {
         None

@@ -7,7 +7,7 @@
 //!
 //! What a document may leave unsaid is taken strictly: an object that names its fields takes no others from a
 //! client, formats are asserted, `readOnly` fields may not be sent and `writeOnly` ones not answered. OpenAPI 3.0
-//! schemas are read as the JSON Schema 2020-12 that they mean.
+//! schemas are read as the JSON Schema 2020-12 that they mean, and OpenAPI 2.0 documents as the 3.0 that they mean.
 
 mod check;
 mod compile;
@@ -22,6 +22,7 @@ mod patterns;
 pub(crate) mod problem;
 pub(crate) mod shape;
 pub(crate) mod shelf;
+mod swagger;
 mod translate;
 
 use std::sync::Arc;
@@ -93,7 +94,7 @@ impl Default for Contract {
 }
 
 impl Contract {
-    /// Takes an OpenAPI 3.0 or 3.1 document; returns what it promises.
+    /// Takes an OpenAPI 2.0, 3.0 or 3.1 document; returns what it promises.
     ///
     /// # Errors
     /// Everything that is wrong with it: another version, references that lead nowhere or out of the document,

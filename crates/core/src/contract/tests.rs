@@ -10,6 +10,7 @@ use crate::contract::translate::Mode;
 
 mod real;
 mod suite;
+mod swagger;
 
 fn compile(document: Value) -> Result<Contract, Vec<Problem>> {
     Contract::compile(document, &ContractOptions { build_all: true, ..ContractOptions::default() })
@@ -388,10 +389,10 @@ fn broken_operations_are_refused() {
     let id = json!([{ "name": "id", "in": "path", "required": true, "schema": { "type": "string" } }]);
     let get = |id: &str| json!({ "get": { "operationId": id, "responses": {} } });
     let cases = [
-        (json!({ "swagger": "2.0" }), "Swagger 2.0"),
+        (json!({ "swagger": "1.2" }), "only OpenAPI 2.0"),
         (json!({ "info": {} }), "no OpenAPI document"),
-        (json!({ "openapi": "3.2.0", "paths": {} }), "only OpenAPI 3.0 and 3.1"),
-        (json!({ "openapi": "3.01", "paths": {} }), "only OpenAPI 3.0 and 3.1"),
+        (json!({ "openapi": "3.2.0", "paths": {} }), "only OpenAPI 2.0, 3.0 and 3.1"),
+        (json!({ "openapi": "3.01", "paths": {} }), "only OpenAPI 2.0, 3.0 and 3.1"),
         (json!({ "openapi": "3.1.0", "paths": {}, "jsonSchemaDialect": "https://example.com" }), "dialect"),
         (json!({ "openapi": "3.0.0" }), "`paths` is missing"),
         (paths(json!({ "/a": get("x"), "/b": get("x") })), "twice"),
