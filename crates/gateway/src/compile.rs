@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use portcullis_core::admit::{self, Buckets};
 use portcullis_core::authorize::{AuthorizeRules, ObjectRule};
 use portcullis_core::contract::{
-    Contract, ContractOptions, Kind, Location, Operation, OperationIndex, Parameter,
+    Contract, ContractOptions, Kind, Location, Operation, OperationIndex, Parameter, Scheme, SchemeKind,
 };
 use portcullis_core::identify::{Algorithm, IdentifyRules, Issuer, IssuerRules, Issuers};
 use portcullis_core::json::JsonLimits;
@@ -171,7 +171,12 @@ impl Compiler<'_> {
 
     fn contract(&mut self, api: &Api) -> Option<Contract> {
         match Contract::compile((*api.contract.document).clone(), &ContractOptions::default()) {
-            Ok(contract) => Some(contract),
+            Ok(contract) => {
+                if !api.ignore_security {
+                    self.problems.extend(unmet_schemes(api, &contract));
+                }
+                Some(contract)
+            }
             Err(problems) => {
                 let places = problems.iter().map(|problem| {
                     api.contract.at(&problem.pointer).error("bad-contract", problem.message.clone())
@@ -428,6 +433,49 @@ impl Compiler<'_> {
             operations: (!operations.is_empty()).then(|| operations.into()),
         })
     }
+}
+
+/// Security schemes of the contract without which an operation cannot be called, and that `identify` cannot take.
+fn unmet_schemes(api: &Api, contract: &Contract) -> Vec<Diagnostic> {
+    let is_met = |name: &Box<str>| {
+        let scheme = contract.schemes().iter().find(|scheme| scheme.name == *name);
+        scheme.is_some_and(|scheme| scheme.kind == SchemeKind::Bearer && !api.identify.issuers.is_empty())
+    };
+    let mut unmet: Vec<(&Scheme, Vec<&str>)> = Vec::new();
+    for operation in contract.operations() {
+        let alternatives = &operation.security;
+        if alternatives.is_empty() || alternatives.iter().any(|one| one.iter().all(is_met)) {
+            continue;
+        }
+        for name in alternatives.first().into_iter().flatten().filter(|name| !is_met(name)) {
+            let Some(scheme) = contract.schemes().iter().find(|scheme| scheme.name == *name) else {
+                continue;
+            };
+            match unmet.iter_mut().find(|(known, _)| known.name == scheme.name) {
+                Some((_, operations)) => operations.push(&operation.id),
+                None => unmet.push((scheme, vec![&operation.id])),
+            }
+        }
+    }
+    let report = |(scheme, operations): (&Scheme, Vec<&str>)| {
+        let asks_for = scheme.kind.asks_for();
+        let first = operations.first().copied().unwrap_or_default();
+        let more = match operations.len() {
+            1 => String::new(),
+            count => format!(" and {} more", count - 1),
+        };
+        let message = format!(
+            "`{}` asks callers of `{first}`{more} for {asks_for}, which `{}` cannot identify them by",
+            scheme.name, api.name
+        );
+        let mut problem = api.contract.at(&scheme.pointer).error("unmet-security", message);
+        problem.help(match scheme.kind {
+            SchemeKind::Bearer => "name an issuer in `identify`, or write `security: ignore` in the API",
+            _ => "identify callers otherwise and write `security: ignore` in the API",
+        });
+        problem
+    };
+    unmet.into_iter().map(report).collect()
 }
 
 fn unknown_operation(place: &Place, name: &str) -> Diagnostic {

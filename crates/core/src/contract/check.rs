@@ -119,7 +119,9 @@ impl<'d> Checker<'d> {
                     self.schema_at(schema, place.join(&index.to_string()), depth + 1);
                 }
             }
-            "additionalItems" if self.document.dialect == Dialect::V30 => self.schema_at(value, place, depth + 1),
+            "additionalItems" if self.document.dialect == Dialect::V30 => {
+                self.schema_at(value, place, depth + 1)
+            }
             "allOf" | "anyOf" | "oneOf" | "prefixItems" => match value.as_array() {
                 Some(all) if !all.is_empty() => {
                     for (index, schema) in all.iter().enumerate() {

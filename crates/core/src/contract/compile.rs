@@ -6,12 +6,13 @@ use std::sync::Arc;
 use http::Method;
 use serde_json::Value;
 
-use super::document::{Dialect, Document};
 use super::content::Reader;
+use super::document::{Dialect, Document};
 use super::localize::localize;
 use super::operation::{DeclaredAnswer, Location, Operation, Parameter, RequestBody, StatusPattern};
 use super::paths::{Paths, Template};
 use super::problem::{Problem, joined};
+use super::security::{self, Scheme};
 use super::shelf::Shelf;
 use super::{Contract, ContractOptions, OperationIndex, names, swagger};
 
@@ -66,12 +67,18 @@ fn compile_3(mut root: Value, options: &ContractOptions) -> Result<Contract, Vec
     let mut contract = Contract {
         operations: Vec::new(),
         paths: Paths::default(),
-        server_path: server_path(&shelf.document),
+        server_path: server_path(&shelf.document.root),
+        schemes: security::schemes(&shelf.document),
         warnings: checked.warnings,
         shelf: Arc::clone(&shelf),
     };
     if problems.is_empty() {
-        let mut builder = Builder { shelf: &shelf, ids: HashMap::new(), problems: Vec::new() };
+        let mut builder = Builder {
+            shelf: &shelf,
+            schemes: contract.schemes.clone(),
+            ids: HashMap::new(),
+            problems: Vec::new(),
+        };
         builder.paths(&mut contract);
         problems = builder.problems;
     }
@@ -110,8 +117,13 @@ fn dialect(root: &Value) -> Result<Dialect, Problem> {
 }
 
 /// The path of the first server, without a final slash, its variables put in.
-fn server_path(document: &Document) -> Box<str> {
-    let Some(server) = document.at("/servers/0") else { return "".into() };
+pub(super) fn server_path(document: &Value) -> Box<str> {
+    if let Some(base) =
+        document.get("basePath").and_then(Value::as_str).filter(|_| document.get("swagger").is_some())
+    {
+        return plain_path(base);
+    }
+    let Some(server) = document.pointer("/servers/0") else { return "".into() };
     let mut url = server.get("url").and_then(Value::as_str).unwrap_or_default().to_owned();
     for (name, variable) in server.get("variables").and_then(Value::as_object).into_iter().flatten() {
         let value = variable.get("default").and_then(Value::as_str).unwrap_or_default();
@@ -121,6 +133,10 @@ fn server_path(document: &Document) -> Box<str> {
         Some((_, rest)) => rest.split_once('/').map(|(_, path)| path).unwrap_or_default(),
         None => url.trim_start_matches('/'),
     };
+    plain_path(path)
+}
+
+fn plain_path(path: &str) -> Box<str> {
     let path = path.split(['?', '#']).next().unwrap_or_default().trim_matches('/');
     if path.is_empty() || path.starts_with('.') { "".into() } else { format!("/{path}").into() }
 }
@@ -137,6 +153,7 @@ pub(super) fn follow<'d>(document: &'d Document, pointer: String, value: &'d Val
 
 struct Builder<'s> {
     shelf: &'s Arc<Shelf>,
+    schemes: Vec<Scheme>,
     /// Ids given, and where.
     ids: HashMap<Box<str>, String>,
     problems: Vec<Problem>,
@@ -219,6 +236,10 @@ impl<'s> Builder<'s> {
             parameters,
             body: value.get("requestBody").map(|body| self.body(joined(&at, "requestBody"), body)),
             answers: self.answers(&joined(&at, "responses"), value.get("responses")),
+            security: {
+                let schemes = &self.schemes;
+                security::requirements(&self.shelf.document, value, &at, schemes, &mut self.problems)
+            },
         }
     }
 

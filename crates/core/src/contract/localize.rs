@@ -84,7 +84,9 @@ impl Index {
                     self.bases.entry(base.to_owned()).or_insert_with(|| at.to_owned());
                 }
                 for key in ["$anchor", "$dynamicAnchor"] {
-                    if let Some(name) = object.get(key).and_then(Value::as_str).filter(|_| context == Context::Object) {
+                    if let Some(name) =
+                        object.get(key).and_then(Value::as_str).filter(|_| context == Context::Object)
+                    {
                         let name = (base.to_owned(), name.to_owned());
                         if key == "$dynamicAnchor" {
                             self.dynamic.insert(name.clone(), ());
@@ -190,7 +192,8 @@ fn resolved(base: &str, reference: &str) -> String {
         Some(rest) => rest.split_at(rest.find('/').unwrap_or(rest.len())),
         None => ("", rest),
     };
-    let prefix = if rest.starts_with("//") { format!("{scheme}://{authority}") } else { format!("{scheme}:") };
+    let prefix =
+        if rest.starts_with("//") { format!("{scheme}://{authority}") } else { format!("{scheme}:") };
     if let Some(network) = reference.strip_prefix("//") {
         return format!("{scheme}://{network}");
     }

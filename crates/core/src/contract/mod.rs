@@ -20,6 +20,7 @@ mod outline;
 mod paths;
 mod patterns;
 pub(crate) mod problem;
+mod security;
 pub(crate) mod shape;
 pub(crate) mod shelf;
 mod swagger;
@@ -36,6 +37,7 @@ pub use operation::{
 pub(crate) use operation::{FieldEncoding, SchemaUnits, closeness};
 pub use paths::Found;
 pub use problem::Problem;
+pub use security::{Scheme, SchemeKind};
 
 use document::Document;
 use paths::Paths;
@@ -76,6 +78,7 @@ pub struct Contract {
     operations: Vec<Operation>,
     paths: Paths,
     server_path: Box<str>,
+    schemes: Vec<Scheme>,
     warnings: Vec<Problem>,
     shelf: Arc<Shelf>,
 }
@@ -87,10 +90,18 @@ impl Default for Contract {
             operations: Vec::new(),
             paths: Paths::default(),
             server_path: "".into(),
+            schemes: Vec::new(),
             warnings: Vec::new(),
             shelf: Shelf::new(Document::default()),
         }
     }
+}
+
+/// The path of the first server that `document` names, `""` or `/v1`; in OpenAPI 2.0 its `basePath`.
+///
+/// Reads nothing else, so that it can be asked before the document is compiled.
+pub fn server_path(document: &Value) -> Box<str> {
+    compile::server_path(document)
 }
 
 impl Contract {
@@ -131,6 +142,11 @@ impl Contract {
     /// The path of the document's first server, `""` or `/v1`.
     pub fn server_path(&self) -> &str {
         &self.server_path
+    }
+
+    /// The document's security schemes; [`Operation::security`] names them.
+    pub fn schemes(&self) -> &[Scheme] {
+        &self.schemes
     }
 
     /// What is right but worth a look.

@@ -28,6 +28,9 @@ pub struct Operation {
     pub body: Option<RequestBody>,
     /// What it answers.
     pub answers: Vec<DeclaredAnswer>,
+    /// Names of the security schemes that it asks for: one list of several must be met whole. Empty: nothing is
+    /// asked for; an empty list among them: nothing needs to be met.
+    pub security: Vec<Vec<Box<str>>>,
 }
 
 impl Operation {

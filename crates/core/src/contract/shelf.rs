@@ -144,11 +144,19 @@ impl Shelf {
     }
 
     /// Whether all that is wrong with `value` is that it has members too many.
-    fn all_excess(&self, unit: &Unit, value: &Value, at: &str, left: &mut usize, out: &mut Vec<String>) -> bool {
+    fn all_excess(
+        &self,
+        unit: &Unit,
+        value: &Value,
+        at: &str,
+        left: &mut usize,
+        out: &mut Vec<String>,
+    ) -> bool {
         let Some(validator) = self.validator(unit) else { return false };
         let errors: Vec<_> = validator.iter_errors(value).collect();
         // Where a part of a composition fails, what it names counts as not named; it is told when the part fits.
-        let is_whole = |error: &&ValidationError<'_>| matches!(error.kind(), Kind::UnevaluatedProperties { .. });
+        let is_whole =
+            |error: &&ValidationError<'_>| matches!(error.kind(), Kind::UnevaluatedProperties { .. });
         let is_mixed = errors.iter().any(|error| !is_whole(&error));
         let errors = errors.iter().filter(|error| !(is_mixed && is_whole(error)));
         errors.into_iter().all(|error| self.is_excess(error, value, at, left, out))
@@ -179,8 +187,9 @@ impl Shelf {
                 true
             }
             Kind::FalseSchema => {
-                let is_member =
-                    below.rsplit_once('/').is_some_and(|(above, _)| value.pointer(above).is_some_and(Value::is_object));
+                let is_member = below
+                    .rsplit_once('/')
+                    .is_some_and(|(above, _)| value.pointer(above).is_some_and(Value::is_object));
                 if is_member {
                     out.push(place);
                 }

@@ -112,10 +112,8 @@ impl<'d> Converter<'d> {
     fn schemes(&mut self) -> Map<String, Value> {
         let mut out = Map::new();
         for (name, scheme) in members(self.root.get("securityDefinitions")) {
-            self.origins.put(
-                joined("/components/securitySchemes", name),
-                &joined("/securityDefinitions", name),
-            );
+            self.origins
+                .put(joined("/components/securitySchemes", name), &joined("/securityDefinitions", name));
             let converted = match scheme.get("type").and_then(Value::as_str) {
                 Some("basic") => json!({ "type": "http", "scheme": "basic" }),
                 Some("oauth2") => json!({ "type": "oauth2", "flows": {} }),
@@ -173,7 +171,11 @@ impl<'d> Converter<'d> {
             }
         }
         let mut out = Map::new();
-        copy(Some(operation), &mut out, &["operationId", "summary", "description", "tags", "deprecated", "security"]);
+        copy(
+            Some(operation),
+            &mut out,
+            &["operationId", "summary", "description", "tags", "deprecated", "security"],
+        );
         let (mut plain, mut body, mut form) = (Vec::new(), None, Vec::new());
         for one in all {
             match one.1.get("in").and_then(Value::as_str) {
@@ -219,8 +221,7 @@ impl<'d> Converter<'d> {
 
     fn media(&self, own: Option<&Value>, key: &str) -> Vec<String> {
         let list = own.or_else(|| self.root.get(key)).and_then(Value::as_array);
-        let list: Vec<_> =
-            list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+        let list: Vec<_> = list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
         if list.is_empty() { vec!["application/json".to_owned()] } else { list }
     }
 
@@ -350,7 +351,8 @@ impl<'d> Converter<'d> {
 
 fn nested_lists(parameter: &Map<String, Value>) -> bool {
     let is_list = |value: &Value| value.get("type").and_then(Value::as_str) == Some("array");
-    parameter.get("type").and_then(Value::as_str) == Some("array") && parameter.get("items").is_some_and(is_list)
+    parameter.get("type").and_then(Value::as_str) == Some("array")
+        && parameter.get("items").is_some_and(is_list)
 }
 
 fn members(value: Option<&Value>) -> impl Iterator<Item = (&String, &Value)> {

@@ -96,7 +96,11 @@ impl<'a> Answered<'a> {
         };
         let Some(declared) = self.declared() else {
             let is_declared = is_not_modified(operation, self.status);
-            return if is_declared { Vec::new() } else { vec![violation("status", "is not in the contract")] };
+            return if is_declared {
+                Vec::new()
+            } else {
+                vec![violation("status", "is not in the contract")]
+            };
         };
         let mut found =
             parameters::answer_headers(self.contract, self.rules, &declared.headers, self.headers);
@@ -263,7 +267,8 @@ fn is_read(entry: &MediaType, essence: &str) -> bool {
         || matches!(essence, names::FORM | names::MULTIPART);
     let is_text = || {
         let types = entry.shape.as_ref().map(|shape| shape.types);
-        entry.is_bounded && (essence.starts_with("text/") || types.is_some_and(|types| types.has(Types::STRING)))
+        entry.is_bounded
+            && (essence.starts_with("text/") || types.is_some_and(|types| types.has(Types::STRING)))
     };
     entry.has_schema() && (is_structured || is_text())
 }

@@ -82,7 +82,11 @@ pub(super) fn violations(
         }
         Content::Lines(lines) if entry.shape.as_ref().is_some_and(crate::contract::shape::Shape::is_list) => {
             let whole = Value::Array(lines.clone());
-            if shelf.accepts(unit, &whole) { Vec::new() } else { shelf.violations(unit, &whole, "", is_large) }
+            if shelf.accepts(unit, &whole) {
+                Vec::new()
+            } else {
+                shelf.violations(unit, &whole, "", is_large)
+            }
         }
         Content::Lines(lines) => {
             let mut found = Vec::new();

@@ -20,8 +20,11 @@ pub(super) fn excise(text: &str, pointers: &[String]) -> Option<String> {
     for pointer in pointers {
         let mut at = &mut cut;
         for step in pointer.strip_prefix('/')?.split('/') {
-            let step =
-                if step.contains('~') { step.replace("~1", "/").replace("~0", "~").into() } else { step.into() };
+            let step = if step.contains('~') {
+                step.replace("~1", "/").replace("~0", "~").into()
+            } else {
+                step.into()
+            };
             at = at.below.entry(step).or_default();
         }
         at.is_whole = true;
@@ -212,7 +215,11 @@ mod tests {
         check(r#"{"a":1,"b":2,"c":3}"#, &["/a", "/c"], Some(r#"{"b":2}"#));
         check(r#"{ "a" : 1 }"#, &["/a"], Some("{  }"));
         check(r#"{"a":1,"b":2}"#, &["/a", "/b"], Some("{}"));
-        check("{\n  \"a\": 1.50,\n  \"x\": [1, {\"y\": \"]\"}],\n  \"b\": 2\n}", &["/x"], Some("{\n  \"a\": 1.50,\n  \"b\": 2\n}"));
+        check(
+            "{\n  \"a\": 1.50,\n  \"x\": [1, {\"y\": \"]\"}],\n  \"b\": 2\n}",
+            &["/x"],
+            Some("{\n  \"a\": 1.50,\n  \"b\": 2\n}"),
+        );
         check(r#"[{"a":1,"x":"}"},{"x":"\"","b":1e2}]"#, &["/0/x", "/1/x"], Some(r#"[{"a":1},{"b":1e2}]"#));
         check(r#"{"a":{"b":{"x":null,"c":true}}}"#, &["/a/b/x"], Some(r#"{"a":{"b":{"c":true}}}"#));
         check(r#"{"\u0061":1,"b":2}"#, &["/a"], Some(r#"{"b":2}"#));
@@ -222,7 +229,11 @@ mod tests {
     }
 
     fn any_value() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![Just(Value::Null), any::<i32>().prop_map(Value::from), "[a\\\\\"{}, ]{0,4}".prop_map(Value::from)];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<i32>().prop_map(Value::from),
+            "[a\\\\\"{}, ]{0,4}".prop_map(Value::from)
+        ];
         leaf.prop_recursive(3, 24, 4, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
@@ -236,7 +247,10 @@ mod tests {
     fn members(value: &Value, at: &str, picks: &mut impl Iterator<Item = bool>, out: &mut Vec<String>) {
         match value {
             Value::Array(items) => {
-                items.iter().enumerate().for_each(|(n, item)| members(item, &format!("{at}/{n}"), picks, out));
+                items
+                    .iter()
+                    .enumerate()
+                    .for_each(|(n, item)| members(item, &format!("{at}/{n}"), picks, out));
             }
             Value::Object(all) => {
                 for (name, below) in all {

@@ -15,8 +15,7 @@ use crate::json::JsonLimits;
 pub(super) fn read(body: &[u8], entry: &MediaType, limits: &JsonLimits) -> Result<Value, Unread> {
     let unread = |violations| Unread::Malformed("the form cannot be read".to_owned(), violations);
     let text = std::str::from_utf8(body).map_err(|_| unread(vec![violation("", "must be utf-8")]))?;
-    let pairs =
-        pairs(text).map_err(|fault: DecodeFault| unread(vec![violation("", &fault.to_string())]))?;
+    let pairs = pairs(text).map_err(|fault: DecodeFault| unread(vec![violation("", &fault.to_string())]))?;
     let any = Shape::any();
     let shape = entry.shape.as_ref().unwrap_or(&any);
     let mut whole = Raw::Members(Vec::new());
@@ -61,7 +60,9 @@ fn field(
     let style = encoding.and_then(|encoding| Some((encoding, encoding.style?)));
     match style {
         Some((_, Style::DeepObject)) => Ok(text()),
-        Some((encoding, style)) if !encoding.explode => Ok((delimited_as(member, style, false, value)?, true)),
+        Some((encoding, style)) if !encoding.explode => {
+            Ok((delimited_as(member, style, false, value)?, true))
+        }
         Some(_) => Ok(text()),
         None if encoding.is_some_and(|one| one.ranges.iter().any(|range| names::is_json(range))) => {
             Ok((Raw::Value(json()?), !member.is_list() || value.trim_start().starts_with('[')))

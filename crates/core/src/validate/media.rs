@@ -72,8 +72,7 @@ pub(super) fn parse(value: &str) -> Result<Media<'_>, MediaFault> {
         return Err(MediaFault::Charset);
     }
     let is_lower = !essence.bytes().any(|byte| byte.is_ascii_uppercase());
-    let essence =
-        if is_lower { Cow::Borrowed(essence) } else { Cow::Owned(essence.to_ascii_lowercase()) };
+    let essence = if is_lower { Cow::Borrowed(essence) } else { Cow::Owned(essence.to_ascii_lowercase()) };
     Ok(Media { essence, boundary })
 }
 

@@ -66,7 +66,8 @@ impl<'b> Part<'b> {
 /// The parts of a body whose boundary is known.
 pub(super) fn parts<'b>(body: &'b [u8], boundary: &str) -> Result<Vec<Part<'b>>, PartFault> {
     let is_mark = |byte: u8| byte.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&byte);
-    if boundary.is_empty() || boundary.len() > 70 || boundary.ends_with(' ') || !boundary.bytes().all(is_mark) {
+    if boundary.is_empty() || boundary.len() > 70 || boundary.ends_with(' ') || !boundary.bytes().all(is_mark)
+    {
         return Err(PartFault::Boundary);
     }
     let delimiter = format!("--{boundary}");
@@ -211,7 +212,8 @@ fn value(
     shape: Option<&Shape>,
 ) -> Result<Value, &'static str> {
     let written = part.header("content-type");
-    let media = media::parse(written.unwrap_or("text/plain")).map_err(|_| "has no media type that can be read")?;
+    let media =
+        media::parse(written.unwrap_or("text/plain")).map_err(|_| "has no media type that can be read")?;
     let ranges = encoding.map(|encoding| &*encoding.ranges).unwrap_or_default();
     if !ranges.is_empty() && !ranges.iter().any(|range| closeness(range, &media.essence) > 0) {
         return Err("has a media type that is not in the contract");

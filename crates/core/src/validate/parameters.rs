@@ -352,7 +352,8 @@ fn cookie_value(parameter: &Parameter, headers: &HeaderMap) -> Option<Sent> {
                 name == &*parameter.name
             };
             if is_mine {
-                let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
+                let value =
+                    value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
                 let Ok(value) = percent(value) else { return Some(Err("is not well-formed")) };
                 found.push((name, value));
             }

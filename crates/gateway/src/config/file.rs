@@ -256,11 +256,10 @@ pub enum Algorithm {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Api {
-    /// The OpenAPI 3.0 or 3.1 document, YAML or JSON. What it does not name cannot be reached.
+    /// The OpenAPI 2.0, 3.0 or 3.1 document, YAML or JSON. What it does not name cannot be reached.
     #[schemars(extend("x-required" = true))]
     pub(crate) contract: Option<At<String>>,
-    /// Path before the contract's own paths.
-    #[schemars(extend("default" = "/"))]
+    /// Path before the contract's own paths. Default: that of the contract's first server, or `/`.
     pub(crate) base_path: Option<At<String>>,
     /// Where its requests go: an address, or a mapping.
     #[schemars(extend("x-required" = true))]
@@ -268,6 +267,9 @@ pub(crate) struct Api {
     /// Names of issuers, or `anonymous`, or both. There is no default: who may come must be written.
     #[schemars(extend("x-required" = true))]
     pub(crate) identify: Option<At<OneOrMany<At<String>>>>,
+    /// Whether `identify` must be able to take what the contract's security schemes ask callers for.
+    #[schemars(extend("default" = "require"))]
+    pub(crate) security: Option<Security>,
     /// Whether the client's own credential is sent on to the upstream.
     #[schemars(extend("default" = false))]
     pub(crate) forward_credential: Option<bool>,
@@ -559,6 +561,13 @@ words! {
         Observe,
         /// They are not checked.
         None,
+    }
+    /// Whether the contract's security schemes must be met.
+    Security {
+        /// An operation that asks for a credential which `identify` cannot take is an error.
+        Require,
+        /// What the contract says of credentials is not read.
+        Ignore,
     }
     /// Who is told where a request breaks the contract.
     Violations {

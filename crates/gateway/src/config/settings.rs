@@ -212,6 +212,8 @@ pub struct Api {
     pub allow_unknown_parameters: bool,
     /// Whether fields of an answer that the contract does not name pass, where nothing is stripped.
     pub allow_unknown_answers: bool,
+    /// Whether what the contract says of credentials is not read.
+    pub ignore_security: bool,
     /// Who is told where a request breaks the contract.
     pub violations: Told,
     /// Whether requests must meet the contract.

@@ -28,7 +28,9 @@ fn real_documents_load() {
         let contract = contract.unwrap_or_else(|problems| panic!("{name}: {problems:#?}"));
         let held = resident().saturating_sub(before) / 1024;
         let (operations, size) = (contract.operations().len(), text.len() >> 10);
-        println!("{name}: {size} KiB, {operations} operations, parsed in {parsed:?}, compiled in {compiled:?}, {held} MiB held");
+        println!(
+            "{name}: {size} KiB, {operations} operations, parsed in {parsed:?}, compiled in {compiled:?}, {held} MiB held"
+        );
         assert!(operations > 100, "{name}");
     }
 }

@@ -80,18 +80,63 @@ impl Why {
 /// What does not agree, and why: draft, file, how group and case begin.
 const EXPECTED: &[(&str, &str, &str, Why)] = &[
     ("draft2020-12", "defs.json", "validate definition against metaschema", Remote),
-    ("draft2020-12", "dynamicRef.json", "A $dynamicRef resolves to the first $dynamicAnchor still in scope that is encountered when the schema is evaluated", Dynamic),
-    ("draft2020-12", "dynamicRef.json", "A $dynamicRef with intermediate scopes that don't include a matching $dynamicAnchor does not affect dynamic scope resolution", Dynamic),
-    ("draft2020-12", "dynamicRef.json", "A $dynamicRef that initially resolves to a schema with a matching $dynamicAnchor resolves to the first $dynamicAnchor in the dynamic scope", Dynamic),
+    (
+        "draft2020-12",
+        "dynamicRef.json",
+        "A $dynamicRef resolves to the first $dynamicAnchor still in scope that is encountered when the schema is evaluated",
+        Dynamic,
+    ),
+    (
+        "draft2020-12",
+        "dynamicRef.json",
+        "A $dynamicRef with intermediate scopes that don't include a matching $dynamicAnchor does not affect dynamic scope resolution",
+        Dynamic,
+    ),
+    (
+        "draft2020-12",
+        "dynamicRef.json",
+        "A $dynamicRef that initially resolves to a schema with a matching $dynamicAnchor resolves to the first $dynamicAnchor in the dynamic scope",
+        Dynamic,
+    ),
     ("draft2020-12", "dynamicRef.json", "multiple dynamic paths to the $dynamicRef keyword", Dynamic),
-    ("draft2020-12", "dynamicRef.json", "after leaving a dynamic scope, it is not used by a $dynamicRef", Dynamic),
+    (
+        "draft2020-12",
+        "dynamicRef.json",
+        "after leaving a dynamic scope, it is not used by a $dynamicRef",
+        Dynamic,
+    ),
     ("draft2020-12", "dynamicRef.json", "strict-tree schema, guards against misspelled properties", Dynamic),
-    ("draft2020-12", "dynamicRef.json", "tests for implementation dynamic anchor and reference link", Dynamic),
-    ("draft2020-12", "dynamicRef.json", "$ref and $dynamicAnchor are independent of order - $defs first", Dynamic),
-    ("draft2020-12", "dynamicRef.json", "$ref and $dynamicAnchor are independent of order - $ref first", Dynamic),
+    (
+        "draft2020-12",
+        "dynamicRef.json",
+        "tests for implementation dynamic anchor and reference link",
+        Dynamic,
+    ),
+    (
+        "draft2020-12",
+        "dynamicRef.json",
+        "$ref and $dynamicAnchor are independent of order - $defs first",
+        Dynamic,
+    ),
+    (
+        "draft2020-12",
+        "dynamicRef.json",
+        "$ref and $dynamicAnchor are independent of order - $ref first",
+        Dynamic,
+    ),
     ("draft2020-12", "dynamicRef.json", "$ref to $dynamicRef finds detached $dynamicAnchor", Dynamic),
-    ("draft2020-12", "dynamicRef.json", "$dynamicRef skips over intermediate resources - direct reference", Dynamic),
-    ("draft2020-12", "dynamicRef.json", "$dynamicRef avoids the root of each schema, but scopes are still registered", Dynamic),
+    (
+        "draft2020-12",
+        "dynamicRef.json",
+        "$dynamicRef skips over intermediate resources - direct reference",
+        Dynamic,
+    ),
+    (
+        "draft2020-12",
+        "dynamicRef.json",
+        "$dynamicRef avoids the root of each schema, but scopes are still registered",
+        Dynamic,
+    ),
     ("draft2020-12", "format.json", "", Annotation),
     ("draft2020-12", "optional/format/idn-email.json", "", Idn),
     ("draft2020-12", "optional/format/idn-hostname.json", "", Idn),
@@ -99,9 +144,19 @@ const EXPECTED: &[(&str, &str, &str, Why)] = &[
     ("draft2020-12", "refRemote.json", "", Remote),
     ("draft2020-12", "unevaluatedItems.json", "unevaluatedItems with $dynamicRef", Dynamic),
     ("draft2020-12", "unevaluatedProperties.json", "unevaluatedProperties with $dynamicRef", Dynamic),
-    ("draft2020-12", "vocabulary.json", "schema that uses custom metaschema with with no validation vocabulary", Metaschema),
+    (
+        "draft2020-12",
+        "vocabulary.json",
+        "schema that uses custom metaschema with with no validation vocabulary",
+        Metaschema,
+    ),
     ("draft4", "definitions.json", "validate definition against metaschema", Remote),
-    ("draft4", "optional/format/hostname.json", "validation of host names: hostname with consecutive hyphens (RFC1123)", Hostname),
+    (
+        "draft4",
+        "optional/format/hostname.json",
+        "validation of host names: hostname with consecutive hyphens (RFC1123)",
+        Hostname,
+    ),
     ("draft4", "ref.json", "$ref prevents a sibling id from changing the base uri", Id),
     ("draft4", "ref.json", "remote ref, containing refs itself", Remote),
     ("draft4", "ref.json", "Recursive references between schemas", Id),
@@ -116,11 +171,17 @@ fn the_json_schema_test_suite_agrees() {
     let mut used = vec![false; EXPECTED.len()];
     for (draft, files) in suite() {
         let (mut total, mut passed, mut outside) = (0, 0, 0);
-        for (file, group) in files.iter().flat_map(|(file, groups)| groups.iter().map(move |group| (file, group))) {
+        for (file, group) in
+            files.iter().flat_map(|(file, groups)| groups.iter().map(move |group| (file, group)))
+        {
             let contract = contract_of(&draft, &group["schema"]);
             for test in group["tests"].as_array().unwrap() {
                 total += 1;
-                let name = format!("{}: {}", group["description"].as_str().unwrap(), test["description"].as_str().unwrap());
+                let name = format!(
+                    "{}: {}",
+                    group["description"].as_str().unwrap(),
+                    test["description"].as_str().unwrap()
+                );
                 let agrees = contract.as_ref().is_ok_and(|contract| {
                     let unit = contract.shelf.unit(Mode::Plain, "/components/schemas/S");
                     contract.shelf.accepts(&unit, &test["data"]) == test["valid"].as_bool().unwrap()

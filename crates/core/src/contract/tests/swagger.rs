@@ -48,12 +48,17 @@ fn shop() -> Value {
 fn a_document_of_2_0_is_a_contract() {
     let contract = compile(shop()).unwrap();
     assert_eq!(contract.server_path(), "/v2");
+    assert_eq!(server_path(&shop()), "/v2".into());
+    let schemes: Vec<_> = contract.schemes().iter().map(|scheme| (&*scheme.name, scheme.kind)).collect();
+    assert_eq!(schemes, [("key", SchemeKind::ApiKey), ("login", SchemeKind::Basic)]);
     let operation = |id: &str| contract.operation_named(id).unwrap().1;
     let pet = operation("pet");
     let parameters: Vec<_> = pet
         .parameters
         .iter()
-        .map(|one| format!("{}:{} {:?} {:?} {}", one.location.as_str(), one.name, one.kind, one.style, one.explode))
+        .map(|one| {
+            format!("{}:{} {:?} {:?} {}", one.location.as_str(), one.name, one.kind, one.style, one.explode)
+        })
         .collect();
     assert_eq!(
         parameters,
@@ -66,13 +71,15 @@ fn a_document_of_2_0_is_a_contract() {
             "path:id Integer Simple false",
         ]
     );
-    let answers: Vec<_> = pet.answers.iter().map(|one| (one.status, one.content.len(), one.headers.len())).collect();
+    let answers: Vec<_> =
+        pet.answers.iter().map(|one| (one.status, one.content.len(), one.headers.len())).collect();
     let exact = StatusPattern::Exact;
     assert_eq!(answers, [(exact(200), 1, 1), (exact(204), 0, 0), (exact(404), 1, 0)]);
     let ranges = |id: &str| -> Vec<String> {
         let body = operation(id).body.as_ref().unwrap();
         body.content.iter().map(|one| format!("{} {}", one.range, body.required)).collect()
     };
+    assert_eq!(operation("putPet").security, [vec![Box::from("key")]]);
     assert_eq!(ranges("putPet"), ["application/json true"]);
     assert_eq!(ranges("form"), ["application/x-www-form-urlencoded true", "multipart/form-data true"]);
     assert_eq!(ranges("upload"), ["multipart/form-data false"]);
@@ -86,15 +93,43 @@ fn a_document_of_2_0_is_a_contract() {
 fn problems_point_into_the_document_as_it_was_written() {
     let cases = [
         ("/definitions/Pet/properties/name/type", json!("text"), "/definitions/Pet/properties/name/type"),
-        ("/paths/~1pets~1{id}/get/parameters/1/items/type", json!("x"), "/paths/~1pets~1{id}/get/parameters/1/items/type"),
+        (
+            "/paths/~1pets~1{id}/get/parameters/1/items/type",
+            json!("x"),
+            "/paths/~1pets~1{id}/get/parameters/1/items/type",
+        ),
         ("/parameters/page/type", json!("x"), "/parameters/page/type"),
-        ("/paths/~1pets~1{id}/put/parameters/0/schema/$ref", json!("#/definitions/No"), "/paths/~1pets~1{id}/put/parameters/0/schema/$ref"),
-        ("/paths/~1pets~1{id}/post/parameters/0/type", json!("x"), "/paths/~1pets~1{id}/post/parameters/0/type"),
-        ("/paths/~1pets~1{id}/get/responses/200/schema/$ref", json!("x.json"), "/paths/~1pets~1{id}/get/responses/200/schema/$ref"),
-        ("/paths/~1pets~1{id}/get/responses/200/headers/X-Total/type", json!("x"), "/paths/~1pets~1{id}/get/responses/200/headers/X-Total/type"),
+        (
+            "/paths/~1pets~1{id}/put/parameters/0/schema/$ref",
+            json!("#/definitions/No"),
+            "/paths/~1pets~1{id}/put/parameters/0/schema/$ref",
+        ),
+        (
+            "/paths/~1pets~1{id}/post/parameters/0/type",
+            json!("x"),
+            "/paths/~1pets~1{id}/post/parameters/0/type",
+        ),
+        (
+            "/paths/~1pets~1{id}/get/responses/200/schema/$ref",
+            json!("x.json"),
+            "/paths/~1pets~1{id}/get/responses/200/schema/$ref",
+        ),
+        (
+            "/paths/~1pets~1{id}/get/responses/200/headers/X-Total/type",
+            json!("x"),
+            "/paths/~1pets~1{id}/get/responses/200/headers/X-Total/type",
+        ),
         ("/responses/gone/schema/$ref", json!("#/definitions/No"), "/responses/gone/schema/$ref"),
-        ("/paths/~1pets~1{id}/get/parameters/1/collectionFormat", json!("tsv"), "/paths/~1pets~1{id}/get/parameters/1/collectionFormat"),
-        ("/paths/~1pets~1{id}/get/parameters/0/$ref", json!("#/parameters/no"), "/paths/~1pets~1{id}/get/parameters/0"),
+        (
+            "/paths/~1pets~1{id}/get/parameters/1/collectionFormat",
+            json!("tsv"),
+            "/paths/~1pets~1{id}/get/parameters/1/collectionFormat",
+        ),
+        (
+            "/paths/~1pets~1{id}/get/parameters/0/$ref",
+            json!("#/parameters/no"),
+            "/paths/~1pets~1{id}/get/parameters/0",
+        ),
         ("/paths/~1pets~1{id}/put/operationId", json!("pet"), "/paths/~1pets~1{id}/put/operationId"),
     ];
     for (pointer, value, expected) in cases {

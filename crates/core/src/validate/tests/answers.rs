@@ -41,8 +41,13 @@ fn held(rules: &ValidateRules, status: u16, pairs: &[(&'static str, &str)], body
     let contract = shop();
     let headers = headers(pairs);
     let status = StatusCode::from_u16(status).unwrap();
-    let answered =
-        answer::Answered { contract: &contract, rules, operation: OperationIndex(0), status, headers: &headers };
+    let answered = answer::Answered {
+        contract: &contract,
+        rules,
+        operation: OperationIndex(0),
+        status,
+        headers: &headers,
+    };
     assert!(answered.needs_body() || body.is_empty(), "{body}");
     match answered.check(body.as_bytes()) {
         Ok(held) => {
@@ -67,9 +72,17 @@ fn excess_fields_are_taken_out_and_the_rest_is_enforced() {
         (200, r#"{"id":1}"#, "ok"),
         (200, r#"{ "id": 1, "x": 2 }"#, r#"ok { "id": 1 }"#),
         (200, r#"{"pin":"1234","id":1}"#, r#"ok {"id":1}"#),
-        (200, r#"{"id":1.0,"owner":{"x":{"id":[1,"}"]},"name":"n"},"y":null}"#, r#"ok {"id":1.0,"owner":{"name":"n"}}"#),
+        (
+            200,
+            r#"{"id":1.0,"owner":{"x":{"id":[1,"}"]},"name":"n"},"y":null}"#,
+            r#"ok {"id":1.0,"owner":{"name":"n"}}"#,
+        ),
         (200, r#"{"id":1,"free":{"any":{"thing":1}}}"#, "ok"),
-        (200, r#"{"id":1,"pet":{"lives":9,"x":1,"in":{"name":"n","y":1}}}"#, r#"ok {"id":1,"pet":{"lives":9,"in":{"name":"n"}}}"#),
+        (
+            200,
+            r#"{"id":1,"pet":{"lives":9,"x":1,"in":{"name":"n","y":1}}}"#,
+            r#"ok {"id":1,"pet":{"lives":9,"in":{"name":"n"}}}"#,
+        ),
         (200, r#"{"x":1}"#, "/x /id"),
         (200, r#"{"id":"a","x":1}"#, "/x /id"),
         (200, r#"{"id":1,"id":2}"#, ""),
@@ -79,7 +92,11 @@ fn excess_fields_are_taken_out_and_the_rest_is_enforced() {
         (202, r#"{"lives":9,"in":{"name":"n","x":1}}"#, r#"ok {"lives":9,"in":{"name":"n"}}"#),
         (202, r#"{"x":1}"#, "/x"),
         (203, r#"{"id":1,"own":{"name":"n","x":1},"z":0}"#, r#"ok {"id":1,"own":{"name":"n"}}"#),
-        (203, r#"{"id":1,"pin":"p","owner":{"name":"n","x":1},"own":{"y":1}}"#, r#"ok {"id":1,"owner":{"name":"n"},"own":{}}"#),
+        (
+            203,
+            r#"{"id":1,"pin":"p","owner":{"name":"n","x":1},"own":{"y":1}}"#,
+            r#"ok {"id":1,"owner":{"name":"n"},"own":{}}"#,
+        ),
         (203, r#"{"own":{"x":1}}"#, "/own/x /id"),
         (204, "", "status"),
     ];
@@ -136,8 +153,13 @@ fn heads_meet_the_contract() {
     let head = |status: u16, pairs: &[(&'static str, &str)]| {
         let (contract, headers) = (shop(), headers(pairs));
         let status = StatusCode::from_u16(status).unwrap();
-        let answered =
-            answer::Answered { contract: &contract, rules: &rules, operation: OperationIndex(0), status, headers: &headers };
+        let answered = answer::Answered {
+            contract: &contract,
+            rules: &rules,
+            operation: OperationIndex(0),
+            status,
+            headers: &headers,
+        };
         let places: Vec<_> = answered.head().into_iter().map(|one| one.at).collect();
         format!("{} {}", answered.needs_body(), places.join(" ")).trim_end().to_owned()
     };
@@ -152,8 +174,15 @@ fn heads_meet_the_contract() {
 fn undeclared_headers_are_dropped() {
     let contract = shop();
     let mut headers = headers(&[
-        ("content-type", "application/json"), ("content-length", "3"), ("x-total", "1"), ("x-powered-by", "x"),
-        ("server", "x"), ("set-cookie", "a=b"), ("etag", "\"1\""), ("ratelimit-policy", "x"), ("x-total-2", "x"),
+        ("content-type", "application/json"),
+        ("content-length", "3"),
+        ("x-total", "1"),
+        ("x-powered-by", "x"),
+        ("server", "x"),
+        ("set-cookie", "a=b"),
+        ("etag", "\"1\""),
+        ("ratelimit-policy", "x"),
+        ("x-total-2", "x"),
     ]);
     let declared = contract.operation(OperationIndex(0)).unwrap().answer(StatusCode::OK);
     answer::strip_headers(declared, &mut headers);

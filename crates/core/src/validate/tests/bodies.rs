@@ -19,7 +19,9 @@ fn post(contract: &Contract, media: &str, body: &[u8]) -> (String, Option<Value>
 }
 
 fn upload() -> Contract {
-    taking("3.1.0", json!({ "multipart/form-data": {
+    taking(
+        "3.1.0",
+        json!({ "multipart/form-data": {
         "schema": { "type": "object", "required": ["n"], "properties": {
             "n": { "type": "integer" },
             "file": { "type": "string", "format": "binary", "maxLength": 4 },
@@ -32,7 +34,8 @@ fn upload() -> Contract {
                 "X-Rate": { "required": true, "schema": { "type": "integer" } } } },
             "tags": {}
         }
-    } }))
+    } }),
+    )
 }
 
 /// A form out of heads and contents.
@@ -83,7 +86,11 @@ fn each_part_is_held_against_its_schema() {
     ];
     let contract = upload();
     for (parts, expected) in cases {
-        assert_eq!(post(&contract, "multipart/form-data; boundary=XX", &form(&parts)).0, expected, "{parts:?}");
+        assert_eq!(
+            post(&contract, "multipart/form-data; boundary=XX", &form(&parts)).0,
+            expected,
+            "{parts:?}"
+        );
     }
     let both: [(&str, &[u8]); 3] = [N, (&tags, b"a"), (&meta, b"{\"a\":true}")];
     let value = post(&contract, "multipart/form-data; boundary=\"XX\"", &form(&both)).1;
@@ -126,7 +133,9 @@ fn a_form_with_two_readings_is_refused() {
         assert_eq!(post(&contract, media, body.as_bytes()).0, "malformed_body", "{body}");
     }
     assert_eq!(post(&contract, media, good.trim_end().as_bytes()).0, "ok");
-    for media in ["multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=a%b"] {
+    for media in
+        ["multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=a%b"]
+    {
         assert_eq!(post(&contract, media, good.as_bytes()).0, "malformed_body", "{media}");
     }
     let twice = "multipart/form-data; boundary=XX; boundary=YY";
@@ -137,7 +146,9 @@ fn a_form_with_two_readings_is_refused() {
 
 #[test]
 fn forms_follow_the_encodings_of_the_contract() {
-    let contract = taking("3.1.0", json!({ "application/x-www-form-urlencoded": {
+    let contract = taking(
+        "3.1.0",
+        json!({ "application/x-www-form-urlencoded": {
         "schema": { "type": "object", "properties": {
             "ids": { "type": "array", "items": { "type": "integer" } },
             "piped": { "type": "array", "items": { "type": "integer" } },
@@ -154,7 +165,8 @@ fn forms_follow_the_encodings_of_the_contract() {
             "deep": { "style": "deepObject", "explode": true },
             "points": { "contentType": "application/json" }
         }
-    } }));
+    } }),
+    );
     let cases = [
         ("ids=1,2", Some(json!({ "ids": [1, 2] }))),
         ("ids=1&ids=2", None),
@@ -179,15 +191,18 @@ fn forms_follow_the_encodings_of_the_contract() {
 
 #[test]
 fn texts_bytes_and_lines_meet_their_schemas() {
-    let contract = taking("3.0.3", json!({
-        "text/plain": { "schema": { "type": "string", "maxLength": 3 } },
-        "text/csv": { "schema": { "type": "integer" } },
-        "text/html": {},
-        "application/octet-stream": { "schema": { "type": "string", "format": "binary", "maxLength": 3 } },
-        "image/*": { "schema": { "type": "string", "format": "binary" } },
-        "application/x-ndjson": { "schema": { "type": "object", "required": ["n"], "properties": { "n": { "type": "integer" } } } },
-        "application/jsonl": { "schema": { "type": "array", "maxItems": 2, "items": { "type": "integer" } } }
-    }));
+    let contract = taking(
+        "3.0.3",
+        json!({
+            "text/plain": { "schema": { "type": "string", "maxLength": 3 } },
+            "text/csv": { "schema": { "type": "integer" } },
+            "text/html": {},
+            "application/octet-stream": { "schema": { "type": "string", "format": "binary", "maxLength": 3 } },
+            "image/*": { "schema": { "type": "string", "format": "binary" } },
+            "application/x-ndjson": { "schema": { "type": "object", "required": ["n"], "properties": { "n": { "type": "integer" } } } },
+            "application/jsonl": { "schema": { "type": "array", "maxItems": 2, "items": { "type": "integer" } } }
+        }),
+    );
     let cases: [(&str, &[u8], &str); 23] = [
         ("text/plain", b"abc", "ok"),
         ("text/plain", b"abcd", "invalid_body"),

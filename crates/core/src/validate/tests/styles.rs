@@ -23,7 +23,12 @@ fn sent(parameter: Value, sent: &str) -> String {
         Location::Header => drop(headers.insert("color", sent.parse().unwrap())),
         Location::Cookie => drop(headers.insert("cookie", sent.parse().unwrap())),
     }
-    verdict(check(&contract, &ValidateRules::default(), index, &Subject { query, headers: &headers, path: &path, body: b"" }))
+    verdict(check(
+        &contract,
+        &ValidateRules::default(),
+        index,
+        &Subject { query, headers: &headers, path: &path, body: b"" },
+    ))
 }
 
 fn array() -> Value {
@@ -112,7 +117,8 @@ fn every_row_of_the_table_is_read_as_it_says() {
                                 "schema": schema(&value) });
         assert_eq!(sent(parameter.clone(), text), "ok", "{location} {style} {explode} {text}");
         // Each row can fail: another value is not read as this one.
-        let other = text.replace("blue", "red").replace("100", "101").replace("true", "false").replace("-1.5", "2");
+        let other =
+            text.replace("blue", "red").replace("100", "101").replace("true", "false").replace("-1.5", "2");
         if other != text {
             assert!(sent(parameter, &other).starts_with("invalid_parameter"), "{style} {explode} {other}");
         }
@@ -143,7 +149,10 @@ fn what_is_written_in_another_style_is_refused() {
     for (location, style, explode, value, text) in rows {
         let parameter = json!({ "name": "color", "in": location, "required": true, "style": style, "explode": explode,
                                 "schema": schema(&value) });
-        assert!(sent(parameter, text).starts_with("invalid_parameter"), "{location} {style} {explode} {text}");
+        assert!(
+            sent(parameter, text).starts_with("invalid_parameter"),
+            "{location} {style} {explode} {text}"
+        );
     }
 }
 
@@ -154,10 +163,13 @@ fn reserved_empty_and_structured_values() {
         parameter["in"] = json!("query");
         sent(parameter, text)
     };
-    let uri = json!({ "allowReserved": true, "schema": { "const": "https://example.com/a?b=[c]:d@e!$'()*,;" } });
+    let uri =
+        json!({ "allowReserved": true, "schema": { "const": "https://example.com/a?b=[c]:d@e!$'()*,;" } });
     assert_eq!(query(uri, "color=https://example.com/a?b=[c]:d@e!$'()*,;"), "ok");
     let empty = json!({ "allowEmptyValue": true, "schema": { "type": "integer" } });
-    for (text, expected) in [("color=", "ok"), ("color", "ok"), ("color=1", "ok"), ("color=x", "invalid_parameter query:color")] {
+    for (text, expected) in
+        [("color=", "ok"), ("color", "ok"), ("color=1", "ok"), ("color=x", "invalid_parameter query:color")]
+    {
         assert_eq!(query(empty.clone(), text), expected, "{text}");
     }
     let list = json!({ "schema": { "oneOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] } });
@@ -198,7 +210,8 @@ fn fields_of_an_object_do_not_take_what_other_parameters_are() {
     let contract = Contract::compile(document, &ContractOptions::default()).unwrap();
     let (index, _) = contract.operation_named("get").unwrap();
     let run = |query| {
-        let subject = Subject { query, headers: &HeaderMap::new(), path: &PathParameters::default(), body: b"" };
+        let subject =
+            Subject { query, headers: &HeaderMap::new(), path: &PathParameters::default(), body: b"" };
         verdict(check(&contract, &ValidateRules::default(), index, &subject))
     };
     assert_eq!(run("a=b&limit=3"), "ok");

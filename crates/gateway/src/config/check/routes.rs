@@ -1,5 +1,6 @@
 //! APIs and models: contracts, paths, who may come, budgets, objects, detectors.
 
+use portcullis_core::contract::server_path;
 use portcullis_core::validate::Told;
 
 use super::Checker;
@@ -70,9 +71,13 @@ impl Checker<'_, '_> {
     }
 
     fn api(&mut self, name: &At<String>, written: file::Api, used: &mut Used<'_>) -> Option<Api> {
-        let base_path = self.base_path(name, written.base_path, used);
-        let identify = written.identify.and_then(|identify| self.identify(identify, used));
         let contract = written.contract.and_then(|contract| self.contract(&contract));
+        let base_path = written.base_path.or_else(|| {
+            let path = server_path(&contract.as_ref()?.document);
+            (!path.is_empty()).then(|| At { at: name.at, value: path.into_string() })
+        });
+        let base_path = self.base_path(name, base_path, used);
+        let identify = written.identify.and_then(|identify| self.identify(identify, used));
         let names = contract.as_ref().map(Contract::names);
         let upstream = written.upstream.and_then(|upstream| self.upstream(upstream, Timeouts::API));
         let forwards = written.forward_credential.unwrap_or(false);
@@ -103,6 +108,7 @@ impl Checker<'_, '_> {
             allow_unknown_fields: unknown.fields == Some(file::Tolerance::Allow),
             allow_unknown_parameters: unknown.parameters == Some(file::Tolerance::Allow),
             allow_unknown_answers: unknown.answers != Some(file::Tolerance::Refuse),
+            ignore_security: written.security == Some(file::Security::Ignore),
             violations: match written.violations {
                 None | Some(file::Violations::All) => Told::All,
                 Some(file::Violations::Identified) => Told::Identified,
