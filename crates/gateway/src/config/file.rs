@@ -259,7 +259,8 @@ pub(crate) struct Api {
     /// The OpenAPI 2.0, 3.0 or 3.1 document, YAML or JSON. What it does not name cannot be reached.
     #[schemars(extend("x-required" = true))]
     pub(crate) contract: Option<At<String>>,
-    /// Path before the contract's own paths. Default: that of the contract's first server, or `/`.
+    /// Path before the contract's own paths. Default: that of the contract's first server, which an upstream without
+    /// a path of its own then has as well; else `/`.
     pub(crate) base_path: Option<At<String>>,
     /// Where its requests go: an address, or a mapping.
     #[schemars(extend("x-required" = true))]
