@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use portcullis_core::admit::{self, Buckets};
 use portcullis_core::authorize::{AuthorizeRules, ObjectRule};
 use portcullis_core::contract::{
-    Contract, ContractOptions, Kind, Location, Operation, OperationIndex, Parameter, Scheme, SchemeKind,
+    Contract, ContractOptions, Kind, Location, Operation, OperationIndex, Parameter, Problem, Scheme,
+    SchemeKind,
 };
 use portcullis_core::identify::{Algorithm, IdentifyRules, Issuer, IssuerRules, Issuers};
 use portcullis_core::json::JsonLimits;
@@ -68,7 +69,10 @@ pub struct Compiled {
 pub fn compile(settings: &Settings, kept: &Kept) -> Result<Compiled, Vec<Diagnostic>> {
     let mut compiler = Compiler { settings, kept, problems: Vec::new(), upstreams: Vec::new() };
     let contracts = compiler.contracts();
-    let (policy, warnings) = compiler.policy(&contracts);
+    let (policy, mut warnings) = compiler.policy(&contracts);
+    for (api, contract) in settings.apis.iter().zip(&contracts) {
+        warnings.extend(contract.iter().flat_map(|contract| contract_warnings(api, contract)));
+    }
     let (issuers, key_sources) = compiler.issuers();
     let mut routes = Vec::new();
     let mut guards = Vec::new();
@@ -433,6 +437,13 @@ impl Compiler<'_> {
             operations: (!operations.is_empty()).then(|| operations.into()),
         })
     }
+}
+
+/// What the core finds worth a look in a contract.
+fn contract_warnings(api: &Api, contract: &Contract) -> Vec<Diagnostic> {
+    let warning =
+        |problem: &Problem| api.contract.at(&problem.pointer).warning("contract", problem.message.clone());
+    contract.warnings().iter().map(warning).collect()
 }
 
 /// Security schemes of the contract without which an operation cannot be called, and that `identify` cannot take.

@@ -42,6 +42,9 @@ pub(super) fn compile(root: Value, options: &ContractOptions) -> Result<Contract
     match compile_3(converted, options) {
         Ok(mut contract) => {
             contract.warnings = contract.warnings.into_iter().map(back).collect();
+            for scheme in &mut contract.schemes {
+                scheme.pointer = origins.of(&scheme.pointer);
+            }
             Ok(contract)
         }
         Err(problems) => {

@@ -244,7 +244,7 @@ pub(super) fn strip_headers(declared: Option<&DeclaredAnswer>, headers: &mut Hea
             Some(_) => name.starts_with(known),
             None => name == *known,
         };
-        CARRIED.iter().any(|known| is_carried(&known)) || declared.iter().any(|header| *header.name == *name)
+        CARRIED.iter().any(is_carried) || declared.iter().any(|header| *header.name == *name)
     };
     let dropped: Vec<_> = headers.keys().filter(|name| !is_kept(name.as_str())).cloned().collect();
     for name in dropped {

@@ -81,7 +81,8 @@ pub(super) fn read(
         return Err(Unread::malformed("the text is not utf-8"));
     }
     let Some(shape) = &entry.shape else { return Ok(Content::Opaque) };
-    if !shape.types.has(Types::STRING) && !(is_text && takes_scalar(shape)) {
+    let takes_text = shape.types.has(Types::STRING) || is_text && takes_scalar(shape);
+    if !takes_text {
         // Under a range such as `*/*` an object must not slip in as text.
         return if entry.range.contains('*') {
             Err(Unread::Unsupported("the contract asks for fields, which this media type has not"))

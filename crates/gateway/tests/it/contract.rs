@@ -145,3 +145,45 @@ async fn unknown_parameters_and_fields_pass_where_written() {
         assert_eq!(gate.get("/v2/orders/1?more=1").await.status, status, "{more}");
     }
 }
+
+/// What `check` says of a configuration with this `identify` for the shop.
+fn checked(identify: &str, contract: &str, more: &str) -> String {
+    let folder = tempfile::TempDir::new().unwrap();
+    let put = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    put("contract.yaml", contract);
+    put("jwks.json", &crate::support::Issuer::new().jwks().to_string());
+    put(
+        "portcullis.yaml",
+        &format!(
+            "version: 1\nlisteners: {{ public: {{ address: \"127.0.0.1:0\" }} }}\nidentity:\n  issuers:\n    \
+             corp: {{ issuer: \"https://i.test\", audience: a, jwks: \"file:jwks.json\" }}\napis:\n  shop:\n    \
+             contract: contract.yaml\n    upstream: \"http://127.0.0.1:1\"\n    authorize: none\n    \
+             identify: {identify}\n{more}"
+        ),
+    );
+    portcullis_gateway::server::check(&folder.path().join("portcullis.yaml"))
+        .diagnostics
+        .render(portcullis_gateway::config::Format::Text { colours: false })
+}
+
+#[test]
+fn a_scheme_that_nobody_takes_is_an_error_in_the_document() {
+    let said = checked("anonymous", SHOP, "");
+    assert!(
+        said.contains(
+            "contract.yaml:4:24: error: `login` asks callers of `order` and 1 more for a bearer token"
+        ),
+        "{said}"
+    );
+    assert!(!checked("[corp]", SHOP, "").contains("error"));
+    assert!(!checked("anonymous", SHOP, "    security: ignore\n").contains("error"));
+    let key = SHOP.replace(
+        "{ type: oauth2, flow: implicit, authorizationUrl: \"https://login.test\", scopes: {} }",
+        "{ type: apiKey, in: header, name: X-Key }",
+    );
+    assert!(checked("[corp]", &key, "").contains("for an API key"));
+    let optional = key.replace("security: [{ login: [] }]", "security: [{ login: [] }, {}]");
+    assert!(!checked("[corp]", &optional, "").contains("error"));
+    let lost = SHOP.replace("security: [{ login: [] }]", "security: [{ lost: [] }]");
+    assert!(checked("[corp]", &lost, "").contains("contract.yaml:5:"), "{}", checked("[corp]", &lost, ""));
+}

@@ -142,3 +142,12 @@ fn problems_point_into_the_document_as_it_was_written() {
         }
     }
 }
+
+#[test]
+fn a_schema_that_nobody_reads_is_warned_about() {
+    let mut whole = shop();
+    whole["paths"]["/pets/{id}"]["put"]["consumes"] =
+        json!(["application/xml", "application/json", "text/plain"]);
+    let warnings: Vec<_> = compile(whole).unwrap().warnings().iter().map(|one| one.pointer.clone()).collect();
+    assert_eq!(warnings, ["/paths/~1pets~1{id}/put/parameters/0/schema"]);
+}

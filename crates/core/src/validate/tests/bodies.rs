@@ -3,7 +3,7 @@
 use super::*;
 
 /// A contract whose only operation takes `content`.
-fn taking(version: &str, content: Value) -> Contract {
+fn taking(version: &str, content: &Value) -> Contract {
     let document = json!({ "openapi": version, "paths": { "/a": { "post": {
         "operationId": "post", "requestBody": { "required": true, "content": content }, "responses": {}
     } } } });
@@ -21,7 +21,7 @@ fn post(contract: &Contract, media: &str, body: &[u8]) -> (String, Option<Value>
 fn upload() -> Contract {
     taking(
         "3.1.0",
-        json!({ "multipart/form-data": {
+        &json!({ "multipart/form-data": {
         "schema": { "type": "object", "required": ["n"], "properties": {
             "n": { "type": "integer" },
             "file": { "type": "string", "format": "binary", "maxLength": 4 },
@@ -52,6 +52,9 @@ fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
     body
 }
 
+/// The head of a part, and its content.
+type Part<'a> = (&'a str, &'a [u8]);
+
 const N: (&str, &[u8]) = ("Content-Disposition: form-data; name=\"n\"", b"7");
 
 #[test]
@@ -62,7 +65,7 @@ fn each_part_is_held_against_its_schema() {
     let meta_json = format!("{meta}\nContent-Type: application/json");
     let (jpeg, plain) = (file.replace("image/png", "image/jpeg"), file.replace("image/png", "text/plain"));
     let (bare, wrong) = (file.replace("\nX-Rate: 3", ""), file.replace("X-Rate: 3", "X-Rate: a"));
-    let cases: Vec<(Vec<(&str, &[u8])>, &str)> = vec![
+    let cases: Vec<(Vec<Part<'_>>, &str)> = vec![
         (vec![N], "ok"),
         (vec![], "invalid_body /n"),
         (vec![("Content-Disposition: form-data; name=\"n\"", b"x")], "invalid_body /n"),
@@ -148,7 +151,7 @@ fn a_form_with_two_readings_is_refused() {
 fn forms_follow_the_encodings_of_the_contract() {
     let contract = taking(
         "3.1.0",
-        json!({ "application/x-www-form-urlencoded": {
+        &json!({ "application/x-www-form-urlencoded": {
         "schema": { "type": "object", "properties": {
             "ids": { "type": "array", "items": { "type": "integer" } },
             "piped": { "type": "array", "items": { "type": "integer" } },
@@ -193,7 +196,7 @@ fn forms_follow_the_encodings_of_the_contract() {
 fn texts_bytes_and_lines_meet_their_schemas() {
     let contract = taking(
         "3.0.3",
-        json!({
+        &json!({
             "text/plain": { "schema": { "type": "string", "maxLength": 3 } },
             "text/csv": { "schema": { "type": "integer" } },
             "text/html": {},
