@@ -448,14 +448,14 @@ fn contract_warnings(api: &Api, contract: &Contract) -> Vec<Diagnostic> {
 
 /// Security schemes of the contract without which an operation cannot be called, and that `identify` cannot take.
 fn unmet_schemes(api: &Api, contract: &Contract) -> Vec<Diagnostic> {
-    let is_met = |name: &Box<str>| {
-        let scheme = contract.schemes().iter().find(|scheme| scheme.name == *name);
+    let is_met = |name: &str| {
+        let scheme = contract.schemes().iter().find(|scheme| *scheme.name == *name);
         scheme.is_some_and(|scheme| scheme.kind == SchemeKind::Bearer && !api.identify.issuers.is_empty())
     };
     let mut unmet: Vec<(&Scheme, Vec<&str>)> = Vec::new();
     for operation in contract.operations() {
         let alternatives = &operation.security;
-        if alternatives.is_empty() || alternatives.iter().any(|one| one.iter().all(is_met)) {
+        if alternatives.is_empty() || alternatives.iter().any(|one| one.iter().all(|name| is_met(name))) {
             continue;
         }
         for name in alternatives.first().into_iter().flatten().filter(|name| !is_met(name)) {

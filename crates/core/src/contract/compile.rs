@@ -14,7 +14,7 @@ use super::paths::{Paths, Template};
 use super::problem::{Problem, joined};
 use super::security::{self, Scheme};
 use super::shelf::Shelf;
-use super::{Contract, ContractOptions, OperationIndex, names, swagger};
+use super::{Contract, ContractOptions, OperationIndex, family, names, swagger};
 
 const METHODS: [(&str, Method); 8] = [
     ("get", Method::GET),
@@ -62,6 +62,7 @@ fn compile_3(mut root: Value, options: &ContractOptions) -> Result<Contract, Vec
         localize(&mut root);
     }
     let mut document = Document { root, dialect, ..Document::default() };
+    document.families = family::families(&document);
     let checked = super::outline::check(&document, options.ignore_broken_patterns);
     document.backtracking = checked.backtracking;
     document.unmatched = checked.unmatched;

@@ -1,10 +1,12 @@
 //! An OpenAPI document as a value, and the references within it.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
+
+use super::family::Family;
 
 /// Which dialect the schemas of a document are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,6 +23,8 @@ pub(super) enum Dialect {
 pub(super) struct Document {
     pub(super) root: Value,
     pub(super) dialect: Dialect,
+    /// Schemas that stand for all that inherit from them, by pointer.
+    pub(super) families: HashMap<String, Family>,
     /// Patterns that no linear-time engine takes.
     pub(super) backtracking: HashSet<String>,
     /// Patterns that no engine takes, where the operator accepts that.
@@ -41,6 +45,11 @@ pub(super) enum RefFault {
 }
 
 impl Document {
+    /// Whether `unit` belongs to the family of `pointer`.
+    pub(super) fn is_member(&self, unit: &str, pointer: &str) -> bool {
+        self.families.get(pointer).is_some_and(|family| family.has(unit))
+    }
+
     /// What `pointer` names.
     pub(super) fn at(&self, pointer: &str) -> Option<&Value> {
         self.root.pointer(pointer)

@@ -13,6 +13,7 @@ mod check;
 mod compile;
 mod content;
 mod document;
+mod family;
 mod localize;
 pub(crate) mod names;
 mod operation;

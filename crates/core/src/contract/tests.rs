@@ -599,3 +599,34 @@ fn the_outside_openapi_documents_load() {
         }
     }
 }
+
+#[test]
+fn what_inherits_may_stand_for_its_parent() {
+    let schemas = json!({
+        "Pet": { "type": "object", "required": ["kind"], "discriminator": { "propertyName": "kind", "mapping": { "dog": "Dog" } },
+                 "properties": { "kind": { "type": "string" }, "friend": { "$ref": "#/components/schemas/Pet" } } },
+        "Cat": { "allOf": [{ "$ref": "#/components/schemas/Pet" }, { "type": "object", "properties": { "lives": { "type": "integer" } } }] },
+        "Kitten": { "allOf": [{ "$ref": "#/components/schemas/Cat" }] },
+        "Dog": { "allOf": [{ "$ref": "#/components/schemas/Pet" }], "properties": { "barks": { "type": "boolean" } } }
+    });
+    let wrapped = json!({ "nullable": true, "allOf": [{ "$ref": "#/components/schemas/Pet" }] });
+    for schema in [json!({ "$ref": "#/components/schemas/Pet" }), wrapped] {
+        let takes = |mode: Mode, value: Value| passes("3.0.3", mode, &schema, &schemas, &value);
+        for mode in [Mode::Closed, Mode::ClosedAnswer] {
+            assert!(takes(mode, json!({ "kind": "Cat", "lives": 9 })));
+            assert!(takes(
+                mode,
+                json!({ "kind": "Kitten", "lives": 9, "friend": { "kind": "dog", "barks": true } })
+            ));
+            assert!(takes(mode, json!({ "kind": "Pet" })));
+            assert!(takes(mode, json!({ "kind": "dog", "barks": true })));
+            assert!(!takes(mode, json!({ "kind": "dog", "lives": 9 })));
+            assert!(!takes(mode, json!({ "kind": "Cat", "lives": "9" })));
+            assert!(!takes(mode, json!({ "kind": "Cat", "friend": { "kind": "Cat", "barks": true } })));
+            assert!(!takes(mode, json!({ "kind": "cow", "lives": 9 })));
+            assert!(!takes(mode, json!({ "lives": 9 })));
+            assert!(!takes(mode, json!(1)));
+        }
+        assert!(takes(Mode::Open, json!({ "kind": "Cat", "lives": 9, "more": 1 })));
+    }
+}

@@ -6,12 +6,14 @@
 //! and however recursively it is used. Within a position references are expanded, because "no other fields" and
 //! `unevaluatedProperties` must see all that applies in place.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
 use super::check::for_each_in_place;
 use super::document::{Dialect, Document, is_annotation};
+use super::family::FAMILY;
 use super::problem::joined;
 
 /// Keyword whose value is the pointer of a schema that is built on its own.
@@ -70,16 +72,27 @@ pub(super) fn unit_of(text: &str) -> Option<(Mode, &str)> {
 }
 
 /// The schema at `pointer` as one self-contained schema; `None` if there is none or it explodes.
-pub(super) fn translate(document: &Document, pointer: &str, mode: Mode) -> Option<Value> {
+pub(super) fn translate<'d>(document: &'d Document, pointer: &'d str, mode: Mode) -> Option<Value> {
+    if let Some(family) = pointer.strip_prefix(FAMILY) {
+        return document.families.get(family).map(|found| found.translated(family, mode));
+    }
     let (moved, schema) = document.behind(document.at(pointer)?)?;
-    let mut translator = Translator { document, mode, left: BUDGET };
-    let out = translator.root(schema, moved.as_deref().unwrap_or(pointer), false);
+    if let Some(moved) = &moved
+        && let Some(family) = document.families.get(&**moved)
+    {
+        return Some(family.translated(moved, mode));
+    }
+    let at = moved.unwrap_or(Cow::Borrowed(pointer));
+    let mut translator = Translator { document, mode, unit: at.clone(), left: BUDGET };
+    let out = translator.root(schema, &at, false);
     (translator.left > 0).then_some(out)
 }
 
 struct Translator<'d> {
     document: &'d Document,
     mode: Mode,
+    /// The schema that is translated.
+    unit: Cow<'d, str>,
     left: usize,
 }
 
@@ -126,6 +139,9 @@ impl<'d> Translator<'d> {
 
     fn position(&mut self, schema: &'d Value, at: &str, is_foreign: bool) -> Value {
         if let Some(pointer) = self.document.alias(schema) {
+            if self.mode != Mode::Plain && self.document.families.contains_key(&*pointer) {
+                return self.unit(&format!("{FAMILY}{pointer}"));
+            }
             return self.unit(&pointer);
         }
         if is_foreign && !is_scalar(schema) {
@@ -289,7 +305,11 @@ impl<'d> Translator<'d> {
     /// A schema that applies in place.
     fn in_place(&mut self, schema: &'d Value, at: &str, scope: Scope<'_>) -> Value {
         if scope.branch.is_some_and(|branch| std::ptr::eq(branch, schema)) {
-            return self.position(schema, at, scope.is_foreign);
+            // A member of a family is not all of the family again.
+            return match self.document.alias(schema) {
+                Some(pointer) if self.document.is_member(&self.unit, &pointer) => self.unit(&pointer),
+                _ => self.position(schema, at, scope.is_foreign),
+            };
         }
         let scope = Scope { branch: None, frees_alternatives: false, ..scope };
         if let Some(pointer) = self.document.alias(schema) {
