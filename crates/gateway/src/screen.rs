@@ -49,7 +49,7 @@ use portcullis_core::halt::{Halt, Reason, Violation};
 use portcullis_core::record::{Finding, Outcome, Phase, Usage};
 use portcullis_core::route::{Route, Surface};
 use portcullis_core::validate::{
-    Answers, answer_needs_body, strip_answer_headers, validate_answer, validate_answer_head,
+    AnswerLines, Answers, answer_needs_body, strip_answer_headers, validate_answer, validate_answer_head,
 };
 use portcullis_inspect::answer::{TextStream, screen_json, screen_text};
 use portcullis_inspect::dialect::openai::{self, ChatStream, StreamEnd};
@@ -59,6 +59,10 @@ use crate::forward::UpstreamBody;
 use crate::gate::Guards;
 use crate::record::{Draft, Recording};
 use crate::switched::Switched;
+
+mod lines;
+
+use lines::Lines;
 
 /// Largest answer that is read whole to be judged. Larger ones are refused, never passed unseen.
 const WHOLE: usize = 16 << 20;
@@ -155,6 +159,14 @@ pub(crate) async fn screen(
             record.close(Phase::Screen, Outcome::Passed);
             ScreenedBody::whole(body)
         }
+        Manner::Lines(lines) => {
+            record.draft.is_stream = true;
+            without_length(&mut parts.headers);
+            let screen = &guards.screens.answer;
+            let text = (!screen.is_off()).then(|| TextStream::new(screen));
+            let observes = route.validate.answers == Answers::Observe;
+            ScreenedBody(Inner::Lines(Streamed::new(body, Box::new(Lines::new(lines, text, observes)))))
+        }
         Manner::Text => {
             record.draft.is_stream = true;
             without_length(&mut parts.headers);
@@ -183,13 +195,15 @@ enum Manner {
     Pass,
     Whole,
     Text,
+    /// JSON, line by line.
+    Lines(AnswerLines),
     Chat,
 }
 
 /// By what an answer is judged.
 struct Judged<'a> {
     guards: &'a Guards,
-    route: &'a Route,
+    route: &'a Arc<Route>,
     operation: OperationIndex,
 }
 
@@ -218,6 +232,10 @@ impl Judged<'_> {
                 Err(Halt::new(Reason::AnswerUnreadable, format!("a model answered with `{media}`")))
             }
             Surface::Rest if needs_contract => {
+                let lines = AnswerLines::new(self.route, self.operation, parts.status, &parts.headers);
+                if let Some(lines) = lines.filter(|_| !body.is_end_stream()) {
+                    return Ok(Manner::Lines(lines));
+                }
                 let needs = answer_needs_body(self.route, self.operation, parts.status, &parts.headers);
                 let is_read = needs || is_bodiless || (is_screened && is_json(media)) || body.is_end_stream();
                 Ok(match is_read {
@@ -418,6 +436,8 @@ pub enum BodyError {
     Unreadable,
     /// A rule blocked what came.
     Blocked,
+    /// What came breaks the contract.
+    Invalid,
 }
 
 impl BodyError {
@@ -427,6 +447,7 @@ impl BodyError {
             Self::Upstream(reason) => reason,
             Self::Unreadable => Reason::AnswerUnreadable,
             Self::Blocked => Reason::AnswerBlocked,
+            Self::Invalid => Reason::AnswerInvalid,
         }
     }
 }
@@ -437,6 +458,7 @@ impl fmt::Display for BodyError {
             Self::Upstream(_) => "the upstream broke off its answer",
             Self::Unreadable => "the stream could not be read by the screen",
             Self::Blocked => "a rule blocked the stream",
+            Self::Invalid => "a line of the stream broke the contract",
         })
     }
 }
@@ -451,6 +473,8 @@ pub(crate) struct Report {
     /// Why the stream was ended before its time.
     pub(crate) end: Option<(Reason, String)>,
     pub(crate) is_stream: bool,
+    /// What only is observed.
+    pub(crate) notes: Vec<String>,
 }
 
 /// A body of which every byte passed the screen.
@@ -462,6 +486,7 @@ enum Inner {
     Whole(Option<Bytes>),
     Pass(UpstreamBody),
     Text(Streamed<TextStream>),
+    Lines(Streamed<Box<Lines>>),
     Chat(Streamed<Box<Chat>>),
 }
 
@@ -478,6 +503,7 @@ impl ScreenedBody {
         match &mut self.0 {
             Inner::Whole(_) | Inner::Pass(_) => Report::default(),
             Inner::Text(streamed) => streamed.screen.report(),
+            Inner::Lines(streamed) => streamed.screen.report(),
             Inner::Chat(streamed) => streamed.screen.report(),
         }
     }
@@ -498,6 +524,7 @@ impl Body for ScreenedBody {
                 Poll::Ready(frame.map(|frame| frame.map_err(|error| BodyError::Upstream(error.reason()))))
             }
             Inner::Text(streamed) => streamed.poll_frame(cx),
+            Inner::Lines(streamed) => streamed.poll_frame(cx),
             Inner::Chat(streamed) => streamed.poll_frame(cx),
         }
     }
@@ -507,6 +534,7 @@ impl Body for ScreenedBody {
             Inner::Whole(bytes) => bytes.is_none(),
             Inner::Pass(body) => body.is_end_stream(),
             Inner::Text(streamed) => streamed.is_over,
+            Inner::Lines(streamed) => streamed.is_over,
             Inner::Chat(streamed) => streamed.is_over,
         }
     }
@@ -515,7 +543,7 @@ impl Body for ScreenedBody {
         match &self.0 {
             Inner::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
             Inner::Pass(body) => body.size_hint(),
-            Inner::Text(_) | Inner::Chat(_) => SizeHint::new(),
+            Inner::Text(_) | Inner::Lines(_) | Inner::Chat(_) => SizeHint::new(),
         }
     }
 }
@@ -548,7 +576,7 @@ impl Chunks for TextStream {
     }
 
     fn report(&mut self) -> Report {
-        Report { findings: self.take_findings(), usage: None, end: None, is_stream: true }
+        Report { findings: self.take_findings(), is_stream: true, ..Report::default() }
     }
 }
 
@@ -580,6 +608,7 @@ impl Chunks for Box<Chat> {
             usage: self.stream.usage(),
             end: self.end.map(|end| (end.reason(), end.to_string())),
             is_stream: true,
+            notes: Vec::new(),
         }
     }
 }

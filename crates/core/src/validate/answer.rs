@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::body::{LARGE, violations};
 use super::excise::excise;
-use super::read::{Content, Unread, read};
-use super::{Answers, HeldAnswer, ValidateRules, media, parameters, violation};
-use crate::contract::shape::Types;
+use super::read::{Content, Unread, parsed, read};
+use super::{Answers, HeldAnswer, Unknown, ValidateRules, media, parameters, violation};
+use crate::contract::shape::{Shape, Types};
 use crate::contract::shelf::Unit;
 use crate::contract::{Contract, DeclaredAnswer, MediaType, Operation, OperationIndex, names};
 use crate::halt::Violation;
@@ -233,6 +233,56 @@ impl<'a> Answered<'a> {
             }
         }
         Err(shelf.violations(unit, &value, at, text.len() > LARGE))
+    }
+}
+
+/// An answer of JSON lines that is held to its contract line by line, as it comes.
+#[derive(Debug)]
+pub(super) struct Lines {
+    /// Which of the declared media types it is.
+    entry: usize,
+    number: usize,
+}
+
+impl Lines {
+    /// `None` where the answer is no list of lines, or no schema speaks of single ones.
+    pub(super) fn of(answered: Answered<'_>) -> Option<Self> {
+        let declared = answered.declared().filter(|_| answered.rules.answers != Answers::Off)?;
+        let (found, media) = answered.entry(declared).ok()?;
+        let is_lines = names::is_json_lines(&media.essence) && found.has_schema();
+        let is_whole = found.shape.as_ref().is_some_and(Shape::is_list) || answered.has_no_body();
+        let entry = declared.content.iter().position(|one| std::ptr::eq(one, found))?;
+        (is_lines && !is_whole).then_some(Self { entry, number: 0 })
+    }
+
+    /// Checks the next line; returns what may leave in its place, if anything was stripped.
+    pub(super) fn next(
+        &mut self,
+        answered: Answered<'_>,
+        line: &[u8],
+    ) -> Result<Option<Vec<u8>>, Vec<Violation>> {
+        let at = format!("/{}", self.number);
+        self.number += 1;
+        let entry = answered.declared().and_then(|declared| declared.content.get(self.entry));
+        let Some(units) = entry.and_then(|entry| entry.unit.as_ref()) else {
+            return Err(vec![violation(at, "is not in the contract")]);
+        };
+        let Ok(value) = parsed(line, &answered.rules.json) else {
+            return Err(vec![violation(at, "must be well-formed JSON")]);
+        };
+        let is_stripped = answered.rules.answers == Answers::Strip;
+        let unit = match answered.rules.unknown_answers {
+            Unknown::Allow if !is_stripped => &units.open,
+            _ => &units.closed,
+        };
+        let shelf = answered.contract.shelf();
+        if shelf.accepts(unit, &value) {
+            return Ok(None);
+        }
+        if is_stripped {
+            return answered.strip(unit, value, line, &at).map(|(_, text)| Some(text.into_bytes()));
+        }
+        Err(shelf.violations(unit, &value, &at, line.len() > LARGE))
     }
 }
 

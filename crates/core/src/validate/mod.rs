@@ -16,6 +16,7 @@ mod parameters;
 mod read;
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
@@ -203,6 +204,37 @@ pub fn validate_answer(
     body: &[u8],
 ) -> Result<HeldAnswer, Vec<Violation>> {
     answered(route, operation, status, headers).check(body)
+}
+
+/// An answer of JSON lines, held to its contract as it comes.
+#[derive(Debug)]
+pub struct AnswerLines {
+    route: Arc<Route>,
+    operation: OperationIndex,
+    status: StatusCode,
+    headers: HeaderMap,
+    lines: answer::Lines,
+}
+
+impl AnswerLines {
+    /// `None` where the answer is no list of JSON lines, or no schema speaks of single ones: see [`validate_answer`].
+    pub fn new(
+        route: &Arc<Route>,
+        operation: OperationIndex,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Option<Self> {
+        let lines = answer::Lines::of(answered(route, operation, status, headers))?;
+        Some(Self { route: Arc::clone(route), operation, status, headers: HeaderMap::new(), lines })
+    }
+
+    /// Takes the next line, with or without its end; returns what leaves in its place where something was stripped.
+    ///
+    /// # Errors
+    /// All that is wrong with it, each place below the line's number, counted from 0.
+    pub fn next(&mut self, line: &[u8]) -> Result<Option<Vec<u8>>, Vec<Violation>> {
+        self.lines.next(answered(&self.route, self.operation, self.status, &self.headers), line)
+    }
 }
 
 /// Drops the headers of an answer that the contract does not declare and HTTP does not need, where the route strips.

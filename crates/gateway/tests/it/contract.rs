@@ -1,6 +1,6 @@
 //! The contract, end to end: what the configuration says of it is what happens.
 
-use crate::support::{Files, Gate};
+use crate::support::{Files, Gate, Piece};
 
 const SHOP: &str = r##"swagger: "2.0"
 info: { title: Shop, version: "1" }
@@ -147,6 +147,7 @@ async fn unknown_parameters_and_fields_pass_where_written() {
 }
 
 /// What `check` says of a configuration with this `identify` for the shop.
+#[expect(clippy::unwrap_used, reason = "a folder that cannot be written fails the test")]
 fn checked(identify: &str, contract: &str, more: &str) -> String {
     let folder = tempfile::TempDir::new().unwrap();
     let put = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
@@ -186,4 +187,59 @@ fn a_scheme_that_nobody_takes_is_an_error_in_the_document() {
     assert!(!checked("[corp]", &optional, "").contains("error"));
     let lost = SHOP.replace("security: [{ login: [] }]", "security: [{ lost: [] }]");
     assert!(checked("[corp]", &lost, "").contains("contract.yaml:5:"), "{}", checked("[corp]", &lost, ""));
+}
+
+const FEED: &str = r#"openapi: 3.1.0
+info: { title: Feed, version: "1" }
+paths:
+  /feed:
+    get:
+      operationId: feed
+      responses:
+        "200":
+          description: lines
+          content:
+            application/x-ndjson:
+              schema: { type: object, required: [id], properties: { id: { type: integer } } }
+"#;
+
+/// What arrives of a stream of lines, whether it ends well, and its record.
+async fn streamed(more: &str, chunks: &[&str]) -> (String, bool, serde_json::Value) {
+    let rest = format!(
+        "apis:\n  feed:\n    contract: contract.yaml\n    upstream: {{ url: \"http://UPSTREAM\" }}\n    \
+         identify: [anonymous]\n    authorize: none\n    inspect: none\n{more}"
+    );
+    let gate = Gate::start(Files::of(&rest, FEED, "")).await;
+    let mut script = vec![Piece::Bytes(
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n\r\n"
+            .to_vec(),
+    )];
+    let chunk = |text: &&str| Piece::Bytes(format!("{:x}\r\n{text}\r\n", text.len()).into_bytes());
+    script.extend(chunks.iter().map(chunk));
+    script.push(Piece::Bytes(b"0\r\n\r\n".to_vec()));
+    gate.upstream.plays(script);
+    let answer = gate.get("/feed").await;
+    let text = answer.text().to_owned();
+    let record = gate.stop().await.remove(0);
+    (text, answer.is_whole, record)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lines_are_held_to_the_contract_as_they_come() {
+    let good = ["{\"id\":1}\n{\"i", "d\":2, \"x\":3}", "\n", "{\"id\":4}"];
+    let all = good.concat();
+    for screen in ["    screen: none\n", ""] {
+        let (text, is_whole, record) = streamed(screen, &good).await;
+        assert_eq!((text, is_whole), (all.clone(), true), "{record}");
+        let (text, is_whole, record) = streamed(&format!("{screen}    answers: strip\n"), &good).await;
+        assert_eq!((&*text, is_whole), ("{\"id\":1}\n{\"id\":2}\n{\"id\":4}", true), "{record}");
+        let bad = ["{\"id\":1}\n", "{\"id\":\"a\"}\n", "{\"id\":3}\n"];
+        let (text, is_whole, record) = streamed(screen, &bad).await;
+        assert_eq!((&*text, is_whole), ("{\"id\":1}\n", false), "{record}");
+        assert_eq!(record["reason"], "answer_invalid");
+        assert!(record["detail"].as_str().unwrap().contains("/1/id"), "{record}");
+        let (text, is_whole, record) = streamed(&format!("{screen}    answers: observe\n"), &bad).await;
+        assert_eq!((text, is_whole), (bad.concat(), true), "{record}");
+        assert!(record["notes"].to_string().contains("/1/id"), "{record}");
+    }
 }

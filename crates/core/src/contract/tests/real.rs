@@ -32,6 +32,11 @@ fn real_documents_load() {
             "{name}: {size} KiB, {operations} operations, parsed in {parsed:?}, compiled in {compiled:?}, {held} MiB held"
         );
         assert!(operations > 100, "{name}");
+        let start = std::time::Instant::now();
+        let faults = contract.build_all();
+        assert!(faults.is_empty(), "{name}: {:#?}", faults.get(..faults.len().min(5)));
+        let held = resident().saturating_sub(before) / 1024;
+        println!("{name}: every validator built in {:?}, {held} MiB held", start.elapsed());
     }
 }
 
