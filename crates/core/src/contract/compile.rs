@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::content::Reader;
 use super::document::{Dialect, Document};
 use super::localize::localize;
-use super::operation::{DeclaredAnswer, Location, Operation, Parameter, RequestBody, StatusPattern};
+use super::operation::{DeclaredAnswer, Location, Operation, Parameter, RequestBody, StatusPattern, Style};
 use super::paths::{Paths, Template};
 use super::problem::{Problem, joined};
 use super::security::{self, Scheme};
@@ -72,6 +72,7 @@ fn compile_3(mut root: Value, options: &ContractOptions) -> Result<Contract, Vec
         operations: Vec::new(),
         paths: Paths::default(),
         server_path: server_path(&shelf.document.root),
+        takes_matrix: false,
         schemes: security::schemes(&shelf.document),
         warnings: checked.warnings,
         shelf: Arc::clone(&shelf),
@@ -84,6 +85,8 @@ fn compile_3(mut root: Value, options: &ContractOptions) -> Result<Contract, Vec
             problems: Vec::new(),
         };
         builder.paths(&mut contract);
+        let parameters = contract.operations.iter().flat_map(|operation| &operation.parameters);
+        contract.takes_matrix = parameters.into_iter().any(|one| one.style == Style::Matrix);
         problems = builder.problems;
     }
     if problems.is_empty() && options.build_all {

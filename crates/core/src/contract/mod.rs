@@ -79,6 +79,7 @@ pub struct Contract {
     operations: Vec<Operation>,
     paths: Paths,
     server_path: Box<str>,
+    takes_matrix: bool,
     schemes: Vec<Scheme>,
     warnings: Vec<Problem>,
     shelf: Arc<Shelf>,
@@ -91,6 +92,7 @@ impl Default for Contract {
             operations: Vec::new(),
             paths: Paths::default(),
             server_path: "".into(),
+            takes_matrix: false,
             schemes: Vec::new(),
             warnings: Vec::new(),
             shelf: Shelf::new(Document::default()),
@@ -138,6 +140,11 @@ impl Contract {
     /// where the document names them.
     pub fn find(&self, method: &Method, rest: &str) -> Found {
         self.paths.find(method, rest)
+    }
+
+    /// Whether any operation writes a path parameter as `;name=value`.
+    pub(crate) fn takes_matrix(&self) -> bool {
+        self.takes_matrix
     }
 
     /// The path of the document's first server, `""` or `/v1`.
