@@ -155,6 +155,10 @@ impl<'d> Checker<'d> {
                 self.problem(place, "must be true or false");
             }
             "$id" if self.document.dialect == Dialect::V31 => {}
+            "$dynamicRef" if self.document.dialect == Dialect::V31 => match self.document.resolve(value) {
+                Ok((pointer, _)) => self.targets.push(pointer.into_owned()),
+                Err(fault) => self.problem(place, fault.to_string()),
+            },
             "$dynamicRef" | "$recursiveRef" | "$id" => {
                 self.problem(place, format!("`{keyword}` is not supported: it changes what references mean"));
             }

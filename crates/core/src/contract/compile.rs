@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::content::Reader;
 use super::document::{Dialect, Document};
-use super::localize::localize;
+use super::localize::{Resources, localize};
 use super::operation::{DeclaredAnswer, Location, Operation, Parameter, RequestBody, StatusPattern, Style};
 use super::paths::{Paths, Template};
 use super::problem::{Problem, joined};
@@ -58,10 +58,8 @@ pub(super) fn compile(root: Value, options: &ContractOptions) -> Result<Contract
 
 fn compile_3(mut root: Value, options: &ContractOptions) -> Result<Contract, Vec<Problem>> {
     let dialect = dialect(&root).map_err(|problem| vec![problem])?;
-    if dialect == Dialect::V31 {
-        localize(&mut root);
-    }
-    let mut document = Document { root, dialect, ..Document::default() };
+    let resources = if dialect == Dialect::V31 { localize(&mut root) } else { Resources::new() };
+    let mut document = Document { root, dialect, resources, ..Document::default() };
     document.families = family::families(&document);
     let checked = super::outline::check(&document, options.ignore_broken_patterns);
     document.backtracking = checked.backtracking;

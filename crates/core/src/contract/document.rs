@@ -7,6 +7,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use super::family::Family;
+use super::localize::Resources;
 
 /// Which dialect the schemas of a document are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,6 +24,8 @@ pub(super) enum Dialect {
 pub(super) struct Document {
     pub(super) root: Value,
     pub(super) dialect: Dialect,
+    /// Its schema resources, where a `$dynamicRef` depends on them.
+    pub(super) resources: Resources,
     /// Schemas that stand for all that inherit from them, by pointer.
     pub(super) families: HashMap<String, Family>,
     /// Patterns that no linear-time engine takes.
@@ -78,6 +81,10 @@ impl Document {
     pub(super) fn alias<'v>(&self, schema: &'v Value) -> Option<Cow<'v, str>> {
         let object = schema.as_object()?;
         let reference = object.get("$ref")?;
+        // A resource of its own is passed on the way, which dynamic anchors may depend on.
+        if !self.resources.is_empty() && object.contains_key("$id") {
+            return None;
+        }
         if self.dialect == Dialect::V31 && object.keys().any(|key| key != "$ref" && !is_annotation(key)) {
             return None;
         }

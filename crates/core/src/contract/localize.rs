@@ -2,7 +2,7 @@
 //! pointers into the document. Nothing is ever fetched: what leads out of the document stays as it is written and is
 //! refused later.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
@@ -12,16 +12,49 @@ use super::problem::joined;
 /// What a document without an address of its own is called while references are resolved.
 const HERE: &str = "document://here/";
 
-/// Rewrites the references of `root` that need more than a pointer.
-pub(super) fn localize(root: &mut Value) {
+/// The schema resources of a document by their pointers, each with its dynamic anchors: names, and their pointers.
+pub(super) type Resources = BTreeMap<String, BTreeMap<String, String>>;
+
+/// Rewrites the references of `root` that need more than a pointer. Returns its schema resources where a
+/// `$dynamicRef` is left whose meaning depends on the way that led to it; else nothing.
+pub(super) fn localize(root: &mut Value) -> Resources {
     if !needs_it(root) {
-        return;
+        return Resources::new();
     }
     let mut index = Index::default();
     index.bases.insert(HERE.to_owned(), String::new());
     index.walk(root, "", HERE, Context::Object);
     rewrite(root, &index, HERE, Context::Object);
+    let mut resources = Resources::new();
+    for (address, pointer) in &index.bases {
+        let own = index.dynamic.iter().filter(|(of, _)| of == address);
+        let own = own.filter_map(|key| Some((key.1.clone(), index.anchors.get(key)?.clone())));
+        resources.insert(pointer.clone(), own.collect());
+    }
+    resources
 }
+
+/// What is meant by the dynamic anchors of `scope` once the schema at `pointer` was entered: who came first counts.
+pub(super) fn entered(resources: &Resources, scope: &Scope, pointer: &str) -> Scope {
+    let mut scope = scope.clone();
+    let mut prefix = pointer;
+    let anchors = loop {
+        if let Some(anchors) = resources.get(prefix) {
+            break anchors;
+        }
+        match prefix.rsplit_once('/') {
+            Some((above, _)) => prefix = above,
+            None => return scope,
+        }
+    };
+    for (name, pointer) in anchors {
+        scope.entry(name.clone()).or_insert_with(|| pointer.clone());
+    }
+    scope
+}
+
+/// Dynamic anchors and what they mean at one point of an evaluation.
+pub(super) type Scope = BTreeMap<String, String>;
 
 /// Whether any object says `$id`, `$dynamicRef` or an anchor.
 fn needs_it(value: &Value) -> bool {
@@ -66,7 +99,7 @@ struct Index {
     /// Address and anchor, and the pointer.
     anchors: HashMap<(String, String), String>,
     /// Address and dynamic anchor.
-    dynamic: HashMap<(String, String), ()>,
+    dynamic: BTreeSet<(String, String)>,
 }
 
 impl Index {
@@ -89,7 +122,7 @@ impl Index {
                     {
                         let name = (base.to_owned(), name.to_owned());
                         if key == "$dynamicAnchor" {
-                            self.dynamic.insert(name.clone(), ());
+                            self.dynamic.insert(name.clone());
                         }
                         self.anchors.entry(name).or_insert_with(|| at.to_owned());
                     }
@@ -123,12 +156,11 @@ impl Index {
         (resolved(base, address), fragment.to_owned())
     }
 
-    /// What `$dynamicRef` means where only one place could be meant, whatever led there.
-    fn dynamic_pointer(&self, base: &str, reference: &str) -> Option<String> {
+    /// Whether `$dynamicRef` means the same whatever led there.
+    fn is_static(&self, base: &str, reference: &str) -> bool {
         let (address, fragment) = self.parted(base, reference);
-        let is_dynamic = self.dynamic.contains_key(&(address, fragment.clone()));
-        let is_alone = self.dynamic.keys().filter(|(_, name)| *name == fragment).count() == 1;
-        self.pointer(base, reference).filter(|_| !is_dynamic || is_alone)
+        let is_alone = || self.dynamic.iter().filter(|(_, name)| *name == fragment).count() == 1;
+        !self.dynamic.contains(&(address, fragment.clone())) || is_alone()
     }
 }
 
@@ -163,12 +195,14 @@ fn references(object: &mut Map<String, Value>, index: &Index, base: &str) {
     {
         *reference = fragment(&pointer);
     }
-    let dynamic = object.get("$dynamicRef").and_then(Value::as_str);
-    let dynamic = dynamic.and_then(|reference| index.dynamic_pointer(base, reference));
-    if let Some(pointer) = dynamic.filter(|_| !object.contains_key("$ref")) {
+    let Some(dynamic) = object.get("$dynamicRef").and_then(Value::as_str).map(str::to_owned) else { return };
+    let Some(pointer) = index.pointer(base, &dynamic) else { return };
+    let is_static = index.is_static(base, &dynamic) && !object.contains_key("$ref");
+    if is_static {
         object.remove("$dynamicRef");
-        object.insert("$ref".to_owned(), Value::String(fragment(&pointer)));
     }
+    let keyword = if is_static { "$ref" } else { "$dynamicRef" };
+    object.insert(keyword.to_owned(), Value::String(fragment(&pointer)));
 }
 
 fn fragment(pointer: &str) -> String {
@@ -248,7 +282,11 @@ mod tests {
                 "F": { "$id": "f", "$dynamicAnchor": "t" }
             } }
         });
-        localize(&mut root);
+        let resources = localize(&mut root);
+        let scope = entered(&resources, &Scope::new(), "/components/schemas/F/items");
+        let scope = entered(&resources, &scope, "/components/schemas/E");
+        assert_eq!(scope.get("t").map(String::as_str), Some("/components/schemas/F"));
+        assert_eq!(scope.get("d"), None);
         let at = |pointer: &str| root.pointer(pointer).and_then(Value::as_str).unwrap_or("none").to_owned();
         let s = |rest: &str| format!("/components/schemas/{rest}");
         assert_eq!(at(&s("A/items/$ref")), "#/components/schemas/A/$defs/n~1m");
@@ -258,6 +296,6 @@ mod tests {
         assert_eq!(at(&s("C/allOf/0/$ref")), "#/components/schemas/C");
         assert_eq!(at(&s("C/allOf/1/$ref")), "b.json");
         assert_eq!(at(&s("D/items/$ref")), "#/components/schemas/D");
-        assert_eq!(at(&s("E/items/$dynamicRef")), "#t");
+        assert_eq!(at(&s("E/items/$dynamicRef")), "#/components/schemas/E");
     }
 }

@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use super::check::for_each_in_place;
 use super::document::{Dialect, Document, is_annotation};
 use super::family::FAMILY;
+use super::localize::{Scope as Anchors, entered};
 use super::problem::joined;
 
 /// Keyword whose value is the pointer of a schema that is built on its own.
@@ -72,7 +73,10 @@ pub(super) fn unit_of(text: &str) -> Option<(Mode, &str)> {
 }
 
 /// The schema at `pointer` as one self-contained schema; `None` if there is none or it explodes.
-pub(super) fn translate<'d>(document: &'d Document, pointer: &'d str, mode: Mode) -> Option<Value> {
+///
+/// The pointer may begin with what its dynamic anchors mean where it is reached from.
+pub(super) fn translate(document: &Document, pointer: &str, mode: Mode) -> Option<Value> {
+    let (scope, pointer) = scoped(pointer)?;
     if let Some(family) = pointer.strip_prefix(FAMILY) {
         return document.families.get(family).map(|found| found.translated(family, mode));
     }
@@ -82,10 +86,36 @@ pub(super) fn translate<'d>(document: &'d Document, pointer: &'d str, mode: Mode
     {
         return Some(family.translated(moved, mode));
     }
+    let scope = entered_by(document, scope, pointer);
     let at = moved.unwrap_or(Cow::Borrowed(pointer));
-    let mut translator = Translator { document, mode, unit: at.clone(), left: BUDGET };
+    let mut translator = Translator { document, mode, unit: at.clone(), scope, left: BUDGET };
     let out = translator.root(schema, &at, false);
     (translator.left > 0).then_some(out)
+}
+
+/// The scope after `pointer` and all that a chain of references from there passes.
+fn entered_by(document: &Document, scope: Anchors, pointer: &str) -> Anchors {
+    if document.resources.is_empty() {
+        return scope;
+    }
+    let mut scope = entered(&document.resources, &scope, pointer);
+    let mut at = document.at(pointer).and_then(|schema| document.alias(schema));
+    for _ in 0..64 {
+        let Some(pointer) = at else { break };
+        scope = entered(&document.resources, &scope, &pointer);
+        at = document.at(&pointer).and_then(|schema| document.alias(schema));
+    }
+    scope
+}
+
+/// A pointer without the scope that may stand before it, as JSON.
+fn scoped(pointer: &str) -> Option<(Anchors, &str)> {
+    if !pointer.starts_with('{') {
+        return Some((Anchors::new(), pointer));
+    }
+    let mut stream = serde_json::Deserializer::from_str(pointer).into_iter::<Anchors>();
+    let scope = stream.next()?.ok()?;
+    Some((scope, pointer.get(stream.byte_offset()..)?))
 }
 
 struct Translator<'d> {
@@ -93,6 +123,8 @@ struct Translator<'d> {
     mode: Mode,
     /// The schema that is translated.
     unit: Cow<'d, str>,
+    /// What its dynamic anchors mean here.
+    scope: Anchors,
     left: usize,
 }
 
@@ -134,7 +166,12 @@ struct Scope<'s> {
 
 impl<'d> Translator<'d> {
     fn unit(&self, pointer: &str) -> Value {
-        json!({ UNIT: self.mode.named(pointer) })
+        if self.document.resources.is_empty() {
+            return json!({ UNIT: self.mode.named(pointer) });
+        }
+        let scope = entered(&self.document.resources, &self.scope, pointer);
+        let scope = serde_json::to_string(&scope).unwrap_or_default();
+        json!({ UNIT: self.mode.named(&format!("{scope}{pointer}")) })
     }
 
     fn position(&mut self, schema: &'d Value, at: &str, is_foreign: bool) -> Value {
@@ -319,7 +356,7 @@ impl<'d> Translator<'d> {
             return match self.document.at(&pointer) {
                 Some(target) if self.left > 0 => {
                     self.left -= 1;
-                    self.in_place(target, &pointer, Scope { is_foreign: true, ..scope })
+                    self.foreign(target, &pointer, scope)
                 }
                 _ => Value::Bool(false),
             };
@@ -327,6 +364,30 @@ impl<'d> Translator<'d> {
         let Some(object) = schema.as_object() else { return schema.clone() };
         let out = self.members(object, at, scope);
         self.nullable(object, out)
+    }
+
+    /// The target of a reference, in place.
+    fn foreign(&mut self, target: &'d Value, pointer: &str, scope: Scope<'_>) -> Value {
+        let inner = entered(&self.document.resources, &self.scope, pointer);
+        let outer = std::mem::replace(&mut self.scope, inner);
+        let out = self.in_place(target, pointer, Scope { is_foreign: true, ..scope });
+        self.scope = outer;
+        out
+    }
+
+    /// What a `$dynamicRef` means here (JSON Schema 2020-12 section 8.2.3.2).
+    fn dynamic(&mut self, reference: &Value, scope: Scope<'_>) -> Value {
+        let Ok((first, target)) = self.document.resolve(reference) else { return Value::Bool(false) };
+        let name = target.get("$dynamicAnchor").and_then(Value::as_str);
+        let meant = name.and_then(|name| self.scope.get(name)).cloned();
+        let pointer = meant.unwrap_or_else(|| first.into_owned());
+        if scope.may_cut {
+            return self.unit(&pointer);
+        }
+        match self.document.at(&pointer) {
+            Some(target) if self.left > 0 => self.foreign(target, &pointer, scope),
+            _ => Value::Bool(false),
+        }
     }
 
     /// OpenAPI 3.0 `nullable`. Without a type of its own the schema is meant to allow null as well.
@@ -351,6 +412,17 @@ impl<'d> Translator<'d> {
     }
 
     fn members(&mut self, object: &'d Map<String, Value>, at: &str, scope: Scope<'_>) -> Map<String, Value> {
+        if self.document.resources.is_empty() {
+            return self.keywords(object, at, scope);
+        }
+        let inner = entered(&self.document.resources, &self.scope, at);
+        let outer = std::mem::replace(&mut self.scope, inner);
+        let out = self.keywords(object, at, scope);
+        self.scope = outer;
+        out
+    }
+
+    fn keywords(&mut self, object: &'d Map<String, Value>, at: &str, scope: Scope<'_>) -> Map<String, Value> {
         let mut out = Map::new();
         if self.left == 0 {
             return out;
@@ -364,10 +436,12 @@ impl<'d> Translator<'d> {
                 "allOf" | "anyOf" | "oneOf" => self.list(keyword, object, at, scope, &mut out),
                 "$ref" => {
                     let target = self.document.target(object);
-                    let target = target.map(|(pointer, target)| {
-                        self.in_place(target, &pointer, Scope { is_foreign: true, ..scope })
-                    });
+                    let target = target.map(|(pointer, target)| self.foreign(target, &pointer, scope));
                     push_all_of(&mut out, target.unwrap_or(Value::Bool(false)));
+                }
+                "$dynamicRef" => {
+                    let target = self.dynamic(value, scope);
+                    push_all_of(&mut out, target);
                 }
                 "then" | "else" => {
                     let below = self.in_place(value, &joined(at, keyword), scope);
