@@ -3,9 +3,12 @@
 //! Two readers of the same bytes must never see two documents. RFC 8259 leaves duplicate names, lone
 //! surrogates and huge numbers to each parser; here they are refused before any parser runs. What passes
 //! [`check`] is parsed by `serde_json` without loss of a key, and what `serde_json` refuses, [`check`] refuses.
+//! [`parse`] checks and builds the value in one pass, and a property test holds it to `serde_json`.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+
+use serde_json::{Map, Number, Value};
 
 /// Nesting that `serde_json` itself refuses to exceed.
 const DEEPEST: usize = 127;
@@ -94,6 +97,22 @@ pub enum JsonFault {
 /// # Errors
 /// The first fault and its offset.
 pub fn check(bytes: &[u8], limits: &JsonLimits) -> Result<(), JsonError> {
+    scan(bytes, limits, Ignore).map(drop)
+}
+
+/// Takes the bytes of a JSON text; proves what [`check`] proves, and returns the one value that they have.
+///
+/// PERF: the guard has seen every token, so that a parser after it would only see them again.
+///
+/// # Errors
+/// The first fault and its offset.
+pub fn parse(bytes: &[u8], limits: &JsonLimits) -> Result<Value, JsonError> {
+    let built = scan(bytes, limits, Build::default())?;
+    // INVARIANT: a document that was scanned to its end has one value at its root.
+    built.root.ok_or(JsonError { cause: JsonFault::End, offset: bytes.len() })
+}
+
+fn scan<'a, S: Sink<'a>>(bytes: &'a [u8], limits: &JsonLimits, sink: S) -> Result<S, JsonError> {
     if bytes.len() > limits.size {
         return Err(JsonError { cause: JsonFault::TooLong, offset: limits.size });
     }
@@ -107,8 +126,108 @@ pub fn check(bytes: &[u8], limits: &JsonLimits) -> Result<(), JsonError> {
         depth_limit: limits.depth.min(DEEPEST),
         frames: Vec::with_capacity(8),
         keys: Vec::with_capacity(COMPARED_KEYS),
+        sink,
     };
-    scan.document()
+    scan.document()?;
+    Ok(scan.sink)
+}
+
+/// What becomes of the tokens of a text that has one reading so far.
+trait Sink<'a> {
+    /// An array or object begins.
+    fn open(&mut self, is_object: bool);
+    /// A name of the innermost object.
+    fn key(&mut self, key: &str);
+    fn text(&mut self, text: Cow<'a, str>);
+    fn word(&mut self, value: Option<bool>);
+    /// A number in the grammar of JSON; `false` when no double holds it.
+    fn number(&mut self, text: &'a str) -> bool;
+    /// The innermost array or object ends.
+    fn close(&mut self);
+}
+
+/// Nothing: the text is only checked.
+struct Ignore;
+
+impl<'a> Sink<'a> for Ignore {
+    fn open(&mut self, _: bool) {}
+    fn key(&mut self, _: &str) {}
+    fn text(&mut self, _: Cow<'a, str>) {}
+    fn word(&mut self, _: Option<bool>) {}
+    fn number(&mut self, _: &'a str) -> bool {
+        true
+    }
+    fn close(&mut self) {}
+}
+
+/// A value under construction.
+#[derive(Default)]
+struct Build {
+    /// Open arrays and objects, each object with the name whose value comes next.
+    open: Vec<Open>,
+    root: Option<Value>,
+}
+
+enum Open {
+    Array(Vec<Value>),
+    Object(Map<String, Value>, String),
+}
+
+impl Build {
+    fn put(&mut self, value: Value) {
+        match self.open.last_mut() {
+            None => self.root = Some(value),
+            Some(Open::Array(items)) => items.push(value),
+            Some(Open::Object(members, name)) => drop(members.insert(std::mem::take(name), value)),
+        }
+    }
+}
+
+impl<'a> Sink<'a> for Build {
+    fn open(&mut self, is_object: bool) {
+        let empty = if is_object { Open::Object(Map::new(), String::new()) } else { Open::Array(Vec::new()) };
+        self.open.push(empty);
+    }
+
+    fn key(&mut self, key: &str) {
+        if let Some(Open::Object(_, name)) = self.open.last_mut() {
+            *name = key.to_owned();
+        }
+    }
+
+    fn text(&mut self, text: Cow<'a, str>) {
+        self.put(Value::String(text.into_owned()));
+    }
+
+    fn word(&mut self, value: Option<bool>) {
+        self.put(value.map_or(Value::Null, Value::Bool));
+    }
+
+    fn number(&mut self, text: &'a str) -> bool {
+        let number = number(text);
+        let is_held = number.is_some();
+        self.put(number.map_or(Value::Null, Value::Number));
+        is_held
+    }
+
+    fn close(&mut self) {
+        match self.open.pop() {
+            Some(Open::Array(items)) => self.put(Value::Array(items)),
+            Some(Open::Object(members, _)) => self.put(Value::Object(members)),
+            None => {}
+        }
+    }
+}
+
+/// A number as `serde_json` keeps it: whole where 64 bits hold it, else a double. `-0` is no whole number.
+fn number(text: &str) -> Option<Number> {
+    let is_whole = !text.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E')) && text != "-0";
+    let whole = || match text.starts_with('-') {
+        true => text.parse::<i64>().ok().map(Number::from),
+        false => text.parse::<u64>().ok().map(Number::from),
+    };
+    let whole = if is_whole { whole() } else { None };
+    whole.or_else(|| Number::from_f64(text.parse().ok()?))
 }
 
 /// An open array or object.
@@ -120,7 +239,7 @@ struct Frame<'a> {
     many: Option<HashSet<Cow<'a, str>>>,
 }
 
-struct Scan<'a> {
+struct Scan<'a, S> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
@@ -128,9 +247,10 @@ struct Scan<'a> {
     depth_limit: usize,
     frames: Vec<Frame<'a>>,
     keys: Vec<Cow<'a, str>>,
+    sink: S,
 }
 
-impl<'a> Scan<'a> {
+impl<'a, S: Sink<'a>> Scan<'a, S> {
     fn fail<T>(&self, cause: JsonFault) -> Result<T, JsonError> {
         Err(JsonError { cause, offset: self.at })
     }
@@ -173,10 +293,14 @@ impl<'a> Scan<'a> {
         match self.next()? {
             b'{' => self.open(true),
             b'[' => self.open(false),
-            b'"' => self.string().map(|_| false),
-            b't' => self.word(b"true"),
-            b'f' => self.word(b"false"),
-            b'n' => self.word(b"null"),
+            b'"' => {
+                let text = self.string()?;
+                self.sink.text(text);
+                Ok(false)
+            }
+            b't' => self.word(b"true", Some(true)),
+            b'f' => self.word(b"false", Some(false)),
+            b'n' => self.word(b"null", None),
             b'-' | b'0'..=b'9' => self.number(),
             _ => self.fail(JsonFault::Unexpected),
         }
@@ -187,9 +311,11 @@ impl<'a> Scan<'a> {
             return self.fail(JsonFault::TooDeep);
         }
         self.at += 1;
+        self.sink.open(is_object);
         let end = if is_object { b'}' } else { b']' };
         if self.next()? == end {
             self.at += 1;
+            self.sink.close();
             return Ok(false);
         }
         self.frames.push(Frame { is_object, keys_from: self.keys.len(), many: None });
@@ -218,6 +344,7 @@ impl<'a> Scan<'a> {
                     self.at += 1;
                     self.keys.truncate(keys_from);
                     self.frames.pop();
+                    self.sink.close();
                 }
                 _ => return self.fail(JsonFault::Unexpected),
             }
@@ -233,6 +360,7 @@ impl<'a> Scan<'a> {
         if key.starts_with(RESERVED_PREFIX) {
             return self.fail_at(JsonFault::ReservedKey, start);
         }
+        self.sink.key(&key);
         if !self.remember(key) {
             return self.fail_at(JsonFault::DuplicateKey, start);
         }
@@ -264,7 +392,7 @@ impl<'a> Scan<'a> {
         is_new
     }
 
-    fn word(&mut self, word: &[u8]) -> Result<bool, JsonError> {
+    fn word(&mut self, word: &[u8], value: Option<bool>) -> Result<bool, JsonError> {
         for expected in word {
             match self.peek() {
                 Some(byte) if byte == *expected => self.at += 1,
@@ -272,6 +400,7 @@ impl<'a> Scan<'a> {
                 None => return self.fail(JsonFault::End),
             }
         }
+        self.sink.word(value);
         Ok(false)
     }
 
@@ -314,6 +443,10 @@ impl<'a> Scan<'a> {
             return self.fail_at(JsonFault::LongNumber, start);
         }
         if (has_exponent || length > SAFE_DIGITS) && !self.is_finite(start) {
+            return self.fail_at(JsonFault::NumberRange, start);
+        }
+        let text = self.text.get(start..self.at).unwrap_or_default();
+        if !self.sink.number(text) {
             return self.fail_at(JsonFault::NumberRange, start);
         }
         Ok(false)

@@ -162,6 +162,64 @@ fn any_json() -> impl Strategy<Value = String> {
     })
 }
 
+/// Whether two values are the same, doubles to the accuracy that `serde_json` promises.
+fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) if a.is_f64() && b.is_f64() => {
+            let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
+            a == b || (a - b).abs() <= a.abs() * 1e-14
+        }
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(name, a)| b.get(name).is_some_and(|b| same(a, b)))
+        }
+        _ => a == b,
+    }
+}
+
+#[test]
+fn numbers_are_kept_as_the_parser_keeps_them() {
+    for text in [
+        "0",
+        "-0",
+        "0.0",
+        "-0.0",
+        "1",
+        "-1",
+        "1.0",
+        "1e2",
+        "9223372036854775807",
+        "9223372036854775808",
+        "-9223372036854775808",
+        "-9223372036854775809",
+        "18446744073709551615",
+        "18446744073709551616",
+        "1e308",
+        "-1.5e-7",
+        "1e-400",
+        "123456789012345678901234567890",
+    ] {
+        let expected: Value = serde_json::from_str(text).unwrap();
+        let found = parse(text.as_bytes(), &JsonLimits::default()).unwrap();
+        assert!(same(&found, &expected), "{text}: {found} {expected}");
+        assert_eq!(found.is_f64(), expected.is_f64(), "{text}");
+        assert_eq!(
+            found.as_f64().map(f64::is_sign_negative),
+            expected.as_f64().map(f64::is_sign_negative),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn what_is_parsed_is_what_was_checked() {
+    let text = r#" {"a":[1,{},[],"x\u00e9\ud83d\ude00",true,false,null,{"b":{"c":[[2]]}}],"":-1.5e3} "#;
+    let expected: Value = serde_json::from_str(text).unwrap();
+    assert_eq!(parse(text.as_bytes(), &JsonLimits::default()), Ok(expected));
+    let twice = parse(br#"{"a":{"b":1,"b":2}}"#, &JsonLimits::default());
+    assert_eq!(twice, Err(JsonError { cause: JsonFault::DuplicateKey, offset: 12 }));
+}
+
 /// How many members the text has, counted by a reader that keeps duplicates.
 fn has_duplicate(text: &str) -> bool {
     struct Seen(bool);
@@ -224,6 +282,12 @@ proptest! {
             bytes[place] = put;
         }
         let parsed = serde_json::from_slice::<Value>(&bytes);
+        let limits = JsonLimits { number: usize::MAX, ..JsonLimits::default() };
+        let built = parse(&bytes, &limits);
+        prop_assert_eq!(built.as_ref().err().copied(), check(&bytes, &limits).err());
+        if let (Ok(built), Ok(parsed)) = (&built, &parsed) {
+            prop_assert!(same(built, parsed), "{built} {parsed}");
+        }
         match check(&bytes, &JsonLimits { number: usize::MAX, ..JsonLimits::default() }) {
             Ok(()) => {
                 prop_assert!(parsed.is_ok(), "{}", String::from_utf8_lossy(&bytes));

@@ -110,9 +110,7 @@ pub(super) fn octets(bytes: &[u8]) -> Value {
 
 /// A JSON text that passed the guard, as a value.
 pub(super) fn parsed(body: &[u8], limits: &JsonLimits) -> Result<Value, Unread> {
-    json::check(body, limits).map_err(|error| Unread::malformed(error.to_string()))?;
-    // INVARIANT: what the guard passes the parser takes; should they ever differ, the request is refused.
-    serde_json::from_slice(body).map_err(|error| Unread::malformed(error.to_string()))
+    json::parse(body, limits).map_err(|error| Unread::malformed(error.to_string()))
 }
 
 /// JSON texts, one a line. The last line may end in a line feed; no line is empty.
@@ -123,9 +121,8 @@ fn lines(body: &[u8], limits: &JsonLimits) -> Result<Vec<Value>, Unread> {
         if number == MOST_LINES {
             return Err(Unread::malformed("too many lines"));
         }
-        let malformed = |detail: String| Unread::malformed(format!("line {number}: {detail}"));
-        json::check(line, limits).map_err(|error| malformed(error.to_string()))?;
-        lines.push(serde_json::from_slice(line).map_err(|error| malformed(error.to_string()))?);
+        let value = json::parse(line, limits);
+        lines.push(value.map_err(|error| Unread::malformed(format!("line {number}: {error}")))?);
     }
     Ok(lines)
 }
