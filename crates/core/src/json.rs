@@ -8,7 +8,11 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use serde_json::{Map, Number, Value};
+mod build;
+
+use serde_json::Value;
+
+use build::{Build, Ignore, Sink};
 
 /// Nesting that `serde_json` itself refuses to exceed.
 const DEEPEST: usize = 127;
@@ -109,7 +113,7 @@ pub fn check(bytes: &[u8], limits: &JsonLimits) -> Result<(), JsonError> {
 pub fn parse(bytes: &[u8], limits: &JsonLimits) -> Result<Value, JsonError> {
     let built = scan(bytes, limits, Build::default())?;
     // INVARIANT: a document that was scanned to its end has one value at its root.
-    built.root.ok_or(JsonError { cause: JsonFault::End, offset: bytes.len() })
+    built.into_root().ok_or(JsonError { cause: JsonFault::End, offset: bytes.len() })
 }
 
 fn scan<'a, S: Sink<'a>>(bytes: &'a [u8], limits: &JsonLimits, sink: S) -> Result<S, JsonError> {
@@ -130,104 +134,6 @@ fn scan<'a, S: Sink<'a>>(bytes: &'a [u8], limits: &JsonLimits, sink: S) -> Resul
     };
     scan.document()?;
     Ok(scan.sink)
-}
-
-/// What becomes of the tokens of a text that has one reading so far.
-trait Sink<'a> {
-    /// An array or object begins.
-    fn open(&mut self, is_object: bool);
-    /// A name of the innermost object.
-    fn key(&mut self, key: &str);
-    fn text(&mut self, text: Cow<'a, str>);
-    fn word(&mut self, value: Option<bool>);
-    /// A number in the grammar of JSON; `false` when no double holds it.
-    fn number(&mut self, text: &'a str) -> bool;
-    /// The innermost array or object ends.
-    fn close(&mut self);
-}
-
-/// Nothing: the text is only checked.
-struct Ignore;
-
-impl<'a> Sink<'a> for Ignore {
-    fn open(&mut self, _: bool) {}
-    fn key(&mut self, _: &str) {}
-    fn text(&mut self, _: Cow<'a, str>) {}
-    fn word(&mut self, _: Option<bool>) {}
-    fn number(&mut self, _: &'a str) -> bool {
-        true
-    }
-    fn close(&mut self) {}
-}
-
-/// A value under construction.
-#[derive(Default)]
-struct Build {
-    /// Open arrays and objects, each object with the name whose value comes next.
-    open: Vec<Open>,
-    root: Option<Value>,
-}
-
-enum Open {
-    Array(Vec<Value>),
-    Object(Map<String, Value>, String),
-}
-
-impl Build {
-    fn put(&mut self, value: Value) {
-        match self.open.last_mut() {
-            None => self.root = Some(value),
-            Some(Open::Array(items)) => items.push(value),
-            Some(Open::Object(members, name)) => drop(members.insert(std::mem::take(name), value)),
-        }
-    }
-}
-
-impl<'a> Sink<'a> for Build {
-    fn open(&mut self, is_object: bool) {
-        let empty = if is_object { Open::Object(Map::new(), String::new()) } else { Open::Array(Vec::new()) };
-        self.open.push(empty);
-    }
-
-    fn key(&mut self, key: &str) {
-        if let Some(Open::Object(_, name)) = self.open.last_mut() {
-            *name = key.to_owned();
-        }
-    }
-
-    fn text(&mut self, text: Cow<'a, str>) {
-        self.put(Value::String(text.into_owned()));
-    }
-
-    fn word(&mut self, value: Option<bool>) {
-        self.put(value.map_or(Value::Null, Value::Bool));
-    }
-
-    fn number(&mut self, text: &'a str) -> bool {
-        let number = number(text);
-        let is_held = number.is_some();
-        self.put(number.map_or(Value::Null, Value::Number));
-        is_held
-    }
-
-    fn close(&mut self) {
-        match self.open.pop() {
-            Some(Open::Array(items)) => self.put(Value::Array(items)),
-            Some(Open::Object(members, _)) => self.put(Value::Object(members)),
-            None => {}
-        }
-    }
-}
-
-/// A number as `serde_json` keeps it: whole where 64 bits hold it, else a double. `-0` is no whole number.
-fn number(text: &str) -> Option<Number> {
-    let is_whole = !text.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E')) && text != "-0";
-    let whole = || match text.starts_with('-') {
-        true => text.parse::<i64>().ok().map(Number::from),
-        false => text.parse::<u64>().ok().map(Number::from),
-    };
-    let whole = if is_whole { whole() } else { None };
-    whole.or_else(|| Number::from_f64(text.parse().ok()?))
 }
 
 /// An open array or object.

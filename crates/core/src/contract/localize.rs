@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
+use super::document::Document;
 use super::problem::joined;
 
 /// What a document without an address of its own is called while references are resolved.
@@ -51,6 +52,31 @@ pub(super) fn entered(resources: &Resources, scope: &Scope, pointer: &str) -> Sc
         scope.entry(name.clone()).or_insert_with(|| pointer.clone());
     }
     scope
+}
+
+/// The scope after `pointer` and all that a chain of references from there passes.
+pub(super) fn entered_by(document: &Document, scope: Scope, pointer: &str) -> Scope {
+    if document.resources.is_empty() {
+        return scope;
+    }
+    let mut scope = entered(&document.resources, &scope, pointer);
+    let mut at = document.at(pointer).and_then(|schema| document.alias(schema));
+    for _ in 0..64 {
+        let Some(pointer) = at else { break };
+        scope = entered(&document.resources, &scope, &pointer);
+        at = document.at(&pointer).and_then(|schema| document.alias(schema));
+    }
+    scope
+}
+
+/// A pointer without the scope that may stand before it, as JSON.
+pub(super) fn scoped(pointer: &str) -> Option<(Scope, &str)> {
+    if !pointer.starts_with('{') {
+        return Some((Scope::new(), pointer));
+    }
+    let mut stream = serde_json::Deserializer::from_str(pointer).into_iter::<Scope>();
+    let scope = stream.next()?.ok()?;
+    Some((scope, pointer.get(stream.byte_offset()..)?))
 }
 
 /// Dynamic anchors and what they mean at one point of an evaluation.

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::check::for_each_in_place;
 use super::document::{Dialect, Document, is_annotation};
 use super::family::FAMILY;
-use super::localize::{Scope as Anchors, entered};
+use super::localize::{Scope as Anchors, entered, entered_by, scoped};
 use super::problem::joined;
 
 /// Keyword whose value is the pointer of a schema that is built on its own.
@@ -91,31 +91,6 @@ pub(super) fn translate(document: &Document, pointer: &str, mode: Mode) -> Optio
     let mut translator = Translator { document, mode, unit: at.clone(), scope, left: BUDGET };
     let out = translator.root(schema, &at, false);
     (translator.left > 0).then_some(out)
-}
-
-/// The scope after `pointer` and all that a chain of references from there passes.
-fn entered_by(document: &Document, scope: Anchors, pointer: &str) -> Anchors {
-    if document.resources.is_empty() {
-        return scope;
-    }
-    let mut scope = entered(&document.resources, &scope, pointer);
-    let mut at = document.at(pointer).and_then(|schema| document.alias(schema));
-    for _ in 0..64 {
-        let Some(pointer) = at else { break };
-        scope = entered(&document.resources, &scope, &pointer);
-        at = document.at(&pointer).and_then(|schema| document.alias(schema));
-    }
-    scope
-}
-
-/// A pointer without the scope that may stand before it, as JSON.
-fn scoped(pointer: &str) -> Option<(Anchors, &str)> {
-    if !pointer.starts_with('{') {
-        return Some((Anchors::new(), pointer));
-    }
-    let mut stream = serde_json::Deserializer::from_str(pointer).into_iter::<Anchors>();
-    let scope = stream.next()?.ok()?;
-    Some((scope, pointer.get(stream.byte_offset()..)?))
 }
 
 struct Translator<'d> {

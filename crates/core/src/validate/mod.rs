@@ -245,6 +245,8 @@ pub fn strip_answer_headers(
     headers: &mut HeaderMap,
 ) {
     if route.validate.answers == Answers::Strip {
+        // RFC 9110 section 15.4.5: 304 says the headers that 200 would have said.
+        let status = if status == StatusCode::NOT_MODIFIED { StatusCode::OK } else { status };
         let declared = route.contract.operation(operation).and_then(|operation| operation.answer(status));
         answer::strip_headers(declared, headers);
     }
