@@ -74,7 +74,9 @@ impl Checker<'_, '_> {
     fn api(&mut self, name: &At<String>, written: file::Api, used: &mut Used<'_>) -> Option<Api> {
         let contract = written.contract.and_then(|contract| self.contract(&contract));
         let server_path = contract.as_ref().map(|contract| server_path(&contract.document));
-        let server_path = server_path.filter(|path| written.base_path.is_none() && !path.is_empty());
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+        let server_path = server_path
+            .filter(|path| written.base_path.is_none() && !path.is_empty() && path.bytes().all(is_plain));
         let derived = server_path.as_deref().map(|path| At { at: name.at, value: path.to_owned() });
         let base_path = written.base_path.or(derived);
         let base_path = self.base_path(name, base_path, used);
