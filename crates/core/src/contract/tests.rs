@@ -630,3 +630,35 @@ fn what_inherits_may_stand_for_its_parent() {
         assert!(takes(Mode::Open, json!({ "kind": "Cat", "lives": 9, "more": 1 })));
     }
 }
+
+#[test]
+fn what_is_too_much_is_found_below_families_alternatives_and_compositions() {
+    let schemas = json!({
+        "Pet": { "type": "object", "discriminator": { "propertyName": "kind" }, "properties": { "kind": {}, "in": { "$ref": "#/components/schemas/Box" } } },
+        "Cat": { "allOf": [{ "$ref": "#/components/schemas/Pet" }], "properties": { "lives": {} } },
+        "Box": { "type": "object", "properties": { "n": { "type": "integer" } } }
+    });
+    let schema = json!({ "type": "object", "properties": {
+        "pet": { "$ref": "#/components/schemas/Pet" },
+        "list": { "type": "array", "items": { "oneOf": [{ "$ref": "#/components/schemas/Box" }, { "type": "string" }] } },
+        "both": { "allOf": [{ "$ref": "#/components/schemas/Box" }, { "properties": { "m": {} } }] },
+        "not": { "type": "object", "properties": { "a": {} }, "not": { "required": ["x"] } }
+    } });
+    let contract = compile(document("3.0.3", &schema, &schemas)).unwrap();
+    let pointer = "/paths/~1a/post/responses/200/content/application~1json/schema";
+    let unit = contract.shelf.unit(Mode::ClosedAnswer, pointer);
+    let check = |value: Value, expected: &[&str]| {
+        let mut found = contract.shelf.excess(&unit, &value);
+        found.sort();
+        assert_eq!(found, expected, "{value}");
+    };
+    check(json!({ "pet": { "kind": "Cat", "lives": 9 } }), &[]);
+    check(json!({ "pet": { "kind": "Cat", "lives": 9, "x": 1 }, "y": 2 }), &["/pet/x", "/y"]);
+    check(json!({ "pet": { "kind": "Pet", "lives": 9 } }), &["/pet/lives"]);
+    check(json!({ "pet": { "kind": "Cat", "in": { "x": 1 } } }), &["/pet/in/x"]);
+    check(json!({ "list": [{ "n": 1, "x": 1 }, "s", { "y": 1 }] }), &["/list/0/x", "/list/2/y"]);
+    check(json!({ "list": [{ "n": "a", "x": 1 }] }), &[]);
+    check(json!({ "both": { "n": 1, "m": 1, "x": 1 } }), &["/both/x"]);
+    check(json!({ "both": { "n": "a", "x": 1 } }), &[]);
+    check(json!({ "not": { "x": 1 } }), &[]);
+}

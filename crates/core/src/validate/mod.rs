@@ -22,6 +22,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 use crate::authorize::Authorized;
+use crate::contract::shelf::MOST_VIOLATIONS;
 use crate::contract::{Contract, OperationIndex, PathParameters};
 use crate::halt::{Halt, Reason, Violation};
 use crate::identify::Principal;
@@ -293,8 +294,22 @@ fn check(
     let Some(operation) = contract.operation(operation) else {
         return Err(Halt::new(Reason::Internal, "the operation is not in the contract"));
     };
-    parameters::check(contract, rules, operation, subject)?;
-    body::check(contract, rules, operation, subject.headers, subject.body)
+    let parameters = parameters::check(contract, rules, operation, subject);
+    let body = body::check(contract, rules, operation, subject.headers, subject.body);
+    match (parameters, body) {
+        (Ok(()), body) => body,
+        // Whoever mends a request wants to know all that is wrong with it.
+        (Err(parameters), Err(Halt::Refusal(body))) => Err(joined(parameters, body.violations)),
+        (Err(parameters), _) => Err(parameters),
+    }
+}
+
+fn joined(mut halt: Halt, more: Vec<Violation>) -> Halt {
+    if let Halt::Refusal(refusal) = &mut halt {
+        refusal.violations.extend(more);
+        refusal.violations.truncate(MOST_VIOLATIONS);
+    }
+    halt
 }
 
 /// A violation without allocation of what is constant.

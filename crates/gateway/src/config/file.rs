@@ -556,7 +556,8 @@ words! {
     Answers {
         /// They must.
         Enforce,
-        /// Fields and headers that the contract does not name are taken out; what else breaks it does not leave.
+        /// Fields and headers that the contract does not name are taken out, but for the headers of HTTP itself; what
+        /// else breaks the contract does not leave.
         Strip,
         /// What does not is recorded and passes.
         Observe,

@@ -240,6 +240,27 @@ fn texts_bytes_and_lines_meet_their_schemas() {
 }
 
 #[test]
+fn parameters_and_body_are_told_at_once() {
+    let contract = taking(
+        "3.1.0",
+        &json!({ "application/json": { "schema": { "type": "object", "properties": { "a": { "type": "integer" } } } } }),
+    );
+    let headers = headers(&[("content-type", "application/json")]);
+    let subject = Subject {
+        query: "x=1",
+        headers: &headers,
+        path: &PathParameters::default(),
+        body: br#"{"a":"b","c":1}"#,
+    };
+    let mut found: Vec<_> = verdict(check(&contract, &ValidateRules::default(), OperationIndex(0), &subject))
+        .split(' ')
+        .map(str::to_owned)
+        .collect();
+    found.sort();
+    assert_eq!(found, ["/a", "/c", "invalid_parameter", "query:x"]);
+}
+
+#[test]
 fn who_is_not_to_know_is_told_nothing_and_the_record_all() {
     let halt = Halt::new(Reason::BodyInvalid, "no").with_violations(vec![violation("/a", "is required")]);
     let Halt::Refusal(refusal) = untold(halt) else { panic!("a refusal stays one") };
