@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use portcullis_core::admit::{self, Buckets};
 use portcullis_core::authorize::{AuthorizeRules, ObjectRule};
 use portcullis_core::contract::{
-    Contract, ContractOptions, Kind, Location, Operation, OperationIndex, Parameter,
+    Contract, ContractOptions, Kind, Location, Operation, OperationIndex, Parameter, Problem, Scheme,
+    SchemeKind,
 };
 use portcullis_core::identify::{Algorithm, IdentifyRules, Issuer, IssuerRules, Issuers};
 use portcullis_core::json::JsonLimits;
@@ -15,7 +16,7 @@ use portcullis_core::receive::ReceiveRules;
 use portcullis_core::receive::strict::HeadLimits;
 use portcullis_core::record::Action;
 use portcullis_core::route::{Route, RouteId, Routes, Surface};
-use portcullis_core::validate::{Answers, ValidateRules};
+use portcullis_core::validate::{Answers, Unknown, ValidateRules};
 use portcullis_inspect::detect::Groups;
 use portcullis_inspect::dialect::openai::{self, ModelRules};
 use portcullis_inspect::inspect::Screens;
@@ -68,7 +69,10 @@ pub struct Compiled {
 pub fn compile(settings: &Settings, kept: &Kept) -> Result<Compiled, Vec<Diagnostic>> {
     let mut compiler = Compiler { settings, kept, problems: Vec::new(), upstreams: Vec::new() };
     let contracts = compiler.contracts();
-    let (policy, warnings) = compiler.policy(&contracts);
+    let (policy, mut warnings) = compiler.policy(&contracts);
+    for (api, contract) in settings.apis.iter().zip(&contracts) {
+        warnings.extend(contract.iter().flat_map(|contract| contract_warnings(api, contract)));
+    }
     let (issuers, key_sources) = compiler.issuers();
     let mut routes = Vec::new();
     let mut guards = Vec::new();
@@ -171,7 +175,12 @@ impl Compiler<'_> {
 
     fn contract(&mut self, api: &Api) -> Option<Contract> {
         match Contract::compile((*api.contract.document).clone(), &ContractOptions::default()) {
-            Ok(contract) => Some(contract),
+            Ok(contract) => {
+                if !api.ignore_security {
+                    self.problems.extend(unmet_schemes(api, &contract));
+                }
+                Some(contract)
+            }
             Err(problems) => {
                 let places = problems.iter().map(|problem| {
                     api.contract.at(&problem.pointer).error("bad-contract", problem.message.clone())
@@ -387,9 +396,15 @@ impl Compiler<'_> {
                 None => self.problems.push(unknown_operation(&api.place, name)),
             }
         }
+        let unknown = |is_allowed| if is_allowed { Unknown::Allow } else { Unknown::Refuse };
+        route.validate.unknown_fields = unknown(api.allow_unknown_fields);
+        route.validate.unknown_parameters = unknown(api.allow_unknown_parameters);
+        route.validate.unknown_answers = unknown(api.allow_unknown_answers);
+        route.validate.violations = api.violations;
         route.validate.request = api.validate_requests;
         route.validate.answers = match api.answers {
             Check::Enforce => Answers::Enforce,
+            Check::Strip => Answers::Strip,
             Check::Observe => Answers::Observe,
             Check::None => Answers::Off,
         };
@@ -422,6 +437,56 @@ impl Compiler<'_> {
             operations: (!operations.is_empty()).then(|| operations.into()),
         })
     }
+}
+
+/// What the core finds worth a look in a contract.
+fn contract_warnings(api: &Api, contract: &Contract) -> Vec<Diagnostic> {
+    let warning =
+        |problem: &Problem| api.contract.at(&problem.pointer).warning("contract", problem.message.clone());
+    contract.warnings().iter().map(warning).collect()
+}
+
+/// Security schemes of the contract without which an operation cannot be called, and that `identify` cannot take.
+fn unmet_schemes(api: &Api, contract: &Contract) -> Vec<Diagnostic> {
+    let is_met = |name: &str| {
+        let scheme = contract.schemes().iter().find(|scheme| *scheme.name == *name);
+        scheme.is_some_and(|scheme| scheme.kind == SchemeKind::Bearer && !api.identify.issuers.is_empty())
+    };
+    let mut unmet: Vec<(&Scheme, Vec<&str>)> = Vec::new();
+    for operation in contract.operations() {
+        let alternatives = &operation.security;
+        if alternatives.is_empty() || alternatives.iter().any(|one| one.iter().all(|name| is_met(name))) {
+            continue;
+        }
+        for name in alternatives.first().into_iter().flatten().filter(|name| !is_met(name)) {
+            let Some(scheme) = contract.schemes().iter().find(|scheme| scheme.name == *name) else {
+                continue;
+            };
+            match unmet.iter_mut().find(|(known, _)| known.name == scheme.name) {
+                Some((_, operations)) => operations.push(&operation.id),
+                None => unmet.push((scheme, vec![&operation.id])),
+            }
+        }
+    }
+    let report = |(scheme, operations): (&Scheme, Vec<&str>)| {
+        let asks_for = scheme.kind.asks_for();
+        let first = operations.first().copied().unwrap_or_default();
+        let more = match operations.len() {
+            1 => String::new(),
+            count => format!(" and {} more", count - 1),
+        };
+        let message = format!(
+            "`{}` asks callers of `{first}`{more} for {asks_for}, which `{}` cannot identify them by",
+            scheme.name, api.name
+        );
+        let mut problem = api.contract.at(&scheme.pointer).error("unmet-security", message);
+        problem.help(match scheme.kind {
+            SchemeKind::Bearer => "name an issuer in `identify`, or write `security: ignore` in the API",
+            _ => "identify callers otherwise and write `security: ignore` in the API",
+        });
+        problem
+    };
+    unmet.into_iter().map(report).collect()
 }
 
 fn unknown_operation(place: &Place, name: &str) -> Diagnostic {

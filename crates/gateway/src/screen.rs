@@ -45,10 +45,12 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, response};
 use http_body::{Body, Frame, SizeHint};
 use portcullis_core::contract::OperationIndex;
-use portcullis_core::halt::{Halt, Reason};
+use portcullis_core::halt::{Halt, Reason, Violation};
 use portcullis_core::record::{Finding, Outcome, Phase, Usage};
 use portcullis_core::route::{Route, Surface};
-use portcullis_core::validate::{Answers, answer_needs_body, validate_answer};
+use portcullis_core::validate::{
+    AnswerLines, Answers, answer_needs_body, strip_answer_headers, validate_answer, validate_answer_head,
+};
 use portcullis_inspect::answer::{TextStream, screen_json, screen_text};
 use portcullis_inspect::dialect::openai::{self, ChatStream, StreamEnd};
 use portcullis_inspect::judge::Verdict;
@@ -57,6 +59,10 @@ use crate::forward::UpstreamBody;
 use crate::gate::Guards;
 use crate::record::{Draft, Recording};
 use crate::switched::Switched;
+
+mod lines;
+
+use lines::Lines;
 
 /// Largest answer that is read whole to be judged. Larger ones are refused, never passed unseen.
 const WHOLE: usize = 16 << 20;
@@ -129,7 +135,12 @@ pub(crate) async fn screen(
         }
     };
     let judged = Judged { guards, route: &route, operation };
-    let body = match judged.manner(&method, &parts, &body)? {
+    let manner = judged.manner(&method, &parts, &body)?;
+    if !matches!(manner, Manner::Whole | Manner::Chat) {
+        judged.hold_head_to_contract(&parts, &mut record.draft)?;
+    }
+    strip_answer_headers(&route, operation, parts.status, &mut parts.headers);
+    let body = match manner {
         Manner::Empty => {
             record.close(Phase::Screen, Outcome::Passed);
             ScreenedBody::empty()
@@ -142,6 +153,14 @@ pub(crate) async fn screen(
             let body = judged.whole(&mut parts, body, &mut record.draft).await?;
             record.close(Phase::Screen, Outcome::Passed);
             ScreenedBody::whole(body)
+        }
+        Manner::Lines(lines) => {
+            record.draft.is_stream = true;
+            without_length(&mut parts.headers);
+            let screen = &guards.screens.answer;
+            let text = (!screen.is_off()).then(|| TextStream::new(screen));
+            let observes = route.validate.answers == Answers::Observe;
+            ScreenedBody(Inner::Lines(Streamed::new(body, Box::new(Lines::new(lines, text, observes)))))
         }
         Manner::Text => {
             record.draft.is_stream = true;
@@ -171,13 +190,15 @@ enum Manner {
     Pass,
     Whole,
     Text,
+    /// JSON, line by line.
+    Lines(AnswerLines),
     Chat,
 }
 
 /// By what an answer is judged.
 struct Judged<'a> {
     guards: &'a Guards,
-    route: &'a Route,
+    route: &'a Arc<Route>,
     operation: OperationIndex,
 }
 
@@ -206,6 +227,10 @@ impl Judged<'_> {
                 Err(Halt::new(Reason::AnswerUnreadable, format!("a model answered with `{media}`")))
             }
             Surface::Rest if needs_contract => {
+                let lines = AnswerLines::new(self.route, self.operation, parts.status, &parts.headers);
+                if let Some(lines) = lines.filter(|_| !body.is_end_stream()) {
+                    return Ok(Manner::Lines(lines));
+                }
                 let needs = answer_needs_body(self.route, self.operation, parts.status, &parts.headers);
                 let is_read = needs || is_bodiless || (is_screened && is_json(media)) || body.is_end_stream();
                 Ok(match is_read {
@@ -228,8 +253,8 @@ impl Judged<'_> {
     ) -> Result<Bytes, Halt> {
         let length = parts.headers.get(CONTENT_LENGTH).cloned();
         let bytes = collect(body).await?;
-        self.hold_to_contract(parts, &bytes, draft)?;
         let before = bytes.len();
+        let bytes = self.hold_to_contract(parts, bytes, draft)?;
         let (bytes, verdict) = self.detect(parts, bytes, draft)?;
         if verdict == Verdict::Block {
             return Err(Halt::new(Reason::AnswerBlocked, "a rule blocked the answer, see the findings"));
@@ -244,25 +269,37 @@ impl Judged<'_> {
         Ok(bytes)
     }
 
+    /// The body that may leave: as it came, or without what the contract does not name.
     fn hold_to_contract(
         &self,
         parts: &response::Parts,
-        bytes: &Bytes,
+        bytes: Bytes,
         draft: &mut Draft,
-    ) -> Result<(), Halt> {
-        let rules = &self.route.validate;
-        if rules.answers == Answers::Off {
-            return Ok(());
+    ) -> Result<Bytes, Halt> {
+        if self.route.validate.answers == Answers::Off {
+            return Ok(bytes);
         }
-        let judged = validate_answer(self.route, self.operation, parts.status, &parts.headers, bytes);
-        let Err(violations) = judged else { return Ok(()) };
+        match validate_answer(self.route, self.operation, parts.status, &parts.headers, &bytes) {
+            Ok(held) => Ok(held.body.map_or(bytes, Bytes::from)),
+            Err(violations) => self.broken(&violations, draft).map(|()| bytes),
+        }
+    }
+
+    /// Status, media type and headers of an answer whose body nobody holds to the contract.
+    fn hold_head_to_contract(&self, parts: &response::Parts, draft: &mut Draft) -> Result<(), Halt> {
+        let violations = validate_answer_head(self.route, self.operation, parts.status, &parts.headers);
+        if violations.is_empty() { Ok(()) } else { self.broken(&violations, draft) }
+    }
+
+    /// Refuses the answer, or notes what is wrong with it where the route only observes.
+    fn broken(&self, violations: &[Violation], draft: &mut Draft) -> Result<(), Halt> {
         let detail: Vec<String> =
             violations.iter().map(|one| format!("{}: {}", one.at, one.message)).collect();
-        if rules.answers == Answers::Enforce {
-            return Err(Halt::new(Reason::AnswerInvalid, detail.join("; ")));
+        if self.route.validate.answers == Answers::Observe {
+            draft.notes.extend(detail.into_iter().map(|one| format!("answer: {one}")));
+            return Ok(());
         }
-        draft.notes.extend(detail.into_iter().map(|one| format!("answer: {one}")));
-        Ok(())
+        Err(Halt::new(Reason::AnswerInvalid, detail.join("; ")))
     }
 
     fn detect(
@@ -366,6 +403,8 @@ pub enum BodyError {
     Unreadable,
     /// A rule blocked what came.
     Blocked,
+    /// What came breaks the contract.
+    Invalid,
 }
 
 impl BodyError {
@@ -375,6 +414,7 @@ impl BodyError {
             Self::Upstream(reason) => reason,
             Self::Unreadable => Reason::AnswerUnreadable,
             Self::Blocked => Reason::AnswerBlocked,
+            Self::Invalid => Reason::AnswerInvalid,
         }
     }
 }
@@ -385,6 +425,7 @@ impl fmt::Display for BodyError {
             Self::Upstream(_) => "the upstream broke off its answer",
             Self::Unreadable => "the stream could not be read by the screen",
             Self::Blocked => "a rule blocked the stream",
+            Self::Invalid => "a line of the stream broke the contract",
         })
     }
 }
@@ -399,6 +440,8 @@ pub(crate) struct Report {
     /// Why the stream was ended before its time.
     pub(crate) end: Option<(Reason, String)>,
     pub(crate) is_stream: bool,
+    /// What only is observed.
+    pub(crate) notes: Vec<String>,
 }
 
 /// A body of which every byte passed the screen.
@@ -410,6 +453,7 @@ enum Inner {
     Whole(Option<Bytes>),
     Pass(UpstreamBody),
     Text(Streamed<TextStream>),
+    Lines(Streamed<Box<Lines>>),
     Chat(Streamed<Box<Chat>>),
 }
 
@@ -426,6 +470,7 @@ impl ScreenedBody {
         match &mut self.0 {
             Inner::Whole(_) | Inner::Pass(_) => Report::default(),
             Inner::Text(streamed) => streamed.screen.report(),
+            Inner::Lines(streamed) => streamed.screen.report(),
             Inner::Chat(streamed) => streamed.screen.report(),
         }
     }
@@ -446,6 +491,7 @@ impl Body for ScreenedBody {
                 Poll::Ready(frame.map(|frame| frame.map_err(|error| BodyError::Upstream(error.reason()))))
             }
             Inner::Text(streamed) => streamed.poll_frame(cx),
+            Inner::Lines(streamed) => streamed.poll_frame(cx),
             Inner::Chat(streamed) => streamed.poll_frame(cx),
         }
     }
@@ -455,6 +501,7 @@ impl Body for ScreenedBody {
             Inner::Whole(bytes) => bytes.is_none(),
             Inner::Pass(body) => body.is_end_stream(),
             Inner::Text(streamed) => streamed.is_over,
+            Inner::Lines(streamed) => streamed.is_over,
             Inner::Chat(streamed) => streamed.is_over,
         }
     }
@@ -463,7 +510,7 @@ impl Body for ScreenedBody {
         match &self.0 {
             Inner::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
             Inner::Pass(body) => body.size_hint(),
-            Inner::Text(_) | Inner::Chat(_) => SizeHint::new(),
+            Inner::Text(_) | Inner::Lines(_) | Inner::Chat(_) => SizeHint::new(),
         }
     }
 }
@@ -496,7 +543,7 @@ impl Chunks for TextStream {
     }
 
     fn report(&mut self) -> Report {
-        Report { findings: self.take_findings(), usage: None, end: None, is_stream: true }
+        Report { findings: self.take_findings(), is_stream: true, ..Report::default() }
     }
 }
 
@@ -528,6 +575,7 @@ impl Chunks for Box<Chat> {
             usage: self.stream.usage(),
             end: self.end.map(|end| (end.reason(), end.to_string())),
             is_stream: true,
+            notes: Vec::new(),
         }
     }
 }

@@ -35,11 +35,12 @@ impl Tracked {
         let Some(mut record) = self.record.take() else { return };
         let report = self.body.report();
         record.draft.findings.extend(report.findings);
+        record.draft.notes.extend(report.notes);
         record.draft.usage = report.usage.or(record.draft.usage);
         if record.draft.halt.is_none() {
             match (error, report.end) {
-                (Some(error), _) => record.halted(&Halt::new(error.reason(), error.to_string())),
-                (None, Some((reason, detail))) => record.halted(&Halt::new(reason, detail)),
+                (_, Some((reason, detail))) => record.halted(&Halt::new(reason, detail)),
+                (Some(error), None) => record.halted(&Halt::new(error.reason(), error.to_string())),
                 (None, None) if report.is_stream => record.close(Phase::Screen, Outcome::Passed),
                 (None, None) => {}
             }
@@ -103,6 +104,7 @@ impl Drop for Tracked {
         } else if let Some(record) = &mut self.record {
             let report = self.body.report();
             record.draft.findings.extend(report.findings);
+            record.draft.notes.extend(report.notes);
             record.draft.usage = report.usage.or(record.draft.usage);
         }
     }

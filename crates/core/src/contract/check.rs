@@ -113,6 +113,15 @@ impl<'d> Checker<'d> {
                     self.schema_at(schema, place.join(name), depth + 1);
                 }
             }
+            // JSON Schema before 2020-12, which OpenAPI 3.0 and 2.0 build on, has no other word for a tuple.
+            "items" if value.is_array() && self.document.dialect == Dialect::V30 => {
+                for (index, schema) in value.as_array().into_iter().flatten().enumerate() {
+                    self.schema_at(schema, place.join(&index.to_string()), depth + 1);
+                }
+            }
+            "additionalItems" if self.document.dialect == Dialect::V30 => {
+                self.schema_at(value, place, depth + 1)
+            }
             "allOf" | "anyOf" | "oneOf" | "prefixItems" => match value.as_array() {
                 Some(all) if !all.is_empty() => {
                     for (index, schema) in all.iter().enumerate() {
@@ -145,6 +154,11 @@ impl<'d> Checker<'d> {
             "uniqueItems" | "nullable" | "readOnly" | "writeOnly" if !value.is_boolean() => {
                 self.problem(place, "must be true or false");
             }
+            "$id" if self.document.dialect == Dialect::V31 => {}
+            "$dynamicRef" if self.document.dialect == Dialect::V31 => match self.document.resolve(value) {
+                Ok((pointer, _)) => self.targets.push(pointer.into_owned()),
+                Err(fault) => self.problem(place, fault.to_string()),
+            },
             "$dynamicRef" | "$recursiveRef" | "$id" => {
                 self.problem(place, format!("`{keyword}` is not supported: it changes what references mean"));
             }

@@ -6,17 +6,15 @@ use std::sync::Arc;
 use http::Method;
 use serde_json::Value;
 
+use super::content::Reader;
 use super::document::{Dialect, Document};
-use super::operation::{
-    DeclaredAnswer, Kind, Location, MediaType, Operation, Parameter, RequestBody, SchemaUnits, StatusPattern,
-    Style,
-};
+use super::localize::{Resources, localize};
+use super::operation::{DeclaredAnswer, Location, Operation, Parameter, RequestBody, StatusPattern, Style};
 use super::paths::{Paths, Template};
 use super::problem::{Problem, joined};
-use super::shape::{Shape, shape_of};
+use super::security::{self, Scheme};
 use super::shelf::Shelf;
-use super::translate::Mode;
-use super::{Contract, ContractOptions, OperationIndex, names};
+use super::{Contract, ContractOptions, OperationIndex, family, names, swagger};
 
 const METHODS: [(&str, Method); 8] = [
     ("get", Method::GET),
@@ -31,8 +29,38 @@ const METHODS: [(&str, Method); 8] = [
 
 /// Compiles `root`.
 pub(super) fn compile(root: Value, options: &ContractOptions) -> Result<Contract, Vec<Problem>> {
+    if root.get("swagger").is_none() {
+        return compile_3(root, options);
+    }
+    if root.get("swagger").and_then(Value::as_str) != Some("2.0") {
+        let message = "only OpenAPI 2.0, 3.0 and 3.1 are supported".to_owned();
+        return Err(vec![Problem { pointer: "/swagger".to_owned(), message }]);
+    }
+    let (converted, origins) = swagger::convert(&root)?;
+    drop(root);
+    let back = |problem: Problem| Problem { pointer: origins.of(&problem.pointer), ..problem };
+    match compile_3(converted, options) {
+        Ok(mut contract) => {
+            contract.warnings = contract.warnings.into_iter().map(back).collect();
+            for scheme in &mut contract.schemes {
+                scheme.pointer = origins.of(&scheme.pointer);
+            }
+            Ok(contract)
+        }
+        Err(problems) => {
+            let mut problems: Vec<_> = problems.into_iter().map(back).collect();
+            problems.sort();
+            problems.dedup();
+            Err(problems)
+        }
+    }
+}
+
+fn compile_3(mut root: Value, options: &ContractOptions) -> Result<Contract, Vec<Problem>> {
     let dialect = dialect(&root).map_err(|problem| vec![problem])?;
-    let mut document = Document { root, dialect, ..Document::default() };
+    let resources = if dialect == Dialect::V31 { localize(&mut root) } else { Resources::new() };
+    let mut document = Document { root, dialect, resources, ..Document::default() };
+    document.families = family::families(&document);
     let checked = super::outline::check(&document, options.ignore_broken_patterns);
     document.backtracking = checked.backtracking;
     document.unmatched = checked.unmatched;
@@ -41,13 +69,22 @@ pub(super) fn compile(root: Value, options: &ContractOptions) -> Result<Contract
     let mut contract = Contract {
         operations: Vec::new(),
         paths: Paths::default(),
-        server_path: server_path(&shelf.document),
+        server_path: server_path(&shelf.document.root),
+        takes_matrix: false,
+        schemes: security::schemes(&shelf.document),
         warnings: checked.warnings,
         shelf: Arc::clone(&shelf),
     };
     if problems.is_empty() {
-        let mut builder = Builder { shelf: &shelf, ids: HashMap::new(), problems: Vec::new() };
+        let mut builder = Builder {
+            shelf: &shelf,
+            schemes: contract.schemes.clone(),
+            ids: HashMap::new(),
+            problems: Vec::new(),
+        };
         builder.paths(&mut contract);
+        let parameters = contract.operations.iter().flat_map(|operation| &operation.parameters);
+        contract.takes_matrix = parameters.into_iter().any(|one| one.style == Style::Matrix);
         problems = builder.problems;
     }
     if problems.is_empty() && options.build_all {
@@ -60,12 +97,6 @@ pub(super) fn compile(root: Value, options: &ContractOptions) -> Result<Contract
 fn dialect(root: &Value) -> Result<Dialect, Problem> {
     let at =
         |pointer: &str, message: &str| Problem { pointer: pointer.to_owned(), message: message.to_owned() };
-    if root.get("swagger").is_some() {
-        return Err(at(
-            "/swagger",
-            "Swagger 2.0 is not supported; convert the document to OpenAPI 3.0 or 3.1",
-        ));
-    }
     let Some(version) = root.get("openapi").and_then(Value::as_str) else {
         return Err(at("", "this is no OpenAPI document: `openapi` is missing"));
     };
@@ -76,7 +107,7 @@ fn dialect(root: &Value) -> Result<Dialect, Problem> {
         return Ok(Dialect::V30);
     }
     if !is("3.1") {
-        return Err(at("/openapi", "only OpenAPI 3.0 and 3.1 are supported"));
+        return Err(at("/openapi", "only OpenAPI 2.0, 3.0 and 3.1 are supported"));
     }
     match root.get("jsonSchemaDialect").map(Value::as_str) {
         None
@@ -91,8 +122,13 @@ fn dialect(root: &Value) -> Result<Dialect, Problem> {
 }
 
 /// The path of the first server, without a final slash, its variables put in.
-fn server_path(document: &Document) -> Box<str> {
-    let Some(server) = document.at("/servers/0") else { return "".into() };
+pub(super) fn server_path(document: &Value) -> Box<str> {
+    if let Some(base) =
+        document.get("basePath").and_then(Value::as_str).filter(|_| document.get("swagger").is_some())
+    {
+        return plain_path(base);
+    }
+    let Some(server) = document.pointer("/servers/0") else { return "".into() };
     let mut url = server.get("url").and_then(Value::as_str).unwrap_or_default().to_owned();
     for (name, variable) in server.get("variables").and_then(Value::as_object).into_iter().flatten() {
         let value = variable.get("default").and_then(Value::as_str).unwrap_or_default();
@@ -102,6 +138,10 @@ fn server_path(document: &Document) -> Box<str> {
         Some((_, rest)) => rest.split_once('/').map(|(_, path)| path).unwrap_or_default(),
         None => url.trim_start_matches('/'),
     };
+    plain_path(path)
+}
+
+fn plain_path(path: &str) -> Box<str> {
     let path = path.split(['?', '#']).next().unwrap_or_default().trim_matches('/');
     if path.is_empty() || path.starts_with('.') { "".into() } else { format!("/{path}").into() }
 }
@@ -118,6 +158,7 @@ pub(super) fn follow<'d>(document: &'d Document, pointer: String, value: &'d Val
 
 struct Builder<'s> {
     shelf: &'s Arc<Shelf>,
+    schemes: Vec<Scheme>,
     /// Ids given, and where.
     ids: HashMap<Box<str>, String>,
     problems: Vec<Problem>,
@@ -126,6 +167,10 @@ struct Builder<'s> {
 impl<'s> Builder<'s> {
     fn document(&self) -> &'s Document {
         &self.shelf.document
+    }
+
+    fn reader(&self) -> Reader<'s> {
+        Reader { shelf: self.shelf }
     }
 
     fn paths(&mut self, contract: &mut Contract) {
@@ -196,6 +241,10 @@ impl<'s> Builder<'s> {
             parameters,
             body: value.get("requestBody").map(|body| self.body(joined(&at, "requestBody"), body)),
             answers: self.answers(&joined(&at, "responses"), value.get("responses")),
+            security: {
+                let schemes = &self.schemes;
+                security::requirements(&self.shelf.document, value, &at, schemes, &mut self.problems)
+            },
         }
     }
 
@@ -204,7 +253,7 @@ impl<'s> Builder<'s> {
         let own = parameters.len();
         for (index, value) in list.and_then(Value::as_array).into_iter().flatten().enumerate() {
             let (at, value) = follow(self.document(), joined(at, &index.to_string()), value);
-            let Some(parameter) = self.parameter(&at, value) else { continue };
+            let Some(parameter) = self.reader().parameter(&at, value) else { continue };
             let same = |one: &Parameter| one.name == parameter.name && one.location == parameter.location;
             if parameters.iter().skip(own).any(same) {
                 let message = format!("the parameter `{}` is declared twice", parameter.name);
@@ -215,56 +264,11 @@ impl<'s> Builder<'s> {
         }
     }
 
-    fn parameter(&mut self, at: &str, value: &'s Value) -> Option<Parameter> {
-        let name = value.get("name")?.as_str()?;
-        let flag = |key: &str| value.get(key).and_then(Value::as_bool);
-        let location = match value.get("in")?.as_str()? {
-            "path" => Location::Path,
-            "query" => Location::Query,
-            "cookie" => Location::Cookie,
-            _ => Location::Header,
-        };
-        // OpenAPI 3.1 section 4.8.12.2: these three are described elsewhere.
-        let is_elsewhere =
-            ["accept", "content-type", "authorization"].iter().any(|one| name.eq_ignore_ascii_case(one));
-        if location == Location::Header && is_elsewhere {
-            return None;
-        }
-        let style = style(value.get("style").and_then(Value::as_str), location);
-        let (schema_at, schema, is_json) = match value.get("schema") {
-            Some(schema) => (joined(at, "schema"), Some(schema), false),
-            None => {
-                let content =
-                    value.get("content").and_then(Value::as_object).and_then(|all| all.iter().next());
-                let at = content.map(|(media, _)| joined(&joined(&joined(at, "content"), media), "schema"));
-                let is_json = content.is_some_and(|(media, _)| names::is_json(&names::essence(media)));
-                (at.unwrap_or_default(), content.and_then(|(_, media)| media.get("schema")), is_json)
-            }
-        };
-        let shape = schema.map_or_else(Shape::any, |schema| shape_of(self.document(), schema));
-        Some(Parameter {
-            name: if location == Location::Header { name.to_ascii_lowercase().into() } else { name.into() },
-            location,
-            required: flag("required") == Some(true) || location == Location::Path,
-            style,
-            explode: flag("explode").unwrap_or(style == Style::Form),
-            kind: Kind::of(&shape),
-            deprecated: flag("deprecated") == Some(true),
-            is_json,
-            shape,
-            unit: schema.map(|_| self.request_units(&schema_at)),
-        })
-    }
-
-    fn request_units(&self, at: &str) -> SchemaUnits {
-        SchemaUnits { closed: self.shelf.unit(Mode::Closed, at), open: self.shelf.unit(Mode::Open, at) }
-    }
-
     fn body(&mut self, at: String, value: &'s Value) -> RequestBody {
         let (at, value) = follow(self.document(), at, value);
         RequestBody {
             required: value.get("required").and_then(Value::as_bool) == Some(true),
-            content: self.content(&joined(&at, "content"), value.get("content"), false),
+            content: self.reader().content(&joined(&at, "content"), value.get("content"), false),
         }
     }
 
@@ -273,40 +277,11 @@ impl<'s> Builder<'s> {
         for (status, value) in value.and_then(Value::as_object).into_iter().flatten() {
             let Some(pattern) = status_pattern(status) else { continue };
             let (at, value) = follow(self.document(), joined(at, status), value);
-            let content = self.content(&joined(&at, "content"), value.get("content"), true);
-            answers.push(DeclaredAnswer { status: pattern, content });
+            let content = self.reader().content(&joined(&at, "content"), value.get("content"), true);
+            let headers = self.reader().headers(&joined(&at, "headers"), value.get("headers"), true);
+            answers.push(DeclaredAnswer { status: pattern, content, headers });
         }
         answers
-    }
-
-    fn content(&mut self, at: &str, value: Option<&'s Value>, is_answer: bool) -> Vec<MediaType> {
-        let mut content: Vec<MediaType> = Vec::new();
-        for (range, media) in value.and_then(Value::as_object).into_iter().flatten() {
-            let essence = names::essence(range);
-            if content.iter().any(|one| *one.range == *essence) {
-                continue;
-            }
-            let schema_at = joined(&joined(at, range), "schema");
-            let schema = media.get("schema");
-            let is_form = essence == names::FORM;
-            let is_wild = essence.contains('*');
-            content.push(MediaType {
-                unit: schema.map(|_| {
-                    if is_answer {
-                        let unit = self.shelf.unit(Mode::Answer, &schema_at);
-                        SchemaUnits { closed: Arc::clone(&unit), open: unit }
-                    } else {
-                        self.request_units(&schema_at)
-                    }
-                }),
-                shape: schema
-                    .filter(|_| !is_answer && (is_form || is_wild))
-                    .map(|schema| shape_of(self.document(), schema)),
-                deep: if is_form { deep_fields(media) } else { Vec::new() },
-                range: essence.into(),
-            });
-        }
-        content
     }
 
     /// Gives every operation without an `operationId` a name made of its method and path.
@@ -328,20 +303,6 @@ impl<'s> Builder<'s> {
     }
 }
 
-fn style(style: Option<&str>, location: Location) -> Style {
-    match style {
-        Some("form") => Style::Form,
-        Some("simple") => Style::Simple,
-        Some("matrix") => Style::Matrix,
-        Some("label") => Style::Label,
-        Some("spaceDelimited") => Style::SpaceDelimited,
-        Some("pipeDelimited") => Style::PipeDelimited,
-        Some("deepObject") => Style::DeepObject,
-        _ if matches!(location, Location::Query | Location::Cookie) => Style::Form,
-        _ => Style::Simple,
-    }
-}
-
 /// `200`, `2XX` or `default`.
 pub(super) fn status_pattern(status: &str) -> Option<StatusPattern> {
     if status == "default" {
@@ -351,12 +312,6 @@ pub(super) fn status_pattern(status: &str) -> Option<StatusPattern> {
         return class.parse().ok().filter(|class| (1..=5).contains(class)).map(StatusPattern::Class);
     }
     status.parse().ok().filter(|status| (100..=599).contains(status)).map(StatusPattern::Exact)
-}
-
-fn deep_fields(media: &Value) -> Vec<Box<str>> {
-    let encoding = media.get("encoding").and_then(Value::as_object).into_iter().flatten();
-    let is_deep = |one: &Value| one.get("style").and_then(Value::as_str) == Some("deepObject");
-    encoding.filter(|(_, one)| is_deep(one)).map(|(name, _)| name.as_str().into()).collect()
 }
 
 fn strings(list: Option<&Value>) -> Vec<Box<str>> {

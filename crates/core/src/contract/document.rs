@@ -1,10 +1,13 @@
 //! An OpenAPI document as a value, and the references within it.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
+
+use super::family::Family;
+use super::localize::Resources;
 
 /// Which dialect the schemas of a document are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,6 +24,10 @@ pub(super) enum Dialect {
 pub(super) struct Document {
     pub(super) root: Value,
     pub(super) dialect: Dialect,
+    /// Its schema resources, where a `$dynamicRef` depends on them.
+    pub(super) resources: Resources,
+    /// Schemas that stand for all that inherit from them, by pointer.
+    pub(super) families: HashMap<String, Family>,
     /// Patterns that no linear-time engine takes.
     pub(super) backtracking: HashSet<String>,
     /// Patterns that no engine takes, where the operator accepts that.
@@ -34,13 +41,18 @@ pub(super) enum RefFault {
     NotText,
     #[error("the `$ref` leads out of this document, which is never followed")]
     Remote,
-    #[error("the `$ref` names an anchor; only JSON pointers are supported")]
+    #[error("the `$ref` names an anchor that this document does not have")]
     Anchor,
     #[error("the `$ref` names nothing in this document")]
     Nothing,
 }
 
 impl Document {
+    /// Whether `unit` belongs to the family of `pointer`.
+    pub(super) fn is_member(&self, unit: &str, pointer: &str) -> bool {
+        self.families.get(pointer).is_some_and(|family| family.has(unit))
+    }
+
     /// What `pointer` names.
     pub(super) fn at(&self, pointer: &str) -> Option<&Value> {
         self.root.pointer(pointer)
@@ -69,6 +81,10 @@ impl Document {
     pub(super) fn alias<'v>(&self, schema: &'v Value) -> Option<Cow<'v, str>> {
         let object = schema.as_object()?;
         let reference = object.get("$ref")?;
+        // A resource of its own is passed on the way, which dynamic anchors may depend on.
+        if !self.resources.is_empty() && object.contains_key("$id") {
+            return None;
+        }
         if self.dialect == Dialect::V31 && object.keys().any(|key| key != "$ref" && !is_annotation(key)) {
             return None;
         }
@@ -108,6 +124,7 @@ pub(super) fn is_annotation(keyword: &str) -> bool {
             | "$defs"
             | "definitions"
             | "$anchor"
+            | "$id"
             | "$dynamicAnchor"
             | "$schema"
             | "readOnly"

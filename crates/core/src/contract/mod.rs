@@ -7,19 +7,24 @@
 //!
 //! What a document may leave unsaid is taken strictly: an object that names its fields takes no others from a
 //! client, formats are asserted, `readOnly` fields may not be sent and `writeOnly` ones not answered. OpenAPI 3.0
-//! schemas are read as the JSON Schema 2020-12 that they mean.
+//! schemas are read as the JSON Schema 2020-12 that they mean, and OpenAPI 2.0 documents as the 3.0 that they mean.
 
 mod check;
 mod compile;
+mod content;
 mod document;
+mod family;
+mod localize;
 pub(crate) mod names;
 mod operation;
 mod outline;
 mod paths;
 mod patterns;
-mod problem;
+pub(crate) mod problem;
+mod security;
 pub(crate) mod shape;
 pub(crate) mod shelf;
+mod swagger;
 mod translate;
 
 use std::sync::Arc;
@@ -30,8 +35,10 @@ use serde_json::Value;
 pub use operation::{
     DeclaredAnswer, Kind, Location, MediaType, Operation, Parameter, RequestBody, StatusPattern, Style,
 };
+pub(crate) use operation::{FieldEncoding, SchemaUnits, closeness};
 pub use paths::Found;
 pub use problem::Problem;
+pub use security::{Scheme, SchemeKind};
 
 use document::Document;
 use paths::Paths;
@@ -72,6 +79,8 @@ pub struct Contract {
     operations: Vec<Operation>,
     paths: Paths,
     server_path: Box<str>,
+    takes_matrix: bool,
+    schemes: Vec<Scheme>,
     warnings: Vec<Problem>,
     shelf: Arc<Shelf>,
 }
@@ -83,14 +92,23 @@ impl Default for Contract {
             operations: Vec::new(),
             paths: Paths::default(),
             server_path: "".into(),
+            takes_matrix: false,
+            schemes: Vec::new(),
             warnings: Vec::new(),
             shelf: Shelf::new(Document::default()),
         }
     }
 }
 
+/// The path of the first server that `document` names, `""` or `/v1`; in OpenAPI 2.0 its `basePath`.
+///
+/// Reads nothing else, so that it can be asked before the document is compiled.
+pub fn server_path(document: &Value) -> Box<str> {
+    compile::server_path(document)
+}
+
 impl Contract {
-    /// Takes an OpenAPI 3.0 or 3.1 document; returns what it promises.
+    /// Takes an OpenAPI 2.0, 3.0 or 3.1 document; returns what it promises.
     ///
     /// # Errors
     /// Everything that is wrong with it: another version, references that lead nowhere or out of the document,
@@ -124,9 +142,19 @@ impl Contract {
         self.paths.find(method, rest)
     }
 
+    /// Whether any operation writes a path parameter as `;name=value`.
+    pub(crate) fn takes_matrix(&self) -> bool {
+        self.takes_matrix
+    }
+
     /// The path of the document's first server, `""` or `/v1`.
     pub fn server_path(&self) -> &str {
         &self.server_path
+    }
+
+    /// The document's security schemes; [`Operation::security`] names them.
+    pub fn schemes(&self) -> &[Scheme] {
+        &self.schemes
     }
 
     /// What is right but worth a look.

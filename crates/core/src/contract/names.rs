@@ -3,6 +3,23 @@
 /// The media type of an HTML form.
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
+/// The media type of a form with parts (RFC 7578).
+pub(crate) const MULTIPART: &str = "multipart/form-data";
+
+/// Whether a media type without parameters is JSON texts, one a line.
+pub(crate) fn is_json_lines(essence: &str) -> bool {
+    matches!(
+        essence,
+        "application/x-ndjson"
+            | "application/ndjson"
+            | "application/jsonl"
+            | "application/x-jsonl"
+            | "application/jsonlines"
+            | "application/x-jsonlines"
+            | "application/json-lines"
+    )
+}
+
 /// A media type in lower case without its parameters.
 pub(crate) fn essence(media: &str) -> String {
     media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()

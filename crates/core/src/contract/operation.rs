@@ -28,6 +28,9 @@ pub struct Operation {
     pub body: Option<RequestBody>,
     /// What it answers.
     pub answers: Vec<DeclaredAnswer>,
+    /// Names of the security schemes that it asks for: one list of several must be met whole. Empty: nothing is
+    /// asked for; an empty list among them: nothing needs to be met.
+    pub security: Vec<Vec<Box<str>>>,
 }
 
 impl Operation {
@@ -148,6 +151,8 @@ pub struct Parameter {
     pub deprecated: bool,
     /// Whether the value is JSON text (`content: application/json`).
     pub is_json: bool,
+    /// Whether the empty value may be sent whatever the schema says (`allowEmptyValue`, queries only).
+    pub allows_empty: bool,
     pub(crate) shape: Shape,
     pub(crate) unit: Option<SchemaUnits>,
 }
@@ -168,6 +173,8 @@ pub struct DeclaredAnswer {
     pub status: StatusPattern,
     /// What may be answered, the most specific first; empty when the answer has no body.
     pub content: Vec<MediaType>,
+    /// Headers that it declares.
+    pub headers: Vec<Parameter>,
 }
 
 /// For which status an answer is declared.
@@ -187,10 +194,25 @@ pub struct MediaType {
     /// Lower case, without parameters: `application/json`, `image/*`, `*/*`.
     pub range: Box<str>,
     pub(crate) unit: Option<SchemaUnits>,
-    /// The shape of the whole body.
+    /// The shape of the whole body, unless it is JSON.
     pub(crate) shape: Option<Shape>,
-    /// Fields of a form whose lists are written as `name[key]=value`.
-    pub(crate) deep: Vec<Box<str>>,
+    /// Whether the schema says more of a text than that it is one.
+    pub(crate) is_bounded: bool,
+    /// How single fields of a form are written.
+    pub(crate) encodings: Vec<FieldEncoding>,
+}
+
+/// How one field of a form is written (OpenAPI 3.1 section 4.8.15).
+#[derive(Debug)]
+pub(crate) struct FieldEncoding {
+    pub(crate) name: Box<str>,
+    /// The style, where one is written.
+    pub(crate) style: Option<Style>,
+    pub(crate) explode: bool,
+    /// Media types that it may have; empty: what its schema suggests.
+    pub(crate) ranges: Vec<Box<str>>,
+    /// Headers of a part.
+    pub(crate) headers: Vec<Parameter>,
 }
 
 impl MediaType {
@@ -199,16 +221,21 @@ impl MediaType {
         self.unit.is_some()
     }
 
-    /// How closely the range names `media`: 0 not at all, 3 exactly.
-    pub(crate) fn closeness(&self, media: &str) -> u8 {
-        if *self.range == *media {
-            return 3;
-        }
-        match self.range.strip_suffix("/*") {
-            Some("*") => 1,
-            Some(kind) if media.split_once('/').is_some_and(|(sent, _)| sent == kind) => 2,
-            _ => 0,
-        }
+    /// How the field `name` of a form is written, where the document says so.
+    pub(crate) fn encoding(&self, name: &str) -> Option<&FieldEncoding> {
+        self.encodings.iter().find(|one| *one.name == *name)
+    }
+}
+
+/// How closely a range such as `image/*` names `media`: 0 not at all, 3 exactly.
+pub(crate) fn closeness(range: &str, media: &str) -> u8 {
+    if *range == *media {
+        return 3;
+    }
+    match range.strip_suffix("/*") {
+        Some("*") => 1,
+        Some(kind) if media.split_once('/').is_some_and(|(sent, _)| sent == kind) => 2,
+        _ => 0,
     }
 }
 
@@ -217,6 +244,6 @@ impl MediaType {
 pub(crate) struct SchemaUnits {
     /// Fields that the document does not name are refused.
     pub(crate) closed: Arc<Unit>,
-    /// As the document says. For an answer both are the same.
+    /// As the document says.
     pub(crate) open: Arc<Unit>,
 }

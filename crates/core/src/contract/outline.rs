@@ -5,7 +5,9 @@ use serde_json::Value;
 use super::check::{Checked, Checker};
 use super::compile::status_pattern;
 use super::document::Document;
+use super::names;
 use super::problem::Place;
+use super::shape::{Types, shape_of};
 
 /// Checks everything in `document` that a contract is made of.
 pub(super) fn check(document: &Document, is_lenient: bool) -> Checked {
@@ -111,6 +113,17 @@ impl<'d> Outline<'d> {
         }
         let Some(answer) = self.followed(answer, place) else { return };
         self.content(answer.get("content"), place.join("content"));
+        self.headers(answer.get("headers"), place.join("headers"));
+    }
+
+    fn headers(&mut self, headers: Option<&'d Value>, place: Place<'_>) {
+        self.each(headers, place, |outline, header, place| {
+            let Some(header) = outline.followed(header, place) else { return };
+            match header.get("schema") {
+                Some(schema) => outline.checker.schema(schema, place.join("schema")),
+                None => outline.content(header.get("content"), place.join("content")),
+            }
+        });
     }
 
     fn parameters(&mut self, list: Option<&'d Value>, place: Place<'_>) {
@@ -150,11 +163,30 @@ impl<'d> Outline<'d> {
         }
     }
 
+    /// Warns of a schema that nothing is held against, because bodies of its media type are not read.
+    fn unread(&mut self, schema: &'d Value, place: Place<'_>) {
+        let essence = names::essence(place.segment());
+        let is_read = names::is_json(&essence)
+            || names::is_json_lines(&essence)
+            || essence.starts_with("text/")
+            || essence.contains('*')
+            || matches!(essence.as_str(), names::FORM | names::MULTIPART);
+        if !is_read && !shape_of(self.document, schema).types.has(Types::STRING) {
+            let message = format!("bodies of `{essence}` are not read, so this schema is not checked");
+            self.checker.warning(place.join("schema"), message);
+        }
+    }
+
     fn content(&mut self, content: Option<&'d Value>, place: Place<'_>) {
         self.each(content, place, |outline, media, place| {
             if let Some(schema) = media.get("schema") {
                 outline.checker.schema(schema, place.join("schema"));
+                outline.unread(schema, place);
             }
+            let place = place.join("encoding");
+            outline.each(media.get("encoding"), place, |outline, encoding, place| {
+                outline.headers(encoding.get("headers"), place.join("headers"));
+            });
         });
     }
 }

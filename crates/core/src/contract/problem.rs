@@ -30,6 +30,11 @@ impl<'a> Place<'a> {
         Self { above: Some(self), segment }
     }
 
+    /// The last member on the way to this place.
+    pub(super) fn segment(&self) -> &'a str {
+        self.segment
+    }
+
     /// The JSON pointer.
     pub(super) fn pointer(&self) -> String {
         let Some(above) = self.above else { return self.segment.to_owned() };

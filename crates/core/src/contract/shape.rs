@@ -71,20 +71,43 @@ pub(crate) struct Shape {
     pub(crate) items: Option<Box<Self>>,
     pub(crate) properties: BTreeMap<Box<str>, Self>,
     pub(crate) additional: Option<Box<Self>>,
+    /// Whether members that are not in `properties` are allowed in writing.
+    pub(crate) is_open: bool,
+    /// Whether a string stands for bytes: `format: binary`, or a `contentMediaType` without an encoding.
+    pub(crate) is_binary: bool,
 }
 
 impl Shape {
     /// Anything.
     pub(crate) fn any() -> Self {
-        Self { types: Types::ALL, items: None, properties: BTreeMap::new(), additional: None }
+        Self {
+            types: Types::ALL,
+            items: None,
+            properties: BTreeMap::new(),
+            additional: None,
+            is_open: false,
+            is_binary: false,
+        }
     }
 
     fn absorb(&mut self, other: Self) {
         self.items = self.items.take().or(other.items);
         self.additional = self.additional.take().or(other.additional);
+        self.is_open |= other.is_open;
+        self.is_binary |= other.is_binary;
         for (name, shape) in other.properties {
             self.properties.entry(name).or_insert(shape);
         }
+    }
+
+    /// Whether a value can only be an array (or null).
+    pub(crate) fn is_list(&self) -> bool {
+        self.types.is_only(Types::ARRAY)
+    }
+
+    /// Whether members that nobody names may be in an object.
+    pub(crate) fn takes_any_member(&self) -> bool {
+        self.is_open || self.additional.is_some() || self.properties.is_empty()
     }
 
     /// The shape of the member `name` of an object.
@@ -120,9 +143,15 @@ impl Reader<'_> {
         for (name, property) in object.get("properties").and_then(Value::as_object).into_iter().flatten() {
             shape.properties.insert(name.as_str().into(), self.shape(property, depth - 1));
         }
-        if let Some(additional @ Value::Object(_)) = object.get("additionalProperties") {
-            shape.additional = Some(Box::new(self.shape(additional, depth - 1)));
+        match object.get("additionalProperties") {
+            Some(additional @ Value::Object(_)) => {
+                shape.additional = Some(Box::new(self.shape(additional, depth - 1)));
+            }
+            Some(Value::Bool(true)) => shape.is_open = true,
+            _ => {}
         }
+        shape.is_binary = object.get("format").and_then(Value::as_str) == Some("binary")
+            || object.contains_key("contentMediaType") && !object.contains_key("contentEncoding");
         let target = self.document.target(object).map(|(_, target)| target);
         let all = object.get("allOf").and_then(Value::as_array).into_iter().flatten();
         for below in all.chain(target) {

@@ -24,6 +24,9 @@ use crate::halt::Violation;
 /// Most violations that one request is told of.
 pub(crate) const MOST_VIOLATIONS: usize = 32;
 
+/// Most mistakes of an answer that are looked at to strip it.
+const MOST_EXCESS: usize = 100_000;
+
 /// One schema in one mode.
 pub(crate) struct Unit {
     pointer: Box<str>,
@@ -129,6 +132,84 @@ impl Shelf {
                 return;
             }
             self.explain(&error, value, at, is_large, found);
+        }
+    }
+
+    /// Pointers to members of `value` that the schema, being closed, does not take; empty where taking them out is
+    /// not enough, as far as one pass can tell.
+    pub(crate) fn excess(&self, unit: &Unit, value: &Value) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut left = MOST_EXCESS;
+        if self.all_excess(unit, value, "", &mut left, &mut found) { found } else { Vec::new() }
+    }
+
+    /// Whether all that is wrong with `value` is that it has members too many.
+    fn all_excess(
+        &self,
+        unit: &Unit,
+        value: &Value,
+        at: &str,
+        left: &mut usize,
+        out: &mut Vec<String>,
+    ) -> bool {
+        let Some(validator) = self.validator(unit) else { return false };
+        let errors: Vec<_> = validator.iter_errors(value).collect();
+        // Where a part of a composition fails, what it names counts as not named; it is told when the part fits.
+        let is_whole =
+            |error: &&ValidationError<'_>| matches!(error.kind(), Kind::UnevaluatedProperties { .. });
+        let is_mixed = errors.iter().any(|error| !is_whole(&error));
+        let errors = errors.iter().filter(|error| !(is_mixed && is_whole(error)));
+        errors.into_iter().all(|error| self.is_excess(error, value, at, left, out))
+    }
+
+    fn is_excess(
+        &self,
+        error: &ValidationError<'_>,
+        value: &Value,
+        at: &str,
+        left: &mut usize,
+        out: &mut Vec<String>,
+    ) -> bool {
+        let Some(rest) = left.checked_sub(1) else { return false };
+        *left = rest;
+        let below = error.instance_path().as_str();
+        let place = format!("{at}{below}");
+        match error.kind() {
+            Kind::Custom { keyword, message } if keyword == UNIT => {
+                let unit = unit_of(message).map(|(mode, pointer)| self.unit(mode, pointer));
+                match (unit, value.pointer(below)) {
+                    (Some(unit), Some(value)) => self.all_excess(&unit, value, &place, left, out),
+                    _ => false,
+                }
+            }
+            Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
+                out.extend(unexpected.iter().map(|name| format!("{place}/{}", escaped(name))));
+                true
+            }
+            Kind::FalseSchema => {
+                let is_member = below
+                    .rsplit_once('/')
+                    .is_some_and(|(above, _)| value.pointer(above).is_some_and(Value::is_object));
+                if is_member {
+                    out.push(place);
+                }
+                is_member
+            }
+            Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
+                let fitting = context.iter().filter_map(|errors| {
+                    let mut found = Vec::new();
+                    let fits = errors.iter().all(|error| self.is_excess(error, value, at, left, &mut found));
+                    fits.then_some(found)
+                });
+                match fitting.min_by_key(Vec::len) {
+                    Some(found) => {
+                        out.extend(found);
+                        true
+                    }
+                    None => false,
+                }
+            }
+            _ => false,
         }
     }
 

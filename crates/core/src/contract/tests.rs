@@ -8,6 +8,10 @@ use serde_json::json;
 use super::*;
 use crate::contract::translate::Mode;
 
+mod real;
+mod suite;
+mod swagger;
+
 fn compile(document: Value) -> Result<Contract, Vec<Problem>> {
     Contract::compile(document, &ContractOptions { build_all: true, ..ContractOptions::default() })
 }
@@ -362,7 +366,7 @@ fn broken_documents_are_refused_with_every_place() {
         (json!({ "multipleOf": 0 }), "/components/schemas/S/multipleOf", "above zero"),
         (json!({ "pattern": "(" }), "/components/schemas/S/pattern", "regular expression"),
         (json!({ "enum": 1 }), "/components/schemas/S/enum", "list"),
-        (json!({ "$dynamicRef": "#a" }), "/components/schemas/S/$dynamicRef", "not supported"),
+        (json!({ "$dynamicRef": "#a" }), "/components/schemas/S/$dynamicRef", "anchor"),
         (json!(1), "/components/schemas/S", "object"),
     ];
     for (schema, pointer, message) in cases {
@@ -385,10 +389,10 @@ fn broken_operations_are_refused() {
     let id = json!([{ "name": "id", "in": "path", "required": true, "schema": { "type": "string" } }]);
     let get = |id: &str| json!({ "get": { "operationId": id, "responses": {} } });
     let cases = [
-        (json!({ "swagger": "2.0" }), "Swagger 2.0"),
+        (json!({ "swagger": "1.2" }), "only OpenAPI 2.0"),
         (json!({ "info": {} }), "no OpenAPI document"),
-        (json!({ "openapi": "3.2.0", "paths": {} }), "only OpenAPI 3.0 and 3.1"),
-        (json!({ "openapi": "3.01", "paths": {} }), "only OpenAPI 3.0 and 3.1"),
+        (json!({ "openapi": "3.2.0", "paths": {} }), "only OpenAPI 2.0, 3.0 and 3.1"),
+        (json!({ "openapi": "3.01", "paths": {} }), "only OpenAPI 2.0, 3.0 and 3.1"),
         (json!({ "openapi": "3.1.0", "paths": {}, "jsonSchemaDialect": "https://example.com" }), "dialect"),
         (json!({ "openapi": "3.0.0" }), "`paths` is missing"),
         (paths(json!({ "/a": get("x"), "/b": get("x") })), "twice"),
@@ -577,75 +581,6 @@ fn json_files(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
     files
 }
 
-/// Keywords that a contract refuses, and references that it does not follow: out of the document, to anchors.
-const UNSUPPORTED: [&str; 5] =
-    ["$dynamicRef", "\"$id\"", "\"$ref\":\"http", "\"$ref\":\"#foo", "tag:example.com"];
-
-/// References from the root of `value`, which stands for a whole document, as they are from `/components/schemas/S`.
-fn moved(value: &mut Value) {
-    match value {
-        Value::Array(all) => all.iter_mut().for_each(moved),
-        Value::Object(members) => {
-            for (key, value) in members {
-                match value {
-                    Value::String(target) if key == "$ref" => {
-                        if let Some(rest) =
-                            target.strip_prefix('#').filter(|r| r.is_empty() || r.starts_with('/'))
-                        {
-                            *target = format!("#/components/schemas/S{rest}");
-                        }
-                    }
-                    value if key != "enum" && key != "const" => moved(value),
-                    _ => {}
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-#[test]
-fn the_outside_suite_of_json_schema_agrees() {
-    let files = json_files(&shared().join("jsonschema/tests/draft2020-12"));
-    if files.is_empty() {
-        println!("SKIPPED: the JSON-Schema-Test-Suite is not beside this repository");
-        return;
-    }
-    let (mut ran, mut refused, mut wrong) = (0, 0, Vec::new());
-    for file in files {
-        let groups: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-        for group in groups.as_array().unwrap() {
-            let mut schema = group["schema"].clone();
-            moved(&mut schema);
-            let whole =
-                document("3.1.0", &json!({ "$ref": "#/components/schemas/S" }), &json!({ "S": schema }));
-            let Ok(contract) = Contract::compile(whole, &ContractOptions::default()) else {
-                let text = schema.to_string();
-                assert!(UNSUPPORTED.iter().any(|one| text.contains(one)), "{} {schema}", file.display());
-                refused += 1;
-                continue;
-            };
-            let unit = contract.shelf.unit(Mode::Plain, "/components/schemas/S");
-            for test in group["tests"].as_array().unwrap() {
-                ran += 1;
-                if contract.shelf.accepts(&unit, &test["data"]) != test["valid"].as_bool().unwrap() {
-                    wrong.push(format!(
-                        "{}: {}: {}",
-                        file.display(),
-                        group["description"],
-                        test["description"]
-                    ));
-                }
-            }
-        }
-    }
-    println!("JSON-Schema-Test-Suite: {ran} cases ran, {refused} schemas refused, {} wrong", wrong.len());
-    // Formats are annotations in the suite and assertions here.
-    wrong.retain(|case| !case.contains("/format.json") && !case.contains("/content.json"));
-    assert!(wrong.is_empty(), "{wrong:#?}");
-    assert!(ran > 900, "{ran}");
-}
-
 #[test]
 fn the_outside_openapi_documents_load() {
     let root = shared().join("openapi");
@@ -665,29 +600,65 @@ fn the_outside_openapi_documents_load() {
     }
 }
 
-/// Real documents, from the packages that `./test` installs: paths in `PORTCULLIS_CONTRACTS`, parted by `:`.
 #[test]
-fn real_documents_load() {
-    let Some(files) = std::env::var_os("PORTCULLIS_CONTRACTS") else {
-        println!("SKIPPED: PORTCULLIS_CONTRACTS names no documents");
-        return;
-    };
-    for file in std::env::split_paths(&files) {
-        let memory = resident();
-        let document: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-        let start = std::time::Instant::now();
-        let contract = Contract::compile(document, &ContractOptions::default());
-        let took = start.elapsed();
-        let contract = contract.unwrap_or_else(|problems| panic!("{}: {problems:#?}", file.display()));
-        let grown = resident().saturating_sub(memory) / 1024;
-        println!("{}: {} operations in {took:?}, {grown} MiB", file.display(), contract.operations().len());
-        assert!(contract.operations().len() > 100);
+fn what_inherits_may_stand_for_its_parent() {
+    let schemas = json!({
+        "Pet": { "type": "object", "required": ["kind"], "discriminator": { "propertyName": "kind", "mapping": { "dog": "Dog" } },
+                 "properties": { "kind": { "type": "string" }, "friend": { "$ref": "#/components/schemas/Pet" } } },
+        "Cat": { "allOf": [{ "$ref": "#/components/schemas/Pet" }, { "type": "object", "properties": { "lives": { "type": "integer" } } }] },
+        "Kitten": { "allOf": [{ "$ref": "#/components/schemas/Cat" }] },
+        "Dog": { "allOf": [{ "$ref": "#/components/schemas/Pet" }], "properties": { "barks": { "type": "boolean" } } }
+    });
+    let wrapped = json!({ "nullable": true, "allOf": [{ "$ref": "#/components/schemas/Pet" }] });
+    for schema in [json!({ "$ref": "#/components/schemas/Pet" }), wrapped] {
+        let takes = |mode: Mode, value: Value| passes("3.0.3", mode, &schema, &schemas, &value);
+        for mode in [Mode::Closed, Mode::ClosedAnswer] {
+            assert!(takes(mode, json!({ "kind": "Cat", "lives": 9 })));
+            assert!(takes(
+                mode,
+                json!({ "kind": "Kitten", "lives": 9, "friend": { "kind": "dog", "barks": true } })
+            ));
+            assert!(takes(mode, json!({ "kind": "Pet" })));
+            assert!(takes(mode, json!({ "kind": "dog", "barks": true })));
+            assert!(!takes(mode, json!({ "kind": "dog", "lives": 9 })));
+            assert!(!takes(mode, json!({ "kind": "Cat", "lives": "9" })));
+            assert!(!takes(mode, json!({ "kind": "Cat", "friend": { "kind": "Cat", "barks": true } })));
+            assert!(!takes(mode, json!({ "kind": "cow", "lives": 9 })));
+            assert!(!takes(mode, json!({ "lives": 9 })));
+            assert!(!takes(mode, json!(1)));
+        }
+        assert!(takes(Mode::Open, json!({ "kind": "Cat", "lives": 9, "more": 1 })));
     }
 }
 
-/// Resident memory of this process in KiB, where the system tells.
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
+#[test]
+fn what_is_too_much_is_found_below_families_alternatives_and_compositions() {
+    let schemas = json!({
+        "Pet": { "type": "object", "discriminator": { "propertyName": "kind" }, "properties": { "kind": {}, "in": { "$ref": "#/components/schemas/Box" } } },
+        "Cat": { "allOf": [{ "$ref": "#/components/schemas/Pet" }], "properties": { "lives": {} } },
+        "Box": { "type": "object", "properties": { "n": { "type": "integer" } } }
+    });
+    let schema = json!({ "type": "object", "properties": {
+        "pet": { "$ref": "#/components/schemas/Pet" },
+        "list": { "type": "array", "items": { "oneOf": [{ "$ref": "#/components/schemas/Box" }, { "type": "string" }] } },
+        "both": { "allOf": [{ "$ref": "#/components/schemas/Box" }, { "properties": { "m": {} } }] },
+        "not": { "type": "object", "properties": { "a": {} }, "not": { "required": ["x"] } }
+    } });
+    let contract = compile(document("3.0.3", &schema, &schemas)).unwrap();
+    let pointer = "/paths/~1a/post/responses/200/content/application~1json/schema";
+    let unit = contract.shelf.unit(Mode::ClosedAnswer, pointer);
+    let check = |value: Value, expected: &[&str]| {
+        let mut found = contract.shelf.excess(&unit, &value);
+        found.sort();
+        assert_eq!(found, expected, "{value}");
+    };
+    check(json!({ "pet": { "kind": "Cat", "lives": 9 } }), &[]);
+    check(json!({ "pet": { "kind": "Cat", "lives": 9, "x": 1 }, "y": 2 }), &["/pet/x", "/y"]);
+    check(json!({ "pet": { "kind": "Pet", "lives": 9 } }), &["/pet/lives"]);
+    check(json!({ "pet": { "kind": "Cat", "in": { "x": 1 } } }), &["/pet/in/x"]);
+    check(json!({ "list": [{ "n": 1, "x": 1 }, "s", { "y": 1 }] }), &["/list/0/x", "/list/2/y"]);
+    check(json!({ "list": [{ "n": "a", "x": 1 }] }), &[]);
+    check(json!({ "both": { "n": 1, "m": 1, "x": 1 } }), &["/both/x"]);
+    check(json!({ "both": { "n": "a", "x": 1 } }), &[]);
+    check(json!({ "not": { "x": 1 } }), &[]);
 }

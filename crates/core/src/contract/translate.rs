@@ -6,12 +6,15 @@
 //! and however recursively it is used. Within a position references are expanded, because "no other fields" and
 //! `unevaluatedProperties` must see all that applies in place.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
 use super::check::for_each_in_place;
 use super::document::{Dialect, Document, is_annotation};
+use super::family::FAMILY;
+use super::localize::{Scope as Anchors, entered, entered_by, scoped};
 use super::problem::joined;
 
 /// Keyword whose value is the pointer of a schema that is built on its own.
@@ -34,18 +37,26 @@ pub(super) enum Mode {
     Open,
     /// What an upstream answers: `writeOnly` is refused.
     Answer,
+    /// What an upstream answers: `writeOnly` is refused, and so are fields that the document does not name.
+    ClosedAnswer,
     /// Within `not`, `if`, `contains`: exactly as written.
     Plain,
 }
 
 impl Mode {
-    const ALL: [Self; 4] = [Self::Closed, Self::Open, Self::Answer, Self::Plain];
+    const ALL: [Self; 5] = [Self::Closed, Self::Open, Self::Answer, Self::ClosedAnswer, Self::Plain];
+
+    /// Whether fields that the document does not name are refused.
+    fn is_closed(self) -> bool {
+        matches!(self, Self::Closed | Self::ClosedAnswer)
+    }
 
     fn letter(self) -> char {
         match self {
             Self::Closed => 'c',
             Self::Open => 'o',
             Self::Answer => 'a',
+            Self::ClosedAnswer => 's',
             Self::Plain => 'p',
         }
     }
@@ -62,16 +73,33 @@ pub(super) fn unit_of(text: &str) -> Option<(Mode, &str)> {
 }
 
 /// The schema at `pointer` as one self-contained schema; `None` if there is none or it explodes.
+///
+/// The pointer may begin with what its dynamic anchors mean where it is reached from.
 pub(super) fn translate(document: &Document, pointer: &str, mode: Mode) -> Option<Value> {
+    let (scope, pointer) = scoped(pointer)?;
+    if let Some(family) = pointer.strip_prefix(FAMILY) {
+        return document.families.get(family).map(|found| found.translated(family, mode));
+    }
     let (moved, schema) = document.behind(document.at(pointer)?)?;
-    let mut translator = Translator { document, mode, left: BUDGET };
-    let out = translator.root(schema, moved.as_deref().unwrap_or(pointer), false);
+    if let Some(moved) = &moved
+        && let Some(family) = document.families.get(&**moved)
+    {
+        return Some(family.translated(moved, mode));
+    }
+    let scope = entered_by(document, scope, pointer);
+    let at = moved.unwrap_or(Cow::Borrowed(pointer));
+    let mut translator = Translator { document, mode, unit: at.clone(), scope, left: BUDGET };
+    let out = translator.root(schema, &at, false);
     (translator.left > 0).then_some(out)
 }
 
 struct Translator<'d> {
     document: &'d Document,
     mode: Mode,
+    /// The schema that is translated.
+    unit: Cow<'d, str>,
+    /// What its dynamic anchors mean here.
+    scope: Anchors,
     left: usize,
 }
 
@@ -113,11 +141,19 @@ struct Scope<'s> {
 
 impl<'d> Translator<'d> {
     fn unit(&self, pointer: &str) -> Value {
-        json!({ UNIT: self.mode.named(pointer) })
+        if self.document.resources.is_empty() {
+            return json!({ UNIT: self.mode.named(pointer) });
+        }
+        let scope = entered(&self.document.resources, &self.scope, pointer);
+        let scope = serde_json::to_string(&scope).unwrap_or_default();
+        json!({ UNIT: self.mode.named(&format!("{scope}{pointer}")) })
     }
 
     fn position(&mut self, schema: &'d Value, at: &str, is_foreign: bool) -> Value {
         if let Some(pointer) = self.document.alias(schema) {
+            if self.mode != Mode::Plain && self.document.families.contains_key(&*pointer) {
+                return self.unit(&format!("{FAMILY}{pointer}"));
+            }
             return self.unit(&pointer);
         }
         if is_foreign && !is_scalar(schema) {
@@ -131,12 +167,12 @@ impl<'d> Translator<'d> {
         let mut facts = Facts::default();
         self.gather(schema, &mut facts);
         let closing = match self.mode {
-            Mode::Closed if facts.declares => self.closing(object),
+            mode if mode.is_closed() && facts.declares => self.closing(object),
             _ => Closing::Open,
         };
         let scope = Scope {
             hidden: &facts.hidden,
-            may_cut: self.mode != Mode::Closed && facts.hidden.is_empty() && !facts.unevaluated,
+            may_cut: !self.mode.is_closed() && facts.hidden.is_empty() && !facts.unevaluated,
             is_foreign,
             branch: match closing {
                 Closing::Branch(branch) => Some(branch),
@@ -181,7 +217,7 @@ impl<'d> Translator<'d> {
     fn is_hidden(&self, property: &'d Value) -> bool {
         let keyword = match self.mode {
             Mode::Closed | Mode::Open => "readOnly",
-            Mode::Answer => "writeOnly",
+            Mode::Answer | Mode::ClosedAnswer => "writeOnly",
             Mode::Plain => return false,
         };
         let says = |schema: &Value| schema.get(keyword).and_then(Value::as_bool) == Some(true);
@@ -281,7 +317,11 @@ impl<'d> Translator<'d> {
     /// A schema that applies in place.
     fn in_place(&mut self, schema: &'d Value, at: &str, scope: Scope<'_>) -> Value {
         if scope.branch.is_some_and(|branch| std::ptr::eq(branch, schema)) {
-            return self.position(schema, at, scope.is_foreign);
+            // A member of a family is not all of the family again.
+            return match self.document.alias(schema) {
+                Some(pointer) if self.document.is_member(&self.unit, &pointer) => self.unit(&pointer),
+                _ => self.position(schema, at, scope.is_foreign),
+            };
         }
         let scope = Scope { branch: None, frees_alternatives: false, ..scope };
         if let Some(pointer) = self.document.alias(schema) {
@@ -291,7 +331,7 @@ impl<'d> Translator<'d> {
             return match self.document.at(&pointer) {
                 Some(target) if self.left > 0 => {
                     self.left -= 1;
-                    self.in_place(target, &pointer, Scope { is_foreign: true, ..scope })
+                    self.foreign(target, &pointer, scope)
                 }
                 _ => Value::Bool(false),
             };
@@ -299,6 +339,30 @@ impl<'d> Translator<'d> {
         let Some(object) = schema.as_object() else { return schema.clone() };
         let out = self.members(object, at, scope);
         self.nullable(object, out)
+    }
+
+    /// The target of a reference, in place.
+    fn foreign(&mut self, target: &'d Value, pointer: &str, scope: Scope<'_>) -> Value {
+        let inner = entered(&self.document.resources, &self.scope, pointer);
+        let outer = std::mem::replace(&mut self.scope, inner);
+        let out = self.in_place(target, pointer, Scope { is_foreign: true, ..scope });
+        self.scope = outer;
+        out
+    }
+
+    /// What a `$dynamicRef` means here (JSON Schema 2020-12 section 8.2.3.2).
+    fn dynamic(&mut self, reference: &Value, scope: Scope<'_>) -> Value {
+        let Ok((first, target)) = self.document.resolve(reference) else { return Value::Bool(false) };
+        let name = target.get("$dynamicAnchor").and_then(Value::as_str);
+        let meant = name.and_then(|name| self.scope.get(name)).cloned();
+        let pointer = meant.unwrap_or_else(|| first.into_owned());
+        if scope.may_cut {
+            return self.unit(&pointer);
+        }
+        match self.document.at(&pointer) {
+            Some(target) if self.left > 0 => self.foreign(target, &pointer, scope),
+            _ => Value::Bool(false),
+        }
     }
 
     /// OpenAPI 3.0 `nullable`. Without a type of its own the schema is meant to allow null as well.
@@ -323,6 +387,17 @@ impl<'d> Translator<'d> {
     }
 
     fn members(&mut self, object: &'d Map<String, Value>, at: &str, scope: Scope<'_>) -> Map<String, Value> {
+        if self.document.resources.is_empty() {
+            return self.keywords(object, at, scope);
+        }
+        let inner = entered(&self.document.resources, &self.scope, at);
+        let outer = std::mem::replace(&mut self.scope, inner);
+        let out = self.keywords(object, at, scope);
+        self.scope = outer;
+        out
+    }
+
+    fn keywords(&mut self, object: &'d Map<String, Value>, at: &str, scope: Scope<'_>) -> Map<String, Value> {
         let mut out = Map::new();
         if self.left == 0 {
             return out;
@@ -336,10 +411,12 @@ impl<'d> Translator<'d> {
                 "allOf" | "anyOf" | "oneOf" => self.list(keyword, object, at, scope, &mut out),
                 "$ref" => {
                     let target = self.document.target(object);
-                    let target = target.map(|(pointer, target)| {
-                        self.in_place(target, &pointer, Scope { is_foreign: true, ..scope })
-                    });
+                    let target = target.map(|(pointer, target)| self.foreign(target, &pointer, scope));
                     push_all_of(&mut out, target.unwrap_or(Value::Bool(false)));
+                }
+                "$dynamicRef" => {
+                    let target = self.dynamic(value, scope);
+                    push_all_of(&mut out, target);
                 }
                 "then" | "else" => {
                     let below = self.in_place(value, &joined(at, keyword), scope);
@@ -348,6 +425,16 @@ impl<'d> Translator<'d> {
                 "not" | "if" | "contains" | "propertyNames" => {
                     let below = self.plain(value, &joined(at, keyword), scope.is_foreign);
                     out.insert(keyword.clone(), below);
+                }
+                "items" if value.is_array() => {
+                    let below = self.nested("prefixItems", value, &joined(at, keyword), scope);
+                    out.insert("prefixItems".to_owned(), below);
+                }
+                "additionalItems" if self.document.dialect == Dialect::V30 => {
+                    if object.get("items").is_some_and(Value::is_array) {
+                        let below = self.position(value, &joined(at, keyword), scope.is_foreign);
+                        out.insert("items".to_owned(), below);
+                    }
                 }
                 "items" | "additionalProperties" | "unevaluatedItems" | "unevaluatedProperties" => {
                     let below = self.position(value, &joined(at, keyword), scope.is_foreign);
@@ -392,25 +479,38 @@ impl<'d> Translator<'d> {
         }
     }
 
-    /// What a `discriminator` with a mapping says of one alternative: its property has one of these names.
+    /// What a `discriminator` says of one alternative: its property is there and names it.
     fn discriminated(&self, object: &Map<String, Value>, alternative: &Value) -> Option<Value> {
         let discriminator = object.get("discriminator")?;
         let property = discriminator.get("propertyName")?.as_str()?;
-        let mapping = discriminator.get("mapping")?.as_object()?;
         let pointer = self.document.alias(alternative)?;
         let name = pointer.rsplit('/').next()?;
         let is_target = |target: &Value| {
             target.as_str() == Some(name) || self.document.resolve(target).is_ok_and(|(at, _)| at == pointer)
         };
-        let mut names: Vec<&str> =
-            mapping.iter().filter(|(_, target)| is_target(target)).map(|(name, _)| name.as_str()).collect();
-        if names.is_empty() {
-            return None;
+        let mapping = discriminator.get("mapping").and_then(Value::as_object);
+        let mapped = mapping.into_iter().flatten().filter(|(_, target)| is_target(target));
+        let mut names: Vec<&str> = mapped.map(|(name, _)| name.as_str()).collect();
+        if names.is_empty() && self.pins(alternative, property, 0) {
+            // The schema says itself which values are its own, and real documents do not always use its name.
+            return Some(json!({ "required": [property] }));
         }
         if !names.contains(&name) {
             names.push(name);
         }
         Some(json!({ "properties": { property: { "enum": names } }, "required": [property] }))
+    }
+
+    /// Whether `schema` lists the values of `property`.
+    fn pins(&self, schema: &Value, property: &str, depth: usize) -> bool {
+        let Some((_, Value::Object(object))) = self.document.behind(schema) else { return false };
+        let own = object.get("properties").and_then(|all| all.get(property));
+        let own = own.and_then(|own| self.document.behind(own));
+        if own.is_some_and(|(_, own)| own.get("enum").is_some() || own.get("const").is_some()) {
+            return true;
+        }
+        let all = object.get("allOf").and_then(Value::as_array).into_iter().flatten();
+        depth < 8 && all.into_iter().any(|one| self.pins(one, property, depth + 1))
     }
 
     fn plain(&mut self, schema: &'d Value, at: &str, is_foreign: bool) -> Value {
@@ -477,6 +577,7 @@ impl<'d> Translator<'d> {
                 match format.as_str() {
                     "int32" => push_all_of(out, json!({ "minimum": i32::MIN, "maximum": i32::MAX })),
                     "int64" => push_all_of(out, json!({ "minimum": i64::MIN, "maximum": i64::MAX })),
+                    "float" => push_all_of(out, json!({ "minimum": f32::MIN, "maximum": f32::MAX })),
                     _ => {}
                 }
             }

@@ -16,12 +16,12 @@ use http::header::{ALLOW, HeaderValue};
 use http::{Method, Version};
 use ipnet::IpNet;
 
-use crate::contract::{Found, Operation, OperationIndex, PathParameters};
+use crate::contract::{Contract, Found, Location, Operation, OperationIndex, PathParameters, Style};
 use crate::halt::{Halt, Reason};
 use crate::request::{Head, Peer, Request, Wire};
 use crate::route::{Route, Routes};
 use headers::Upgrade;
-use path::CanonicalPath;
+use path::{CanonicalPath, PathError};
 use strict::HeadLimits;
 
 /// Proof that the request is unambiguous, within its limits, and names an operation of a configured route.
@@ -78,17 +78,22 @@ pub fn receive(routes: &Routes, rules: &ReceiveRules, wire: Wire) -> Result<Requ
     }
     check_size(&parts, &rules.limits)?;
     let authority = authority::canonical(&parts)?;
-    let path = CanonicalPath::parse(parts.uri.path())
-        .map_err(|error| Halt::new(Reason::AmbiguousPath, error.to_string()))?;
+    let path = canonical_path(routes, parts.uri.path())?;
     let query = canonical_query(parts.uri.query())?;
 
     let address = client::address(&parts.headers, peer.address, &rules.trusted_proxies)?;
     let upgrade = headers::clean(&mut parts)?;
 
-    let (route, rest) = routes
-        .find(path.as_str())
-        .ok_or_else(|| Halt::new(Reason::UnknownRoute, "no route has this path"))?;
-    let (operation, path_parameters) = match route.contract.find(&parts.method, rest) {
+    let has_matrix = || Halt::new(Reason::AmbiguousPath, PathError::MatrixParameter.to_string());
+    let (route, rest) = routes.find(path.as_str()).ok_or_else(|| match path.has_matrix() {
+        true => has_matrix(),
+        false => Halt::new(Reason::UnknownRoute, "no route has this path"),
+    })?;
+    let found = route.contract.find(&parts.method, rest);
+    if path.has_matrix() && !is_all_matrix(&route.contract, &found, &path) {
+        return Err(has_matrix());
+    }
+    let (operation, path_parameters) = match found {
         Found::Operation(operation, path_parameters) => (operation, path_parameters),
         Found::MethodNotAllowed { allow } => {
             return Err(not_allowed("method is not in the contract", &allow));
@@ -116,6 +121,28 @@ pub fn receive(routes: &Routes, rules: &ReceiveRules, wire: Wire) -> Result<Requ
         is_upgrade,
     };
     Ok(Request::new(head, Received { route, operation, path_parameters }))
+}
+
+fn canonical_path(routes: &Routes, raw: &str) -> Result<CanonicalPath, Halt> {
+    let path = match CanonicalPath::parse(raw) {
+        Err(PathError::MatrixParameter) if routes.iter().any(|route| route.contract.takes_matrix()) => {
+            CanonicalPath::parse_with_matrix(raw)
+        }
+        other => other,
+    };
+    path.map_err(|error| Halt::new(Reason::AmbiguousPath, error.to_string()))
+}
+
+/// Whether each `;` of a path stands in a parameter that the contract writes so.
+fn is_all_matrix(contract: &Contract, found: &Found, path: &CanonicalPath) -> bool {
+    let Found::Operation(operation, parameters) = found else { return false };
+    let Some(operation) = contract.operation(*operation) else { return false };
+    let semicolons = |text: &str| text.bytes().filter(|byte| *byte == b';').count();
+    let is_matrix = |name: &str| {
+        operation.parameter(Location::Path, name).is_some_and(|parameter| parameter.style == Style::Matrix)
+    };
+    let values = parameters.iter().filter(|(name, value)| is_matrix(name) && value.starts_with(';'));
+    values.map(|(_, value)| semicolons(value)).sum::<usize>() == semicolons(path.as_str())
 }
 
 /// For HTTP/1 this was seen in the bytes already; for HTTP/2 it is seen here.

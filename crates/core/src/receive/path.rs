@@ -9,7 +9,11 @@ use thiserror::Error;
 ///
 /// One final slash is kept: `/a` and `/a/` are two paths.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CanonicalPath(Box<str>);
+pub struct CanonicalPath {
+    text: Box<str>,
+    /// Whether each `;` in it stood there unencoded, and is sent on so.
+    has_matrix: bool,
+}
 
 /// Why a path has more than one reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -55,28 +59,49 @@ impl CanonicalPath {
     /// # Errors
     /// [`PathError`] where a second reader could see another path.
     pub fn parse(raw: &str) -> Result<Self, PathError> {
+        Self::read(raw, false)
+    }
+
+    /// The same for a path in which `;` may stand: for contracts that write parameters as `;name=value` (RFC 6570
+    /// section 3.2.7). The caller must prove that each `;` belongs to such a parameter.
+    ///
+    /// # Errors
+    /// As [`CanonicalPath::parse`]; and where a `;` is encoded too, because one of the two would be sent wrongly.
+    pub(super) fn parse_with_matrix(raw: &str) -> Result<Self, PathError> {
+        let path = Self::read(raw, true)?;
+        let semicolons = |text: &str| text.bytes().filter(|byte| *byte == b';').count();
+        if semicolons(raw) == semicolons(&path.text) { Ok(path) } else { Err(PathError::MatrixParameter) }
+    }
+
+    fn read(raw: &str, has_matrix: bool) -> Result<Self, PathError> {
         let Some(rest) = raw.strip_prefix('/') else { return Err(PathError::NotAbsolute) };
         check_segments(rest)?;
         // PERF: most paths have no escape and are copied once.
-        if !raw.bytes().try_fold(false, |escaped, byte| check_raw(byte).map(|_| escaped | (byte == b'%')))? {
-            return Ok(Self(raw.into()));
+        let check = |byte| if byte == b';' && has_matrix { Ok(()) } else { check_raw(byte) };
+        if !raw.bytes().try_fold(false, |escaped, byte| check(byte).map(|()| escaped | (byte == b'%')))? {
+            return Ok(Self { text: raw.into(), has_matrix });
         }
         let decoded = decode(raw.as_bytes())?;
         check_decoded(&decoded)?;
-        Ok(Self(decoded.into_boxed_str()))
+        Ok(Self { text: decoded.into_boxed_str(), has_matrix })
     }
 
     /// The decoded path.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// Whether `;` may stand in it.
+    pub(super) fn has_matrix(&self) -> bool {
+        self.has_matrix
     }
 
     /// The one spelling that is sent on: everything but unreserved characters, `/` and harmless delimiters is
     /// percent-encoded, in capitals. Parsing it gives this path again.
     pub fn to_wire(&self) -> String {
-        let mut wire = String::with_capacity(self.0.len());
-        for byte in self.0.bytes() {
-            if byte == b'/' || is_plain(byte) {
+        let mut wire = String::with_capacity(self.text.len());
+        for byte in self.text.bytes() {
+            if byte == b'/' || is_plain(byte) || byte == b';' && self.has_matrix {
                 wire.push(char::from(byte));
             } else {
                 wire.push('%');

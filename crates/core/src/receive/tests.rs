@@ -11,6 +11,15 @@ use crate::route::{RouteId, Surface};
 
 /// `GET /api/thing`, `POST /api/thing`, `GET /api/` without and with WebSocket at `/ws/chat`.
 fn routes() -> Routes {
+    routes_with(contract(&[
+        (Method::GET, "/thing", false),
+        (Method::POST, "/thing", true),
+        (Method::GET, "/", false),
+    ]))
+}
+
+/// The same with another contract below `/api`.
+fn routes_with(things: Contract) -> Routes {
     let route = |id, base_path: &str, contract, allows_websocket| {
         Arc::new(Route {
             id: RouteId(id),
@@ -27,11 +36,6 @@ fn routes() -> Routes {
             allows_websocket,
         })
     };
-    let things = contract(&[
-        (Method::GET, "/thing", false),
-        (Method::POST, "/thing", true),
-        (Method::GET, "/", false),
-    ]);
     let chat = contract(&[(Method::GET, "/chat", false)]);
     Routes::new(vec![route(0, "/api", things, false), route(1, "/ws", chat, true)])
 }
@@ -270,4 +274,39 @@ fn a_trusted_proxy_names_the_client() {
     assert!(request.head().headers.is_empty());
     let request = judge(text).unwrap();
     assert_eq!(request.head().peer.address, std::net::IpAddr::from([192, 0, 2, 1]));
+}
+
+#[test]
+fn a_semicolon_stands_only_where_the_contract_writes_one() {
+    let hole = |style: &str| serde_json::json!([{ "name": "c", "in": "path", "required": true, "style": style, "schema": {} }]);
+    let get = serde_json::json!({ "responses": {} });
+    let document = serde_json::json!({ "openapi": "3.1.0", "paths": {
+        "/a/{c}": { "parameters": hole("matrix"), "get": get },
+        "/b/{c}": { "parameters": hole("simple"), "get": get },
+        "/a": { "get": get },
+    } });
+    let matrix = Contract::compile(document, &ContractOptions::default()).unwrap();
+    let routes = routes_with(matrix);
+    let check = |target: &str, expected: Option<&str>| {
+        let wire = wire(&format!("GET {target} 1.1\nhost: a.example"), false);
+        let found = receive(&routes, &ReceiveRules::default(), wire);
+        let sent = found.as_ref().ok().map(|request| request.head().path.to_wire());
+        assert_eq!(sent.as_deref(), expected, "{target} {found:?}");
+        let reason = found.err().and_then(|halt| halt.reason());
+        assert!(sent.is_some() || reason == Some(Reason::AmbiguousPath), "{target} {reason:?}");
+    };
+    check("/api/a/;c=1;c=2", Some("/api/a/;c=1;c=2"));
+    check("/api/a/%3Bc=1", Some("/api/a/%3Bc=1"));
+    check("/api/a/;c=%20", Some("/api/a/;c=%20"));
+    check("/api/a/;c=%3B", None);
+    check("/api/a/x;c=1", None);
+    check("/api/b/;c=1", None);
+    check("/api/b/x;c=1", None);
+    check("/api/a;c=1", None);
+    check("/api;x/a", None);
+    check("/api/a/..;/b", None);
+    check("/other;x", None);
+    // Where no contract has such a parameter, nothing changes.
+    let plain = judge("GET /api/thing;c=1 1.1\nhost: a.example");
+    assert_eq!(plain.err().and_then(|halt| halt.reason()), Some(Reason::AmbiguousPath));
 }

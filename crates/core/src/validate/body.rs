@@ -3,12 +3,11 @@
 use http::HeaderMap;
 use serde_json::Value;
 
-use super::decode::{DecodeFault, Raw, bracketed, pairs};
+use super::read::{Content, Unread, read};
 use super::{Unknown, ValidateRules, media, violation};
-use crate::contract::shape::{Shape, Types};
-use crate::contract::{Contract, MediaType, Operation, names};
+use crate::contract::shelf::MOST_VIOLATIONS;
+use crate::contract::{Contract, MediaType, Operation, SchemaUnits};
 use crate::halt::{Halt, Reason, Violation};
-use crate::json;
 
 /// A body longer than this is told of its first violation only: the engine gathers all before it tells one.
 pub(super) const LARGE: usize = 64 << 10;
@@ -32,78 +31,73 @@ pub(super) fn check(
         if !declared.required {
             return Ok(None);
         }
-        return Err(Halt::new(Reason::BodyInvalid, "the body is missing")
-            .with_violations(vec![violation("", "a body is required")]));
+        return Err(invalid("the body is missing", vec![violation("", "a body is required")]));
     }
     let unsupported = |detail: String| Halt::new(Reason::MediaTypeUnsupported, detail);
     let media = media::media_type(headers).map_err(|fault| unsupported(fault.to_string()))?;
-    let Some(entry) = media::declared(&declared.content, &media) else {
+    let Some(entry) = media::declared(&declared.content, &media.essence) else {
         return Err(unsupported("the media type is not in the contract".to_owned()));
     };
-    let value = if names::is_json(&media) {
-        parsed(body, rules)?
-    } else if *media == *names::FORM {
-        form(body, entry).map_err(malformed_form)?
-    } else if takes_text(entry) {
-        return Ok(None);
-    } else {
-        return Err(unsupported("the contract asks for fields, which this media type has not".to_owned()));
+    let content = read(contract, rules, entry, &media, body).map_err(|unread| match unread {
+        Unread::Malformed(detail, violations) => {
+            Halt::new(Reason::BodyMalformed, detail).with_violations(violations)
+        }
+        Unread::Invalid(violations) => invalid("a part of the body breaks the contract", violations),
+        Unread::Unsupported(detail) => unsupported(detail.to_owned()),
+    })?;
+    let Some(units) = &entry.unit else { return Ok(content.into_value()) };
+    let violations = violations(contract, units, rules.unknown_fields, &content, entry, body.len() > LARGE);
+    if !violations.is_empty() {
+        return Err(invalid("the body breaks its schema", violations));
+    }
+    Ok(content.into_value())
+}
+
+fn invalid(detail: &'static str, violations: Vec<Violation>) -> Halt {
+    Halt::new(Reason::BodyInvalid, detail).with_violations(violations)
+}
+
+/// What the schema finds wrong with what was read.
+pub(super) fn violations(
+    contract: &Contract,
+    units: &SchemaUnits,
+    unknown: Unknown,
+    content: &Content,
+    entry: &MediaType,
+    is_large: bool,
+) -> Vec<Violation> {
+    let unit = match unknown {
+        Unknown::Refuse => &units.closed,
+        Unknown::Allow => &units.open,
     };
-    if let Some(units) = &entry.unit {
-        let unit = match rules.unknown_fields {
-            Unknown::Refuse => &units.closed,
-            Unknown::Allow => &units.open,
-        };
-        if !contract.shelf().accepts(unit, &value) {
-            let violations = contract.shelf().violations(unit, &value, "", body.len() > LARGE);
-            return Err(
-                Halt::new(Reason::BodyInvalid, "the body breaks its schema").with_violations(violations)
-            );
+    let shelf = contract.shelf();
+    match content {
+        Content::Opaque => Vec::new(),
+        Content::Value(value) if shelf.accepts(unit, value) => Vec::new(),
+        Content::Value(value) => shelf.violations(unit, value, "", is_large),
+        Content::Text(value, text) => {
+            // Text that looks like a number may be meant as text where the schema takes both.
+            let fits = shelf.accepts(unit, value) || value != text && shelf.accepts(unit, text);
+            if fits { Vec::new() } else { shelf.violations(unit, value, "", is_large) }
+        }
+        Content::Lines(lines) if entry.shape.as_ref().is_some_and(crate::contract::shape::Shape::is_list) => {
+            let whole = Value::Array(lines.clone());
+            if shelf.accepts(unit, &whole) {
+                Vec::new()
+            } else {
+                shelf.violations(unit, &whole, "", is_large)
+            }
+        }
+        Content::Lines(lines) => {
+            let mut found = Vec::new();
+            for (number, line) in lines.iter().enumerate().filter(|(_, line)| !shelf.accepts(unit, line)) {
+                if found.len() >= MOST_VIOLATIONS {
+                    break;
+                }
+                found.extend(shelf.violations(unit, line, &format!("/{number}"), is_large));
+            }
+            found.truncate(MOST_VIOLATIONS);
+            found
         }
     }
-    Ok(Some(value))
-}
-
-fn parsed(body: &[u8], rules: &ValidateRules) -> Result<Value, Halt> {
-    let malformed = |detail: String| Halt::new(Reason::BodyMalformed, detail);
-    json::check(body, &rules.json).map_err(|error| malformed(error.to_string()))?;
-    // INVARIANT: what the guard passes the parser takes; should they ever differ, the request is refused.
-    serde_json::from_slice(body).map_err(|error| malformed(error.to_string()))
-}
-
-/// Whether a body that is neither JSON nor a form may stand for the schema: under a range such as `*/*` an object
-/// must not slip in as text.
-fn takes_text(entry: &MediaType) -> bool {
-    !entry.range.contains('*') || entry.shape.as_ref().is_none_or(|shape| shape.types.has(Types::STRING))
-}
-
-fn malformed_form(violations: Vec<Violation>) -> Halt {
-    Halt::new(Reason::BodyMalformed, "the form cannot be read").with_violations(violations)
-}
-
-/// Reads a form: `name=value`, repeated for a list, and `name[key]=value` where the document says `deepObject`.
-fn form(body: &[u8], entry: &MediaType) -> Result<Value, Vec<Violation>> {
-    let text = std::str::from_utf8(body).map_err(|_| vec![violation("", "must be utf-8")])?;
-    let pairs = pairs(text).map_err(|fault: DecodeFault| vec![violation("", &fault.to_string())])?;
-    let any = Shape::any();
-    let shape = entry.shape.as_ref().unwrap_or(&any);
-    let mut whole = Raw::Members(Vec::new());
-    let mut violations = Vec::new();
-    for (name, value) in pairs {
-        let (base, keys) = match bracketed(&name) {
-            Some((base, keys)) if entry.deep.iter().any(|deep| **deep == *base) => (base, keys),
-            _ => (&*name, Vec::new()),
-        };
-        let is_list = shape.member(base).is_some_and(|member| member.types.is_only(Types::ARRAY));
-        let mut path = vec![base];
-        if is_list && keys.is_empty() {
-            path.push("")
-        } else {
-            path.extend(keys)
-        }
-        if !whole.insert(&path, value.into_owned()) {
-            violations.push(violation(format!("/{base}"), "is sent twice"));
-        }
-    }
-    if violations.is_empty() { Ok(whole.typed(shape)) } else { Err(violations) }
 }

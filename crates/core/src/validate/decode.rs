@@ -64,6 +64,8 @@ pub(super) fn percent(text: &str) -> Result<Cow<'_, str>, DecodeFault> {
 pub(super) enum Raw {
     Text(String),
     List(Vec<Self>),
+    /// A value whose types are known already.
+    Value(Value),
     Members(Vec<(String, Self)>),
 }
 
@@ -72,10 +74,20 @@ impl Raw {
         Self::List(items.map(|item| Self::Text(item.to_owned())).collect())
     }
 
+    /// Whether nothing but empty text is in it.
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::Text(text) => text.is_empty(),
+            Self::List(items) => items.iter().all(Self::is_empty),
+            Self::Value(_) | Self::Members(_) => false,
+        }
+    }
+
     /// The value that the text stands for, in the types that `shape` allows.
     pub(super) fn typed(self, shape: &Shape) -> Value {
         match self {
             Self::Text(text) => scalar(shape.types, text),
+            Self::Value(value) => value,
             Self::List(items) => {
                 let any = Shape::any();
                 let shape = shape.items.as_deref().unwrap_or(&any);
@@ -93,10 +105,10 @@ impl Raw {
     }
 
     /// Puts `value` where `keys` lead (`a`, `b` of `name[a][b]`; `""` appends). `false` when the place is taken.
-    pub(super) fn insert(&mut self, keys: &[&str], value: String) -> bool {
+    pub(super) fn insert(&mut self, keys: &[&str], value: Self) -> bool {
         let Some((key, rest)) = keys.split_first() else { return false };
         let slot = match self {
-            Self::Text(_) => return false,
+            Self::Text(_) | Self::Value(_) => return false,
             Self::List(items) => {
                 let at = if key.is_empty() { items.len() } else { key.parse().unwrap_or(usize::MAX) };
                 // An index may only name the last item or the next one: lists have no holes.
@@ -121,13 +133,28 @@ impl Raw {
     }
 
     /// A new value with `value` where `keys` lead.
-    pub(super) fn empty(keys: &[&str], value: String) -> Self {
+    pub(super) fn empty(keys: &[&str], value: Self) -> Self {
         match keys.split_first() {
-            None => Self::Text(value),
+            None => value,
             Some((key, rest)) if key.is_empty() || *key == "0" => Self::List(vec![Self::empty(rest, value)]),
             Some((key, rest)) => Self::Members(vec![((*key).to_owned(), Self::empty(rest, value))]),
         }
     }
+}
+
+/// Where `keys` lead in a value of this shape, with an empty key for a list that is written by repetition.
+pub(super) fn extended<'k>(shape: &Shape, mut keys: Vec<&'k str>) -> Vec<&'k str> {
+    let mut shape = Some(shape);
+    for key in &keys {
+        let is_index = key.is_empty() || key.bytes().all(|byte| byte.is_ascii_digit());
+        shape = shape.and_then(|shape| {
+            if shape.is_list() && is_index { shape.items.as_deref() } else { shape.member(key) }
+        });
+    }
+    if shape.is_some_and(Shape::is_list) {
+        keys.push("");
+    }
+    keys
 }
 
 /// `name[a][b]` as `name` and its keys; `None` if the brackets do not pair or nest too deeply.

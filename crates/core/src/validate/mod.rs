@@ -2,23 +2,30 @@
 //!
 //! Path, query, header and cookie parameters, then the body: its media type, its encoding, its reading (see
 //! [`json`](crate::json)) and its schema. Everything that is wrong is reported at once, and by place only: what
-//! was sent is never quoted. Bodies that are neither JSON nor a form pass with their size limited and their
-//! media type checked, and nothing else.
+//! was sent is never quoted. JSON, lines of JSON, forms of both kinds and texts are read; other bodies pass with their
+//! size limited and their media type checked, and with the bounds that a schema of text sets them.
 
 mod answer;
 mod body;
 mod decode;
+mod excise;
+mod form;
 mod media;
+mod multipart;
 mod parameters;
+mod read;
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 use crate::authorize::Authorized;
+use crate::contract::shelf::MOST_VIOLATIONS;
 use crate::contract::{Contract, OperationIndex, PathParameters};
 use crate::halt::{Halt, Reason, Violation};
+use crate::identify::Principal;
 use crate::json::JsonLimits;
 use crate::request::Request;
 
@@ -35,6 +42,10 @@ pub struct ValidateRules {
     pub unknown_parameters: Unknown,
     /// Whether answers are checked, and what follows.
     pub answers: Answers,
+    /// Fields of an answer that the document does not name, where nothing is stripped.
+    pub unknown_answers: Unknown,
+    /// Who is told what is wrong with a request.
+    pub violations: Told,
     /// What a JSON text may be.
     pub json: JsonLimits,
 }
@@ -46,6 +57,8 @@ impl Default for ValidateRules {
             unknown_fields: Unknown::Refuse,
             unknown_parameters: Unknown::Refuse,
             answers: Answers::Enforce,
+            unknown_answers: Unknown::Allow,
+            violations: Told::All,
             json: JsonLimits::default(),
         }
     }
@@ -68,9 +81,38 @@ pub enum Answers {
     Off,
     /// It passes and is recorded.
     Observe,
+    /// Fields and headers that the document does not name are taken out; with anything else it does not leave.
+    Strip,
     /// It does not leave.
     #[default]
     Enforce,
+}
+
+/// Who is told where a request breaks the contract. All have passed `authorize`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Told {
+    /// Everybody who may call the operation.
+    #[default]
+    All,
+    /// Those among them who were identified.
+    Identified,
+    /// Nobody: the record alone says it.
+    Nobody,
+}
+
+/// An answer that meets its contract.
+#[derive(Debug, Default, PartialEq)]
+pub struct HeldAnswer {
+    /// Its body as a value, where it was read.
+    pub document: Option<Value>,
+    /// Its body without what the contract does not name; `None` when it stays as it came.
+    pub body: Option<Vec<u8>>,
+}
+
+impl HeldAnswer {
+    fn of(document: Option<Value>) -> Self {
+        Self { document, body: None }
+    }
 }
 
 /// Proof that path, query, headers and body meet the contract.
@@ -111,7 +153,13 @@ pub fn validate(request: Request<Authorized>) -> Result<Request<Validated>, Halt
             body: request.body(),
         };
         if route.validate.request {
-            check(&route.contract, &route.validate, operation, &subject)?
+            let is_told = match route.validate.violations {
+                Told::All => true,
+                Told::Identified => !matches!(stage.principal(), Principal::Anonymous),
+                Told::Nobody => false,
+            };
+            check(&route.contract, &route.validate, operation, &subject)
+                .map_err(|halt| if is_told { halt } else { untold(halt) })?
         } else {
             None
         }
@@ -119,21 +167,33 @@ pub fn validate(request: Request<Authorized>) -> Result<Request<Validated>, Halt
     Ok(request.advance(|authorized| Validated { authorized, document }))
 }
 
-/// Whether [`validate_answer`] needs the whole body: JSON with a schema is looked into, and an answer that must
-/// have no body is looked at.
+/// Whether [`validate_answer`] needs the whole body: what has a schema is looked into, and an answer that must have
+/// no body is looked at.
 pub fn answer_needs_body(
     route: &Route,
     operation: OperationIndex,
     status: StatusCode,
     headers: &HeaderMap,
 ) -> bool {
-    answer::needs_body(&route.contract, &route.validate, operation, status, headers)
+    answered(route, operation, status, headers).needs_body()
 }
 
-/// Takes an answer with its whole body, or an empty one where [`answer_needs_body`] said no; returns its document.
+/// Takes the head of an answer; returns what is wrong with its status, media type and declared headers.
 ///
-/// Checks status, media type and JSON schema, in which `writeOnly` fields may not appear. Headers are not checked.
-/// Says what is wrong unless [`Answers`] is off: the caller observes or enforces.
+/// For answers whose body is not read; [`validate_answer`] says the same and more.
+pub fn validate_answer_head(
+    route: &Route,
+    operation: OperationIndex,
+    status: StatusCode,
+    headers: &HeaderMap,
+) -> Vec<Violation> {
+    answered(route, operation, status, headers).head()
+}
+
+/// Takes an answer with its whole body; returns its document, and its body where something was stripped from it.
+///
+/// Checks status, declared headers, media type and schema, in which `writeOnly` fields may not appear. Says what is
+/// wrong unless [`Answers`] is off: the caller observes or enforces.
 ///
 /// # Errors
 /// All that is wrong, at most 32.
@@ -143,8 +203,78 @@ pub fn validate_answer(
     status: StatusCode,
     headers: &HeaderMap,
     body: &[u8],
-) -> Result<Option<Value>, Vec<Violation>> {
-    answer::check(&route.contract, &route.validate, operation, status, headers, body)
+) -> Result<HeldAnswer, Vec<Violation>> {
+    answered(route, operation, status, headers).check(body)
+}
+
+/// An answer of JSON lines, held to its contract as it comes.
+#[derive(Debug)]
+pub struct AnswerLines {
+    route: Arc<Route>,
+    operation: OperationIndex,
+    status: StatusCode,
+    headers: HeaderMap,
+    lines: answer::Lines,
+}
+
+impl AnswerLines {
+    /// `None` where the answer is no list of JSON lines, or no schema speaks of single ones: see [`validate_answer`].
+    pub fn new(
+        route: &Arc<Route>,
+        operation: OperationIndex,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Option<Self> {
+        let lines = answer::Lines::of(answered(route, operation, status, headers))?;
+        Some(Self { route: Arc::clone(route), operation, status, headers: HeaderMap::new(), lines })
+    }
+
+    /// Takes the next line, with or without its end; returns what leaves in its place where something was stripped.
+    ///
+    /// # Errors
+    /// All that is wrong with it, each place below the line's number, counted from 0.
+    pub fn next(&mut self, line: &[u8]) -> Result<Option<Vec<u8>>, Vec<Violation>> {
+        self.lines.next(answered(&self.route, self.operation, self.status, &self.headers), line)
+    }
+}
+
+/// Drops the headers of an answer that the contract does not declare and HTTP does not need, where the route strips.
+pub fn strip_answer_headers(
+    route: &Route,
+    operation: OperationIndex,
+    status: StatusCode,
+    headers: &mut HeaderMap,
+) {
+    if route.validate.answers == Answers::Strip {
+        // RFC 9110 section 15.4.5: 304 says the headers that 200 would have said.
+        let status = if status == StatusCode::NOT_MODIFIED { StatusCode::OK } else { status };
+        let declared = route.contract.operation(operation).and_then(|operation| operation.answer(status));
+        answer::strip_headers(declared, headers);
+    }
+}
+
+fn answered<'a>(
+    route: &'a Route,
+    operation: OperationIndex,
+    status: StatusCode,
+    headers: &'a HeaderMap,
+) -> answer::Answered<'a> {
+    answer::Answered { contract: &route.contract, rules: &route.validate, operation, status, headers }
+}
+
+/// Moves what the contract found wrong from what the client is told to what the record says.
+fn untold(mut halt: Halt) -> Halt {
+    if let Halt::Refusal(refusal) | Halt::Fault(refusal) = &mut halt {
+        let mut detail = std::mem::take(&mut refusal.detail).into_owned();
+        for one in std::mem::take(&mut refusal.violations) {
+            detail.push_str("; ");
+            detail.push_str(&one.at);
+            detail.push(' ');
+            detail.push_str(&one.message);
+        }
+        refusal.detail = detail.into();
+    }
+    halt
 }
 
 /// What of a request is checked.
@@ -164,8 +294,22 @@ fn check(
     let Some(operation) = contract.operation(operation) else {
         return Err(Halt::new(Reason::Internal, "the operation is not in the contract"));
     };
-    parameters::check(contract, rules, operation, subject)?;
-    body::check(contract, rules, operation, subject.headers, subject.body)
+    let parameters = parameters::check(contract, rules, operation, subject);
+    let body = body::check(contract, rules, operation, subject.headers, subject.body);
+    match (parameters, body) {
+        (Ok(()), body) => body,
+        // Whoever mends a request wants to know all that is wrong with it.
+        (Err(parameters), Err(Halt::Refusal(body))) => Err(joined(parameters, body.violations)),
+        (Err(parameters), _) => Err(parameters),
+    }
+}
+
+fn joined(mut halt: Halt, more: Vec<Violation>) -> Halt {
+    if let Halt::Refusal(refusal) = &mut halt {
+        refusal.violations.extend(more);
+        refusal.violations.truncate(MOST_VIOLATIONS);
+    }
+    halt
 }
 
 /// A violation without allocation of what is constant.

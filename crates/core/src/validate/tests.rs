@@ -6,6 +6,10 @@ use serde_json::json;
 use super::*;
 use crate::contract::ContractOptions;
 
+mod answers;
+mod bodies;
+mod styles;
+
 const ORDERS: &str = r##"{
   "openapi": "3.1.0", "info": {"title": "orders", "version": "1"},
   "paths": {
@@ -354,11 +358,12 @@ fn answer(operation: &str, status: u16, media: &str, body: &[u8]) -> String {
     let (operation, _) = contract.operation_named(operation).unwrap();
     let headers = if media.is_empty() { HeaderMap::new() } else { headers(&[("content-type", media)]) };
     let status = StatusCode::from_u16(status).unwrap();
-    let rules = ValidateRules::default();
-    let needs = answer::needs_body(&contract, &rules, operation, status, &headers);
+    let rules = &ValidateRules::default();
+    let answered = answer::Answered { contract: &contract, rules, operation, status, headers: &headers };
+    let needs = answered.needs_body();
     let body = if needs { body } else { b"" };
-    match answer::check(&contract, &rules, operation, status, &headers, body) {
-        Ok(document) => format!("ok {needs} {}", document.is_some()),
+    match answered.check(body) {
+        Ok(held) => format!("ok {needs} {}", held.document.is_some()),
         Err(violations) => violations.into_iter().map(|one| one.at).collect::<Vec<_>>().join(" "),
     }
 }

@@ -52,7 +52,7 @@ impl Contract {
     /// Parses a document: JSON when it begins with `{`, else YAML.
     ///
     /// # Errors
-    /// A diagnostic in the document's own file: its syntax, a repeated key, not OpenAPI 3.0 or 3.1.
+    /// A diagnostic in the document's own file: its syntax, a repeated key, not OpenAPI 2.0, 3.0 or 3.1.
     pub(crate) fn parse(source: SourceText) -> Result<Self, Box<Diagnostic>> {
         let document = if is_json(&source.text) {
             serde_json::from_str::<Strict>(&source.text).map(|strict| strict.0).map_err(|error| {
@@ -90,7 +90,8 @@ impl Contract {
         let mut names = Names::default();
         for operation in self.operations() {
             names.operations.push(operation.name);
-            let named = operation.parameters.into_iter().filter(|(is_in, _)| *is_in != "cookie");
+            let is_named = |place: &str| matches!(place, "path" | "query" | "header");
+            let named = operation.parameters.into_iter().filter(|(place, _)| is_named(place));
             names.parameters.extend(named.map(|(_, name)| name.to_owned()));
         }
         names.parameters.sort();
@@ -141,8 +142,12 @@ impl Contract {
     }
 
     fn expect_openapi(&self) -> Result<(), Box<Diagnostic>> {
-        let version = self.document.get("openapi").and_then(Json::as_str).unwrap_or_default();
-        if version.starts_with("3.0.") || version.starts_with("3.1.") || matches!(version, "3.0" | "3.1") {
+        let version = |key: &str| self.document.get(key).and_then(Json::as_str).unwrap_or_default();
+        let openapi = version("openapi");
+        let is_3 = ["3.0", "3.1"].iter().any(|known| {
+            openapi.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        });
+        if is_3 || version("swagger") == "2.0" {
             return Ok(());
         }
         let key = ["openapi", "swagger"].into_iter().find(|key| self.document.get(key).is_some());
@@ -150,12 +155,27 @@ impl Contract {
             Some(key) => self.at(&format!("/{key}")),
             None => self.source.at(0, 1),
         };
-        let mut problem = place.error("bad-contract", "this is not an OpenAPI 3.0 or 3.1 document");
+        let mut problem = place.error("bad-contract", "this is not an OpenAPI 2.0, 3.0 or 3.1 document");
         problem.expected("`openapi: 3.1.0` at the top");
         if key == Some("swagger") {
-            problem.help("convert the Swagger 2.0 document to OpenAPI 3 first");
+            problem.help("write the version of OpenAPI 2.0 as text: `swagger: \"2.0\"`");
         }
         Err(Box::new(problem))
+    }
+
+    /// Whether it has a security scheme that a gate with an issuer of tokens, or without one, cannot meet.
+    pub(crate) fn asks_for_more_than(&self, has_issuer: bool) -> bool {
+        let text = |scheme: &Json, key: &str| {
+            scheme.get(key).and_then(Json::as_str).unwrap_or_default().to_ascii_lowercase()
+        };
+        let is_token = |scheme: &Json| match text(scheme, "type").as_str() {
+            "oauth2" | "openidconnect" => true,
+            "http" => text(scheme, "scheme") == "bearer",
+            _ => text(scheme, "name") == "authorization",
+        };
+        let all = ["/components/securitySchemes", "/securityDefinitions"].into_iter();
+        let all = all.filter_map(|at| self.document.pointer(at)?.as_object());
+        all.flat_map(|all| all.values()).any(|scheme| !has_issuer || !is_token(self.follow(scheme)))
     }
 }
 
@@ -343,8 +363,8 @@ mod tests {
         check("{\"openapi\":\"3.1.0\",\n\"a\":1,\"a\":2}", 2, "`a` is repeated");
         check("{\"openapi\":", 1, "EOF");
         check("openapi: 3.1.0\na: 1\na: 2\n", 3, "duplicate");
-        check("swagger: '2.0'\n", 1, "OpenAPI 3.0 or 3.1");
-        check("", 1, "OpenAPI 3.0 or 3.1");
+        check("swagger: '1.2'\n", 1, "OpenAPI 2.0, 3.0 or 3.1");
+        check("", 1, "OpenAPI 2.0, 3.0 or 3.1");
     }
 
     #[test]

@@ -256,11 +256,11 @@ pub enum Algorithm {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Api {
-    /// The OpenAPI 3.0 or 3.1 document, YAML or JSON. What it does not name cannot be reached.
+    /// The OpenAPI 2.0, 3.0 or 3.1 document, YAML or JSON. What it does not name cannot be reached.
     #[schemars(extend("x-required" = true))]
     pub(crate) contract: Option<At<String>>,
-    /// Path before the contract's own paths.
-    #[schemars(extend("default" = "/"))]
+    /// Path before the contract's own paths. Default: that of the contract's first server, which an upstream without
+    /// a path of its own then has as well; else `/`.
     pub(crate) base_path: Option<At<String>>,
     /// Where its requests go: an address, or a mapping.
     #[schemars(extend("x-required" = true))]
@@ -268,6 +268,9 @@ pub(crate) struct Api {
     /// Names of issuers, or `anonymous`, or both. There is no default: who may come must be written.
     #[schemars(extend("x-required" = true))]
     pub(crate) identify: Option<At<OneOrMany<At<String>>>>,
+    /// Whether `identify` must be able to take what the contract's security schemes ask callers for.
+    #[schemars(extend("default" = "require"))]
+    pub(crate) security: Option<Security>,
     /// Whether the client's own credential is sent on to the upstream.
     #[schemars(extend("default" = false))]
     pub(crate) forward_credential: Option<bool>,
@@ -291,6 +294,9 @@ pub(crate) struct Api {
     /// Whether answers must meet the contract.
     #[schemars(extend("default" = "enforce"))]
     pub(crate) answers: Option<Answers>,
+    /// Who is told where a request breaks the contract, each place with a JSON pointer.
+    #[schemars(extend("default" = "all"))]
+    pub(crate) violations: Option<Violations>,
     /// Largest request body.
     #[schemars(extend("default" = "1MiB"))]
     pub(crate) body_limit: Option<Size>,
@@ -431,6 +437,9 @@ pub(crate) struct Unknown {
     /// Query parameters.
     #[schemars(extend("default" = "refuse"))]
     pub(crate) parameters: Option<Tolerance>,
+    /// Fields of an answer, where `answers` is `enforce` or `observe`; with `strip` they are taken out.
+    #[schemars(extend("default" = "allow"))]
+    pub(crate) answers: Option<Tolerance>,
 }
 
 /// Operations by name: their names are the contract's, so any text is a key.
@@ -547,9 +556,28 @@ words! {
     Answers {
         /// They must.
         Enforce,
+        /// Fields and headers that the contract does not name are taken out, but for the headers of HTTP itself; what
+        /// else breaks the contract does not leave.
+        Strip,
         /// What does not is recorded and passes.
         Observe,
         /// They are not checked.
+        None,
+    }
+    /// Whether the contract's security schemes must be met.
+    Security {
+        /// An operation that asks for a credential which `identify` cannot take is an error.
+        Require,
+        /// What the contract says of credentials is not read.
+        Ignore,
+    }
+    /// Who is told where a request breaks the contract.
+    Violations {
+        /// Every caller who may call the operation.
+        All,
+        /// Those among them who were identified.
+        Identified,
+        /// Nobody: only the record says it.
         None,
     }
     /// What is done about findings.

@@ -78,13 +78,18 @@ fn write(contract: &Contract, wanted: &Wanted<'_>) -> Starter {
         todo.push("bind parameters that name somebody's objects to their owner: `objects`".into());
     }
     let files = vec![
-        (PathBuf::from("portcullis.yaml"), configuration(&name, &operations, wanted)),
+        (PathBuf::from("portcullis.yaml"), configuration(contract, &name, &operations, wanted)),
         (policy, policies(&name, &operations, wanted.issuer.is_some())),
     ];
     Starter { files, todo }
 }
 
-fn configuration(name: &str, operations: &[Operation<'_>], wanted: &Wanted<'_>) -> String {
+fn configuration(
+    document: &Contract,
+    name: &str,
+    operations: &[Operation<'_>],
+    wanted: &Wanted<'_>,
+) -> String {
     let mut out = String::from(
         "# Written by `portcullis init`. Try it with `portcullis check`, then `portcullis run`.\n\
          version: 1\n\
@@ -115,6 +120,11 @@ fn configuration(name: &str, operations: &[Operation<'_>], wanted: &Wanted<'_>) 
     } else {
         "    identify: anonymous   # better: [login]\n"
     });
+    if document.asks_for_more_than(wanted.issuer.is_some()) {
+        out.push_str(
+            "    security: ignore   # the contract asks callers for credentials that nothing here takes\n",
+        );
+    }
     objects(&mut out, operations);
     out.push_str(if wanted.issuer.is_some() {
         "    budgets:\n      - { per: principal, limit: 100/min }\n"

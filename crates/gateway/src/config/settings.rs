@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::{HeaderName, Uri};
 use ipnet::IpNet;
+use portcullis_core::validate::Told;
 
 use super::contract::Contract;
 use super::diagnostic::Place;
@@ -209,6 +210,12 @@ pub struct Api {
     pub allow_unknown_fields: bool,
     /// Whether unknown query parameters pass.
     pub allow_unknown_parameters: bool,
+    /// Whether fields of an answer that the contract does not name pass, where nothing is stripped.
+    pub allow_unknown_answers: bool,
+    /// Whether what the contract says of credentials is not read.
+    pub ignore_security: bool,
+    /// Who is told where a request breaks the contract.
+    pub violations: Told,
     /// Whether requests must meet the contract.
     pub validate_requests: bool,
     /// Whether answers must.
@@ -283,6 +290,8 @@ pub enum ClientSystem {
 pub enum Check {
     /// It runs and decides.
     Enforce,
+    /// It runs, decides, and takes out what is too much.
+    Strip,
     /// It runs and is recorded.
     Observe,
     /// It does not run.

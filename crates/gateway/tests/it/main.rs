@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod bypass;
+mod contract;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]

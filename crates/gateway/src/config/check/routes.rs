@@ -1,5 +1,9 @@
 //! APIs and models: contracts, paths, who may come, budgets, objects, detectors.
 
+use http::Uri;
+use portcullis_core::contract::server_path;
+use portcullis_core::validate::Told;
+
 use super::Checker;
 use super::upstream::Timeouts;
 use crate::config::contract::{Contract, Names};
@@ -7,7 +11,7 @@ use crate::config::diagnostic::one_of;
 use crate::config::file;
 use crate::config::read::{At, Either, Named, OneOrMany};
 use crate::config::settings::{
-    Api, Budget, Check, ClientSystem, Detectors, Dialect, Identify, Level, Model, Object, Per,
+    Api, Budget, Check, ClientSystem, Detectors, Dialect, Identify, Level, Model, Object, Per, Upstream,
 };
 use crate::config::tree::Span;
 
@@ -68,11 +72,21 @@ impl Checker<'_, '_> {
     }
 
     fn api(&mut self, name: &At<String>, written: file::Api, used: &mut Used<'_>) -> Option<Api> {
-        let base_path = self.base_path(name, written.base_path, used);
-        let identify = written.identify.and_then(|identify| self.identify(identify, used));
         let contract = written.contract.and_then(|contract| self.contract(&contract));
+        let server_path = contract.as_ref().map(|contract| server_path(&contract.document));
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+        let server_path = server_path
+            .filter(|path| written.base_path.is_none() && !path.is_empty() && path.bytes().all(is_plain));
+        let derived = server_path.as_deref().map(|path| At { at: name.at, value: path.to_owned() });
+        let base_path = written.base_path.or(derived);
+        let base_path = self.base_path(name, base_path, used);
+        let identify = written.identify.and_then(|identify| self.identify(identify, used));
         let names = contract.as_ref().map(Contract::names);
         let upstream = written.upstream.and_then(|upstream| self.upstream(upstream, Timeouts::API));
+        let upstream = upstream.map(|upstream| match &server_path {
+            Some(path) => Upstream { url: below(&upstream.url, path), ..upstream },
+            None => upstream,
+        });
         let forwards = written.forward_credential.unwrap_or(false);
         let own = upstream.as_ref().and_then(|upstream| upstream.credential.as_ref());
         if forwards && own.is_some_and(|own| own.header == http::header::AUTHORIZATION) {
@@ -100,9 +114,17 @@ impl Checker<'_, '_> {
             budgets,
             allow_unknown_fields: unknown.fields == Some(file::Tolerance::Allow),
             allow_unknown_parameters: unknown.parameters == Some(file::Tolerance::Allow),
+            allow_unknown_answers: unknown.answers != Some(file::Tolerance::Refuse),
+            ignore_security: written.security == Some(file::Security::Ignore),
+            violations: match written.violations {
+                None | Some(file::Violations::All) => Told::All,
+                Some(file::Violations::Identified) => Told::Identified,
+                Some(file::Violations::None) => Told::Nobody,
+            },
             validate_requests: written.requests != Some(file::Requests::None),
             answers: match written.answers {
                 None | Some(file::Answers::Enforce) => Check::Enforce,
+                Some(file::Answers::Strip) => Check::Strip,
                 Some(file::Answers::Observe) => Check::Observe,
                 Some(file::Answers::None) => Check::None,
             },
@@ -327,6 +349,15 @@ impl Checker<'_, '_> {
         }
         Some(name.value)
     }
+}
+
+/// `url` with the path of the contract's server, unless it has one of its own: the upstream is that server.
+fn below(url: &Uri, path: &str) -> Uri {
+    let mut parts = url.clone().into_parts();
+    if parts.path_and_query.as_ref().is_none_or(|own| own.path() == "/") {
+        parts.path_and_query = path.parse().ok();
+    }
+    Uri::from_parts(parts).unwrap_or_else(|_| url.clone())
 }
 
 fn detectors(written: Option<&Either<file::Nothing, file::Detectors>>, default: Detectors) -> Detectors {
