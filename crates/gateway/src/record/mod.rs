@@ -62,6 +62,7 @@ pub(crate) struct Draft {
     pub(crate) policies: Vec<SmolStr>,
     pub(crate) phases: Phases,
     pub(crate) findings: Vec<Finding>,
+    pub(crate) denied: Option<Denied>,
     pub(crate) notes: Vec<String>,
     pub(crate) halt: Option<(portcullis_core::halt::Reason, String)>,
     pub(crate) status: Option<StatusCode>,
@@ -71,6 +72,15 @@ pub(crate) struct Draft {
     pub(crate) bytes_out: u64,
     pub(crate) is_complete: bool,
     pub(crate) is_stream: bool,
+}
+
+/// Objects that the caller named, or would have been shown, and that are somebody else's.
+#[derive(Debug, Clone, serde::Serialize)]
+pub(crate) struct Denied {
+    /// The parameter that named it, or `list`.
+    pub(crate) parameter: Box<str>,
+    /// How many.
+    pub(crate) objects: u32,
 }
 
 /// A stage that has something to say in the record.
@@ -98,6 +108,7 @@ impl Recording {
             policies: Vec::new(),
             phases: Phases(Vec::with_capacity(8)),
             findings: Vec::new(),
+            denied: None,
             notes: Vec::new(),
             halt: None,
             status: None,
@@ -165,6 +176,9 @@ impl Recording {
         let (Halt::Refusal(refusal) | Halt::Fault(refusal)) = halt else { return };
         let outcome = if matches!(halt, Halt::Refusal(_)) { Outcome::Refused } else { Outcome::Fault };
         self.close(refusal.reason.phase(), outcome);
+        if let Some(parameter) = &refusal.denied {
+            self.draft.denied = Some(Denied { parameter: parameter.clone(), objects: 1 });
+        }
         self.draft.halt = Some((refusal.reason, refusal.detail.clone().into_owned()));
     }
 
