@@ -143,9 +143,11 @@ impl Binder<'_> {
             ObjectOwner::Body(_) if !operation.takes_body() => return None,
             ObjectOwner::Body(pointer) => Owner::Body(pointer.clone()),
             ObjectOwner::Answer { owner, probe } => {
-                let probe = match (operation.method == Method::GET, probe) {
-                    (true, _) => None,
-                    (false, named) => Some(self.probe(object, operation, named.as_deref())?),
+                // A reading is its own proof, unless its answer names no owner and another one is named.
+                let named = probe.as_deref().filter(|named| **named != *operation.id);
+                let probe = match (operation.method == Method::GET, named) {
+                    (true, None) => None,
+                    (_, named) => Some(self.probe(object, operation, named)?),
                 };
                 Owner::Answer { owner: owner.clone(), probe }
             }

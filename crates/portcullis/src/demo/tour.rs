@@ -99,7 +99,7 @@ fn complain(step: &Step, answer: &Answer, phase: &str) -> Option<String> {
 }
 
 /// A request that is well-formed: head, optional token, optional JSON.
-fn call(method: &str, target: &str, token: &str, body: Option<&str>) -> Vec<u8> {
+pub(super) fn call(method: &str, target: &str, token: &str, body: Option<&str>) -> Vec<u8> {
     let mut text = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
     if !token.is_empty() {
         text += &format!("Authorization: Bearer {token}\r\n");

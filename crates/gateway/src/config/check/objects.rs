@@ -58,11 +58,11 @@ impl Checker<'_, '_> {
                 .expected("one of `owner`, `tenant` and `lookup`");
             return None;
         }
-        if written.list.is_none() && (written.parameter.is_none() || sources.count() == 0) {
+        let is_missing = written.list.is_none() && (written.parameter.is_none() || sources.count() == 0);
+        if is_missing {
             let missing = if written.parameter.is_none() { "parameter" } else { "owner" };
             self.error("missing-key", at, format!("`{missing}` is missing"))
                 .expected("a `parameter` with its `owner`, `tenant` or `lookup`, or a `list`");
-            return None;
         }
         let list = written.list.map(|list| self.list(list, names));
         let also = written.also.iter().map(|one| self.stands(one)).collect::<Option<Vec<_>>>();
@@ -85,6 +85,9 @@ impl Checker<'_, '_> {
             (None, Some(lookup)) => Some(ObjectOwner::Lookup(Box::new(self.lookup(lookup)?))),
             (None, None) => None,
         };
+        if is_missing {
+            return None;
+        }
         Some(Object {
             parameter: written.parameter.map(|parameter| parameter.value).unwrap_or_default(),
             also: also?,
