@@ -124,7 +124,9 @@ impl Binder<'_> {
             .filter(|taken| self.waiver(takes, taken).is_none())
             .filter_map(stands)
             .collect();
-        for also in &object.also {
+        // Another place of an object is one where the operation has the object, or is named.
+        let also = object.also.iter().filter(|_| !places.is_empty() || !object.operations.is_empty());
+        for also in also.collect::<Vec<_>>() {
             if !places.contains(also) && is_taken(also, operation) {
                 places.push(also.clone());
             }

@@ -270,10 +270,12 @@ impl World {
         last.unwrap()
     }
 
-    async fn stop(self) {
+    /// Stops the gate, and reads its records.
+    async fn stop(self) -> String {
         if let Some(gate) = self.gate {
             gate.stop().await;
         }
+        std::fs::read_to_string(self.folder.path().join("records.jsonl")).unwrap_or_default()
     }
 }
 
@@ -315,8 +317,8 @@ async fn with_its_one_line_removed_every_hole_is_open_again() {
         let (file, line) = hole.line;
         let world = World::start(Some(&[UNBOUND, (file, line, "")])).await;
         let answer = world.attack(hole).await;
-        assert!(answer.body.contains(hole.breach), "{}: {answer:?}", hole.name);
-        world.stop().await;
+        let records = world.stop().await;
+        assert!(answer.body.contains(hole.breach), "{}: {answer:?} {records}", hole.name);
     }
 }
 
