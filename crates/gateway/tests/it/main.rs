@@ -7,10 +7,13 @@ mod examples;
 #[cfg(test)]
 mod forwarding;
 #[cfg(test)]
+mod functions;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod listen;
 #[cfg(test)]
+mod objects;
 mod record;
 #[cfg(test)]
 mod support;
