@@ -14,6 +14,7 @@ mod lifecycle;
 mod listen;
 #[cfg(test)]
 mod objects;
+#[cfg(test)]
 mod record;
 #[cfg(test)]
 mod support;

@@ -509,8 +509,10 @@ fn what_names_an_object_is_bound_or_waived() {
         &["error: the waiver of `x-thing-id` ended on 2020-01-31", "`X-Thing-Id` names an object"],
     );
     check(&waived(", until: soon"), &["this is not a day"]);
-    check(&waived(", in: path"), &["`X-Thing-Id` names an object", "warning: nothing needs this waiver"]);
-    check(&waived(", operations: [touch]"), &["no operation `touch`", "did you mean"]);
+    check(&waived(", in: path"), &["`X-Thing-Id` names an object"]);
+    let both = format!("{BY_ANSWER}\nwaive: [{{ parameter: x-thing-id, reason: public }}]");
+    check(&both, &["warning: nothing needs this waiver of `x-thing-id`"]);
+    check(&waived(", operations: [touchThings]"), &["no operation `touchThings`", "did you mean"]);
     check("waive: [{ parameter: thingId }]", &["`reason` is missing"]);
     check("waive: [{ parameter: thingId, reason: \" \" }]", &["a waiver has a reason"]);
     check("waive: [{ parameter: thing, reason: r }]", &["no parameter `thing`", "did you mean `thingId`?"]);

@@ -1,8 +1,6 @@
 //! Every hole of the sample API: open when it is asked directly, closed behind the demo's configuration, and open
 //! again when the one line that declares it closed is taken out.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
-
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
