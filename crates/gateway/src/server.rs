@@ -400,7 +400,9 @@ impl Reload {
             return;
         }
         if Fixed::of(settings) != self.fixed {
-            tracing::warn!("listeners, limits and the record's place change only at the next start");
+            tracing::warn!(
+                "listeners, limits, the record's and the owners' place change only at the next start"
+            );
         }
         self.kept.upstreams = compiled.upstreams;
         self.kept.keyring.keep(&compiled.key_sources);

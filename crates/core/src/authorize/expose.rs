@@ -6,7 +6,7 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::scan::{Pointer, ScanError, Text};
+use super::scan::{Pointer, ScanError, Text, text};
 use super::who::Who;
 
 /// What some callers may see and send. A caller has the union of all that name them.
@@ -77,7 +77,7 @@ pub(super) fn filter(bytes: &[u8], sets: &[&Properties]) -> Result<Filtered, Sca
         return Ok(Filtered { body: None, dropped: 0 });
     }
     let mut left = Left { out: Vec::with_capacity(bytes.len()), dropped: 0 };
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let mut deserializer = serde_json::Deserializer::from_str(text(bytes)?);
     let is_kept = Walk { sets, left: &mut left }.deserialize(&mut deserializer)?;
     deserializer.end()?;
     if !is_kept {

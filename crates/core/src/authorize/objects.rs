@@ -527,3 +527,6 @@ fn judge_owner(
         Err(error) => unowned(error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -108,7 +108,7 @@ pub(super) enum Reading {
 /// # Errors
 /// Text that is no JSON, and names on the way that occur twice.
 pub(super) fn find(bytes: &[u8], pointer: &Pointer, reading: Reading) -> Result<Option<Scalar>, ScanError> {
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let mut deserializer = serde_json::Deserializer::from_str(text(bytes)?);
     let found = Descend { steps: &pointer.0, reading }.deserialize(&mut deserializer)?;
     deserializer.end()?;
     Ok(found)
@@ -122,10 +122,15 @@ pub(super) fn elements<'b>(
     bytes: &'b [u8],
     pointer: &Pointer,
 ) -> Result<Option<Vec<&'b RawValue>>, ScanError> {
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let mut deserializer = serde_json::Deserializer::from_str(text(bytes)?);
     let found = Elements { steps: &pointer.0 }.deserialize(&mut deserializer)?;
     deserializer.end()?;
     Ok(found)
+}
+
+/// What is skipped is text as well (RFC 8259 section 8.1): a reader that stumbles over it may see something else.
+pub(super) fn text(bytes: &[u8]) -> Result<&str, ScanError> {
+    std::str::from_utf8(bytes).map_err(|error| ScanError(error.to_string()))
 }
 
 struct Descend<'p> {
@@ -337,6 +342,7 @@ mod tests {
         check("/a", r#"{"a":"x"} {"#, Err(()));
         check("/a", r#"{"a":"x""#, Err(()));
         check("/a", "", Err(()));
+        assert!(find(b"{\"a\":\"x\",\"b\":\"\xff\"}", &Pointer::member("a"), Reading::Upstream).is_err());
         check("/a", r#"data: {"a":"x"}"#, Err(()));
     }
 

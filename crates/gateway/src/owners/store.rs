@@ -190,4 +190,19 @@ mod tests {
         std::fs::write(&path, b"\xff\n").unwrap();
         assert!(matches!(FileOwners::open(&path, 9), Err(OwnersError::Io(_))));
     }
+
+    #[test]
+    fn after_a_write_that_failed_nothing_more_is_remembered() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("owners.jsonl");
+        let owners = FileOwners::open(&path, 9).unwrap();
+        owners.remember("k", "1", "a").unwrap();
+        // A file that cannot be written.
+        owners.known.lock().file = File::open(&path).unwrap();
+        assert!(matches!(owners.remember("k", "2", "a"), Err(OwnersError::Io(_))));
+        assert!(!owners.is_ready());
+        assert!(matches!(owners.remember("k", "3", "a"), Err(OwnersError::Failed)));
+        assert_eq!(owners.owner("k", "2").unwrap(), None);
+        assert_eq!(owners.owner("k", "1").unwrap().as_deref(), Some("a"));
+    }
 }
