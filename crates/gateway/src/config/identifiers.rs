@@ -17,6 +17,8 @@ pub(crate) struct Taken {
     pub(crate) pointer: String,
     /// Whether it names an object, by all that can be told.
     pub(crate) is_identifier: bool,
+    /// Whether the gate can read it: not in a body that is neither JSON nor a form.
+    pub(crate) is_readable: bool,
 }
 
 /// What an operation takes.
@@ -111,20 +113,30 @@ impl Contract {
             let (_, schema) = self.follow_at(format!("{at}/schema"));
             let is_identifier =
                 names_object(name) || is_uuid(schema) || (stands_in == "path" && is_named_after(name, path));
-            taken.push(Taken { stands_in, name: name.to_owned(), pointer: at, is_identifier });
+            taken.push(Taken {
+                stands_in,
+                name: name.to_owned(),
+                pointer: at,
+                is_identifier,
+                is_readable: true,
+            });
         }
     }
 
     fn body_at(&self, pointer: &str, taken: &mut Vec<Taken>) {
         let (at, body) = self.follow_at(pointer.to_owned());
         let content = body.get("content").and_then(Json::as_object);
-        for media in content.into_iter().flatten().map(|(media, _)| media) {
+        let mut media: Vec<(bool, &str)> =
+            content.into_iter().flatten().map(|(media, _)| (!is_readable(media), &**media)).collect();
+        // What can be read in one of them is bound there; sent in another it is refused.
+        media.sort_unstable();
+        for (is_unreadable, media) in media {
             let schema = format!("{at}/content/{}/schema", escaped(media));
-            self.properties_at(schema, DEEPEST, taken);
+            self.properties_at(schema, !is_unreadable, DEEPEST, taken);
         }
     }
 
-    fn properties_at(&self, pointer: String, deepest: u8, taken: &mut Vec<Taken>) {
+    fn properties_at(&self, pointer: String, is_readable: bool, deepest: u8, taken: &mut Vec<Taken>) {
         let Some(deepest) = deepest.checked_sub(1) else { return };
         let (at, schema) = self.follow_at(pointer);
         for name in schema.get("properties").and_then(Json::as_object).into_iter().flatten().map(|(n, _)| n) {
@@ -139,12 +151,18 @@ impl Contract {
             }
             let is_scalar = property.get("properties").is_none() && property.get("items").is_none();
             let is_identifier = is_scalar && (names_object(name) || is_uuid(property));
-            taken.push(Taken { stands_in: "body", name: name.clone(), pointer: declared, is_identifier });
+            taken.push(Taken {
+                stands_in: "body",
+                name: name.clone(),
+                pointer: declared,
+                is_identifier,
+                is_readable,
+            });
         }
         for combined in ["allOf", "anyOf", "oneOf"] {
             let count = schema.get(combined).and_then(Json::as_array).map_or(0, Vec::len);
             for index in 0..count {
-                self.properties_at(format!("{at}/{combined}/{index}"), deepest, taken);
+                self.properties_at(format!("{at}/{combined}/{index}"), is_readable, deepest, taken);
             }
         }
     }
@@ -161,6 +179,11 @@ impl Contract {
         }
         (pointer, value)
     }
+}
+
+fn is_readable(media: &str) -> bool {
+    let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    media.ends_with("json") || media == "application/x-www-form-urlencoded" || media == "*/*"
 }
 
 fn is_uuid(schema: &Json) -> bool {

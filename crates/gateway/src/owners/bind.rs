@@ -7,7 +7,7 @@ use http::{HeaderName, Method};
 use jiff::civil::Date;
 use portcullis_core::authorize::{
     Agreement, Bound, Creation, Exposure, ListRule, ObjectRules, OperationRules, Owner, Place as Stands,
-    Probe, Properties, Segment,
+    Pointer, Probe, Properties, Segment,
 };
 use portcullis_core::contract::{Contract, Location, Operation, OperationIndex};
 
@@ -133,14 +133,7 @@ impl Binder<'_> {
         }
         let is_declared = !places.is_empty();
         let owner = match written {
-            ObjectOwner::Named => {
-                let query = Stands::Query(object.parameter.as_str().into());
-                if !places.contains(&query) {
-                    // SMUGGLING: the operation does not declare it, and the upstream may read it all the same.
-                    places.push(query);
-                }
-                Owner::Named
-            }
+            ObjectOwner::Named => Owner::Named,
             _ if !is_declared => return None,
             ObjectOwner::Body(_) if !operation.takes_body() => return None,
             ObjectOwner::Body(pointer) => Owner::Body(pointer.clone()),
@@ -156,6 +149,16 @@ impl Binder<'_> {
             ObjectOwner::Created { .. } => Owner::Created(kind(self.api, object)),
             ObjectOwner::Lookup(_) => Owner::Lookup(*self.lookups.get(&index)?),
         };
+        // SMUGGLING: the operation does not declare it there, and the upstream may read it all the same.
+        let mut undeclared = vec![Stands::Query(object.parameter.as_str().into())];
+        if self.api.allow_unknown_fields && takes_json(operation) {
+            undeclared.push(Stands::Body(Pointer::member(&object.parameter)));
+        }
+        for place in undeclared {
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
         Some(Bound {
             parameter: object.parameter.as_str().into(),
             places,
@@ -218,15 +221,17 @@ impl Binder<'_> {
     fn account(&mut self, takes: &Takes, rules: &mut OperationRules) {
         let mut free: BTreeMap<String, Vec<Stands>> = BTreeMap::new();
         for taken in takes.names.iter().filter(|taken| taken.is_identifier) {
-            let Some(place) = stands(taken) else { continue };
-            if rules.bound.iter().any(|bound| bound.is_declared && bound.places.contains(&place)) {
+            let place = stands(taken);
+            let is_there =
+                |bound: &Bound| bound.is_declared && place.iter().any(|p| bound.places.contains(p));
+            if rules.bound.iter().any(is_there) {
                 continue;
             }
             if let Some(waiver) = self.waiver(takes, taken) {
                 self.waived.insert(waiver);
                 continue;
             }
-            free.entry(taken.name.to_ascii_lowercase()).or_default().push(place);
+            free.entry(taken.name.to_ascii_lowercase()).or_default().extend(place);
             let (_, operations) =
                 self.unbound.entry(taken.pointer.clone()).or_insert_with(|| (taken.name.clone(), Vec::new()));
             if !operations.contains(&takes.operation) {
@@ -318,13 +323,20 @@ fn is_same(taken: &Taken, name: &str) -> bool {
 
 fn stands(taken: &Taken) -> Option<Stands> {
     let name = || taken.name.as_str().into();
+    if !taken.is_readable {
+        return None;
+    }
     Some(match taken.stands_in {
         "path" => Stands::Path(name()),
         "query" => Stands::Query(name()),
         "header" => Stands::Header(taken.name.parse::<HeaderName>().ok()?),
         "cookie" => Stands::Cookie(name()),
-        _ => Stands::Body(portcullis_core::authorize::Pointer::member(&taken.name)),
+        _ => Stands::Body(Pointer::member(&taken.name)),
     })
+}
+
+fn takes_json(operation: &Operation) -> bool {
+    operation.body.iter().flat_map(|body| &body.content).any(|media| media.range.ends_with("json"))
 }
 
 /// Whether an operation can have something in a place that the configuration names.

@@ -519,6 +519,21 @@ fn what_names_an_object_is_bound_or_waived() {
 }
 
 #[test]
+fn what_the_gate_cannot_read_cannot_be_bound() {
+    let form = "{ multipart/form-data: { schema: { properties: { cartId: { type: string } } } } }";
+    let multipart = CONTRACT.replace("{ application/json: {} }", form);
+    assert_ne!(multipart, CONTRACT);
+    let rules = "objects: [{ parameter: thingId, also: [\"header:x-thing-id\"], owner: \"response:/owner\" }]
+waive: [{ parameter: x-thing-id, reason: r }]";
+    let found = said(rules, &multipart);
+    assert!(found.contains("`cartId` names an object and is bound to no owner in `makeThing`"), "{found}");
+    let bound = rules.replace("objects: [", "objects: [{ parameter: cartId, owner: \"claim:sub\" }, ");
+    assert!(said(&bound, &multipart).contains("bound to no owner in `makeThing`"));
+    let waived = rules.replace("waive: [", "waive: [{ parameter: cartId, reason: r }, ");
+    assert!(!said(&waived, &multipart).contains("error"), "{}", said(&waived, &multipart));
+}
+
+#[test]
 fn rules_that_cannot_hold_are_said() {
     let check = |rule: &str, expected: &str| {
         let said = said(&format!("unbound: allow\nobjects: [{rule}]"), CONTRACT);
