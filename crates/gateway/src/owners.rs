@@ -198,9 +198,9 @@ async fn probe(
         forwards_credential: route.identify.forwards_credential,
         screens_answer: true,
         id: record.id().uuid(),
-        request_id: &HeaderValue::from_str(record.id().as_str()).map_err(|_| internal())?,
+        request_id: record.id().header(),
     };
-    let outbound = outbound(head, Bytes::new(), upstream, with).ok_or_else(internal)?;
+    let outbound = Box::new(outbound(head, Bytes::new(), upstream, with).ok_or_else(internal)?);
     let ask = async {
         let answer =
             upstream.send(outbound).await.map_err(|e| Halt::new(e.reason(), format!("probe: {e}")))?;
@@ -247,14 +247,14 @@ pub(crate) fn whole(headers: &mut HeaderMap) {
 
 /// What is still owed when an answer comes.
 #[derive(Debug)]
-pub(crate) struct Due(Obligations);
+pub(crate) struct Due(Box<Obligations>);
 
 impl Due {
     /// What the answer to this request must prove; `None` where nothing. The request is made such that its answer
     /// can prove it.
     pub(crate) fn of(request: &Request<Owned>) -> Option<Self> {
         let (rules, obligations) = obligations(request.stage())?;
-        obligations.needs_answer(rules).then(|| Self(obligations.clone()))
+        obligations.needs_answer(rules).then(|| Self(Box::new(obligations.clone())))
     }
 
     /// Judges the owner that the whole answer names, before anything else is done with it.

@@ -2,6 +2,12 @@
 
 use std::sync::Arc;
 
+use http::Method;
+use hyper::upgrade::OnUpgrade;
+use portcullis_core::halt::{Halt, Reason};
+use portcullis_core::record::{Outcome, Phase};
+use portcullis_core::request::Request;
+
 use super::outbound::{Outbound, outbound};
 use super::{ForwardError, Upgrade};
 use crate::gate::Gate;
@@ -9,11 +15,6 @@ use crate::owners::{self, Due, Owned};
 use crate::record::Recording;
 use crate::screen::{Answer, Content, Forwarded};
 use crate::switched::Switched;
-use http::{HeaderValue, Method};
-use hyper::upgrade::OnUpgrade;
-use portcullis_core::halt::{Halt, Reason};
-use portcullis_core::record::{Outcome, Phase};
-use portcullis_core::request::Request;
 
 /// Takes a request whose objects are the caller's, builds the upstream request from what was judged, and sends it.
 ///
@@ -44,16 +45,16 @@ pub(crate) async fn forward(
         forwards_credential: route.identify.forwards_credential,
         screens_answer: gate.guards(route.id).reads_answers(&route) || due.is_some(),
         id: record.id().uuid(),
-        request_id: &HeaderValue::from_str(record.id().as_str()).map_err(|_| internal())?,
+        request_id: record.id().header(),
     };
-    let outbound = outbound(head, body, upstream, with).ok_or_else(internal)?;
+    let outbound = Box::new(outbound(head, body, upstream, with).ok_or_else(internal)?);
     let halt = |error: ForwardError| Halt::new(error.reason(), error.to_string());
     let (parts, content) = match upgrade.filter(|_| is_upgrade) {
         None => {
             let (parts, body) = upstream.send(outbound).await.map_err(halt)?.into_parts();
             (parts, Content::Body(body))
         }
-        Some(client) => match upstream.upgrade(outbound).await.map_err(halt)? {
+        Some(client) => match Box::pin(upstream.upgrade(outbound)).await.map_err(halt)? {
             Upgrade::Declined(response) => {
                 let (parts, body) = response.into_parts();
                 (parts, Content::Body(body))
