@@ -245,6 +245,22 @@ pub(crate) fn whole(headers: &mut HeaderMap) {
     }
 }
 
+/// Takes from the head of an answer that is one caller's what would show it, or its size, to another.
+pub(crate) fn keep_private(headers: &mut HeaderMap, is_empty: bool) {
+    let is_shared = |value: &HeaderValue| {
+        let text = value.as_bytes().to_ascii_lowercase();
+        text.windows(6).any(|part| part == b"public") || text.windows(8).any(|part| part == b"s-maxage")
+    };
+    if headers.get_all(header::CACHE_CONTROL).iter().any(is_shared) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
+    }
+    if is_empty {
+        // An answer to HEAD speaks of all that a GET would have been filtered of.
+        headers.remove(header::CONTENT_LENGTH);
+        headers.remove(header::ETAG);
+    }
+}
+
 /// What is still owed when an answer comes.
 #[derive(Debug)]
 pub(crate) struct Due(Box<Obligations>);

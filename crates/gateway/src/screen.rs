@@ -55,7 +55,7 @@ use portcullis_inspect::judge::Verdict;
 
 use crate::forward::UpstreamBody;
 use crate::gate::{Gate, Guards};
-use crate::owners::Due;
+use crate::owners::{self, Due};
 use crate::record::{Draft, Recording};
 use crate::switched::Switched;
 
@@ -258,6 +258,9 @@ impl Judged<'_> {
         }
         if bytes.len() != before {
             parts.headers.remove(ETAG);
+        }
+        if self.due.is_some() {
+            owners::keep_private(&mut parts.headers, bytes.is_empty());
         }
         // The length of an answer to HEAD speaks of a body that was not sent.
         if !(bytes.is_empty() && length.is_some()) {

@@ -411,6 +411,7 @@ expose:
   - { operations: [readThing, putThing], to: [\"role:reader\"], properties: [/id, \"/lines/*/n\"], requests: [/name] }
   - { operations: readThing, to: \"claim:sub=carol\", properties: [/cost] }
   - { operations: listThings, to: \"role:reader\", properties: [\"/*/id\"], excess: refuse }
+  - { operations: headThing, to: anyone, properties: [/id] }
   - { operations: dropThing, to: \"role:nobody\", properties: [\"\"] }";
     let gate = Gate::start(files(rules, "")).await;
     let whole = r#"{"id":1,"cost":2,"lines":[{"n":1,"cost":3},{"n":2}],"x":{}}"#;
@@ -433,6 +434,20 @@ expose:
     assert_eq!(get(&gate, "alice", "/api/things/1").await.status, 502);
     gate.upstream.answers("404 Not Found", "content-type: application/json", r#"{"message":"none"}"#);
     assert_eq!(get(&gate, "alice", "/api/things/1").await.text(), r#"{"message":"none"}"#);
+    // What is one caller's is no other's: not from a cache on the way, and not by its size.
+    gate.upstream.answers(
+        "200 OK",
+        "content-type: application/json\ncache-control: Public, max-age=60",
+        whole,
+    );
+    let answer = get(&gate, "alice", "/api/things/1").await;
+    assert_eq!(answer.header("cache-control"), Some("private"));
+    gate.upstream.says("HTTP/1.1 200 OK\r\ncontent-length: 777\r\netag: \"x\"\r\n\r\n");
+    let token = gate.issuer.token("alice");
+    let head = format!("HEAD /api/things/1 HTTP/1.1\nHost: a\nAuthorization: Bearer {token}\n\n");
+    let answer = gate.ask(&head).await;
+    assert_eq!((answer.status, answer.header("etag")), (200, None));
+    assert_ne!(answer.header("content-length"), Some("777"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
