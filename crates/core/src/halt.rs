@@ -24,7 +24,13 @@ pub enum Halt {
 impl Halt {
     /// Builds the refusal or fault that `reason` stands for; `detail` is for the record alone.
     pub fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
-        let refusal = Refusal { reason, detail: detail.into(), headers: Vec::new(), violations: Vec::new() };
+        let refusal = Refusal {
+            reason,
+            detail: detail.into(),
+            headers: Vec::new(),
+            violations: Vec::new(),
+            denied: None,
+        };
         match reason.source() {
             Source::Client => Self::Refusal(refusal),
             Source::Upstream | Source::Gate => Self::Fault(refusal),
@@ -50,6 +56,15 @@ impl Halt {
         self
     }
 
+    /// Names the parameter whose value was an object that is not the caller's, for the record and its metric.
+    #[must_use]
+    pub fn with_denied(mut self, parameter: Option<&str>) -> Self {
+        if let Self::Refusal(refusal) | Self::Fault(refusal) = &mut self {
+            refusal.denied = parameter.map(Into::into);
+        }
+        self
+    }
+
     /// The row of the table this halt stands for; `None` for a reply.
     pub fn reason(&self) -> Option<Reason> {
         match self {
@@ -70,6 +85,8 @@ pub struct Refusal {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// What the contract found wrong, for a client that is allowed to know.
     pub violations: Vec<Violation>,
+    /// The parameter that named an object which is not the caller's.
+    pub denied: Option<Box<str>>,
 }
 
 /// An answer of the gate's own that is neither refusal nor fault.
@@ -191,6 +208,8 @@ reasons! {
     ObjectForbidden: Authorize Client FORBIDDEN "forbidden" "The call is not allowed.";
     /// Not allowed, and its existence is a secret.
     Hidden: Authorize Client NOT_FOUND "not_found" "There is nothing here.";
+    /// Who owns an object cannot be found out at the moment.
+    OwnerUnavailable: Authorize Gate SERVICE_UNAVAILABLE "owner_unavailable" "The call cannot be decided at the moment.";
     /// A policy could not be evaluated. Never an Allow.
     PolicyIndeterminate: Authorize Client FORBIDDEN "forbidden" "The call is not allowed.";
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use portcullis_core::admit::{self, Buckets};
-use portcullis_core::authorize::{AuthorizeRules, ObjectRule};
+use portcullis_core::authorize::{AuthorizeRules, ObjectRules};
 use portcullis_core::contract::{
     Contract, ContractOptions, Kind, Location, Operation, OperationIndex, Parameter, Problem, Scheme,
     SchemeKind,
@@ -28,6 +28,7 @@ use crate::config::{Diagnostic, Place};
 use crate::forward::{Roots, SecretHeader, TlsClientRules, Upstream, UpstreamRules};
 use crate::gate::{BodyTimes, Gate, Guards};
 use crate::keys::{KeySource, Keyring};
+use crate::owners::{Lookup, Owners, bind};
 use crate::switched::Lifetime;
 use crate::websocket::WebsocketRules;
 
@@ -43,6 +44,8 @@ pub struct Kept {
     pub keyring: Arc<Keyring>,
     /// Connections that are no longer HTTP.
     pub lifetime: Lifetime,
+    /// What remembers who created what, where something does.
+    pub owners: Option<Arc<dyn Owners>>,
     /// The instant that budgets count from.
     pub origin: Instant,
     /// Upstreams of the gate before, to be used again where their rules did not change.
@@ -67,7 +70,7 @@ pub struct Compiled {
 /// # Errors
 /// Every problem of every part, each with its place.
 pub fn compile(settings: &Settings, kept: &Kept) -> Result<Compiled, Vec<Diagnostic>> {
-    let mut compiler = Compiler { settings, kept, problems: Vec::new(), upstreams: Vec::new() };
+    let mut compiler = Compiler::new(settings, kept);
     let contracts = compiler.contracts();
     let (policy, mut warnings) = compiler.policy(&contracts);
     for (api, contract) in settings.apis.iter().zip(&contracts) {
@@ -84,7 +87,8 @@ pub fn compile(settings: &Settings, kept: &Kept) -> Result<Compiled, Vec<Diagnos
             routes.push(Arc::new(compiler.route(id, part, contract, policy)));
         }
     }
-    let Compiler { problems, upstreams, .. } = compiler;
+    let Compiler { problems, upstreams, lookups, warnings: unbound, .. } = compiler;
+    warnings.extend(unbound);
     let (Some(policy), Some(issuers), true) = (policy, issuers, problems.is_empty()) else {
         return Err(problems);
     };
@@ -97,6 +101,8 @@ pub fn compile(settings: &Settings, kept: &Kept) -> Result<Compiled, Vec<Diagnos
         buckets: Arc::clone(&kept.buckets),
         guards,
         upstreams: upstreams.iter().map(|(_, upstream)| Arc::clone(upstream)).collect(),
+        owners: kept.owners.clone(),
+        lookups,
         body_times: BodyTimes { progress: settings.limits.body_progress, total: BODY_TOTAL },
         websocket: WebsocketRules {
             max_frame: settings.limits.websocket_frame as u64,
@@ -114,7 +120,7 @@ pub fn compile(settings: &Settings, kept: &Kept) -> Result<Compiled, Vec<Diagnos
 /// # Errors
 /// Contracts that do not compile.
 pub fn schema(settings: &Settings, kept: &Kept) -> Result<String, Vec<Diagnostic>> {
-    let mut compiler = Compiler { settings, kept, problems: Vec::new(), upstreams: Vec::new() };
+    let mut compiler = Compiler::new(settings, kept);
     let contracts = compiler.contracts();
     if !compiler.problems.is_empty() {
         return Err(compiler.problems);
@@ -161,9 +167,16 @@ struct Compiler<'s> {
     kept: &'s Kept,
     problems: Vec<Diagnostic>,
     upstreams: Vec<(UpstreamRules, Arc<Upstream>)>,
+    lookups: Vec<Arc<Lookup>>,
+    warnings: Vec<Diagnostic>,
 }
 
-impl Compiler<'_> {
+impl<'s> Compiler<'s> {
+    fn new(settings: &'s Settings, kept: &'s Kept) -> Self {
+        let (problems, warnings) = (Vec::new(), Vec::new());
+        Self { settings, kept, problems, upstreams: Vec::new(), lookups: Vec::new(), warnings }
+    }
+
     fn contracts(&mut self) -> Vec<Option<Contract>> {
         parts(self.settings)
             .map(|part| match part {
@@ -344,8 +357,14 @@ impl Compiler<'_> {
             Part::Model(model) => (&model.identify, model.authorize, model.hide),
         };
         let objects = match part {
-            Part::Api(api) => api.objects.iter().map(object_rule).collect(),
-            Part::Model(_) => Vec::new(),
+            Part::Api(api) => {
+                let today = jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::now()).date();
+                let bound = bind(api, &contract, &mut self.lookups, today);
+                self.problems.extend(bound.problems);
+                self.warnings.extend(bound.warnings);
+                bound.rules
+            }
+            Part::Model(_) => ObjectRules::default(),
         };
         let identify = IdentifyRules {
             issuers: identify
@@ -512,10 +531,6 @@ fn is_scalar_query(parameter: &Parameter) -> bool {
     parameter.location == Location::Query && !matches!(parameter.kind, Kind::Array | Kind::Object)
 }
 
-fn object_rule(object: &settings::Object) -> ObjectRule {
-    ObjectRule { parameter: object.parameter.as_str().into(), owner_claim: object.claim.as_str().into() }
-}
-
 fn receive_rules(settings: &Settings) -> ReceiveRules {
     ReceiveRules {
         trusted_proxies: settings.trusted_proxies.clone(),
@@ -527,7 +542,7 @@ fn receive_rules(settings: &Settings) -> ReceiveRules {
     }
 }
 
-fn upstream_rules(name: &str, settings: &settings::Upstream) -> UpstreamRules {
+pub(crate) fn upstream_rules(name: &str, settings: &settings::Upstream) -> UpstreamRules {
     let mut rules = UpstreamRules::new(name, settings.url.clone());
     rules.total_timeout = Some(settings.timeout);
     rules.connect_timeout = settings.connect_timeout;

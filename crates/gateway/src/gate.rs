@@ -23,6 +23,7 @@ use portcullis_inspect::inspect::Screens;
 use crate::forward::Upstream;
 use crate::keys::Keyring;
 use crate::listen::Handler;
+use crate::owners::{Lookup, Owners};
 use crate::pipeline::{self, Rest};
 use crate::record::{Recorder, Recording};
 use crate::respond;
@@ -49,6 +50,10 @@ pub struct Gate {
     pub guards: Vec<Guards>,
     /// Upstreams, by route.
     pub upstreams: Vec<Arc<Upstream>>,
+    /// What remembers who created what, where something does. Outlives the snapshot.
+    pub owners: Option<Arc<dyn Owners>>,
+    /// Servers that know whose objects are, by the index in the rules.
+    pub lookups: Vec<Arc<Lookup>>,
     /// How long a request body may take.
     pub body_times: BodyTimes,
     /// Limits of WebSockets.

@@ -10,6 +10,7 @@ mod pipeline;
 pub mod forward;
 pub mod keys;
 pub mod listen;
+pub mod owners;
 pub mod screen;
 pub mod switched;
 pub mod websocket;

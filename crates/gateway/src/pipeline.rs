@@ -22,6 +22,7 @@ use portcullis_inspect::inspect::{Inspected, inspect};
 use crate::forward::phase::forward;
 use crate::gate::Gate;
 use crate::listen::body;
+use crate::owners::own;
 use crate::record::{Draft, Noted, Recording};
 use crate::respond;
 use crate::screen::{Answer, Screened, screen};
@@ -68,8 +69,9 @@ async fn pass(
     let findings = &mut record.draft.findings;
     let request = inspect(&guards.screens, guards.model.as_ref(), request, findings)?;
     let request = record.passed(request);
+    let request = own(gate, request, record).await?;
     let answer = forward(gate, request, rest.upgrade, record).await?;
-    screen(guards, answer, record).await
+    screen(gate, guards, answer, record).await
 }
 
 /// Reads the body that `admit` granted, up to the operation's limit.

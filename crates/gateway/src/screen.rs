@@ -56,7 +56,8 @@ use portcullis_inspect::dialect::openai::{self, ChatStream, StreamEnd};
 use portcullis_inspect::judge::Verdict;
 
 use crate::forward::UpstreamBody;
-use crate::gate::Guards;
+use crate::gate::{Gate, Guards};
+use crate::owners::{self, Due};
 use crate::record::{Draft, Recording};
 use crate::switched::Switched;
 
@@ -82,6 +83,7 @@ pub struct Forwarded {
     pub(crate) operation: OperationIndex,
     pub(crate) method: Method,
     pub(crate) hides_usage: bool,
+    pub(crate) due: Option<Due>,
 }
 
 /// What follows the head of an upstream's answer.
@@ -122,19 +124,20 @@ impl Answer<Screened> {
 /// # Errors
 /// 502 when the answer breaks the contract, is blocked, too large to be judged, or encoded so that it cannot be.
 pub(crate) async fn screen(
+    gate: &Gate,
     guards: &Guards,
     answer: Answer<Forwarded>,
     record: &mut Recording,
 ) -> Result<Answer<Screened>, Halt> {
     let Answer { mut parts, stage } = answer;
-    let Forwarded { content, route, operation, method, hides_usage } = stage;
+    let Forwarded { content, route, operation, method, hides_usage, due } = stage;
     let body = match content {
         Content::Body(body) => body,
         Content::Switched(switched) => {
             return Ok(Answer::screened(parts, ScreenedBody::empty(), Some(switched)));
         }
     };
-    let judged = Judged { guards, route: &route, operation };
+    let judged = Judged { gate, guards, route: &route, operation, due: due.as_ref() };
     let manner = judged.manner(&method, &parts, &body)?;
     if !matches!(manner, Manner::Whole | Manner::Chat) {
         judged.hold_head_to_contract(&parts, &mut record.draft)?;
@@ -150,7 +153,7 @@ pub(crate) async fn screen(
             ScreenedBody(Inner::Pass(body))
         }
         Manner::Whole => {
-            let body = judged.whole(&mut parts, body, &mut record.draft).await?;
+            let body = judged.whole(&mut parts, body, record).await?;
             record.close(Phase::Screen, Outcome::Passed);
             ScreenedBody::whole(body)
         }
@@ -197,9 +200,11 @@ enum Manner {
 
 /// By what an answer is judged.
 struct Judged<'a> {
+    gate: &'a Gate,
     guards: &'a Guards,
     route: &'a Arc<Route>,
     operation: OperationIndex,
+    due: Option<&'a Due>,
 }
 
 impl Judged<'_> {
@@ -208,7 +213,7 @@ impl Judged<'_> {
             || parts.status == StatusCode::NO_CONTENT
             || parts.status == StatusCode::NOT_MODIFIED;
         let needs_contract = self.route.validate.answers != Answers::Off;
-        if !self.guards.reads_answers(self.route) {
+        if self.due.is_none() && !self.guards.reads_answers(self.route) {
             return Ok(if is_bodiless { Manner::Empty } else { Manner::Pass });
         }
         if is_encoded(&parts.headers) && !is_bodiless {
@@ -220,6 +225,17 @@ impl Judged<'_> {
         let media = &*media_type(&parts.headers);
         let is_screened = !self.guards.screens.answer.is_off();
         match self.route.surface {
+            // Who owns what the answer shows is known when all of it is there: nothing leaves before.
+            _ if self.due.is_some() => {
+                let is_readable = is_bodiless
+                    || body.is_end_stream()
+                    || is_json(media)
+                    || (media != "text/event-stream" && !parts.status.is_success());
+                let detail = "whose it is cannot be read from such an answer";
+                is_readable
+                    .then_some(Manner::Whole)
+                    .ok_or_else(|| Halt::new(Reason::AnswerUnreadable, detail))
+            }
             _ if is_bodiless && !needs_contract => Ok(Manner::Empty),
             Surface::OpenAiChat if media == "text/event-stream" => Ok(Manner::Chat),
             Surface::OpenAiChat if is_json(media) => Ok(Manner::Whole),
@@ -249,18 +265,27 @@ impl Judged<'_> {
         &self,
         parts: &mut response::Parts,
         body: UpstreamBody,
-        draft: &mut Draft,
+        record: &mut Recording,
     ) -> Result<Bytes, Halt> {
         let length = parts.headers.get(CONTENT_LENGTH).cloned();
-        let bytes = collect(body).await?;
+        let mut bytes = collect(body).await?;
         let before = bytes.len();
-        let bytes = self.hold_to_contract(parts, bytes, draft)?;
-        let (bytes, verdict) = self.detect(parts, bytes, draft)?;
+        if let Some(due) = self.due {
+            due.judge(self.route, self.operation, parts.status, &bytes)?;
+        }
+        bytes = self.hold_to_contract(parts, bytes, &mut record.draft)?;
+        if let Some(due) = self.due {
+            bytes = due.settle(self.gate, (self.route, self.operation), parts, bytes, record).await?;
+        }
+        let (bytes, verdict) = self.detect(parts, bytes, &mut record.draft)?;
         if verdict == Verdict::Block {
             return Err(Halt::new(Reason::AnswerBlocked, "a rule blocked the answer, see the findings"));
         }
         if bytes.len() != before {
             parts.headers.remove(ETAG);
+        }
+        if self.due.is_some() {
+            owners::keep_private(&mut parts.headers, bytes.is_empty());
         }
         // The length of an answer to HEAD speaks of a body that was not sent.
         if !(bytes.is_empty() && length.is_some()) {

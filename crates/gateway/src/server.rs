@@ -23,6 +23,7 @@ use crate::gate::{Front, Gate};
 use crate::keys::{Keyring, Timing};
 use crate::listen::tls::{Certificate, TlsRules};
 use crate::listen::{Http2Limits, Limits, ListenRules, Listener};
+use crate::owners::{FileOwners, Owners};
 use crate::record::{Recorder, Sink};
 use crate::switched::Lifetime;
 use crate::telemetry::Metrics;
@@ -121,7 +122,8 @@ impl Server {
     /// Every diagnostic of the configuration at once, or what the system refused.
     pub async fn start(path: &Path) -> Result<Self, StartError> {
         let loaded = config::load(path, &Disk);
-        let kept = Kept::new(Arc::new(keyring()));
+        let mut kept = Kept::new(Arc::new(keyring()));
+        kept.owners = owners(&loaded)?;
         let (settings, compiled) = compiled(&loaded, &kept)?;
         let recorder = recorder(&settings)?;
         let certificates = tls(&settings.listeners.public).map_err(|error| {
@@ -226,6 +228,7 @@ impl Kept {
             buckets: Arc::new(Buckets::new(BUCKETS)),
             keyring,
             lifetime: Lifetime::default(),
+            owners: None,
             origin: Instant::now(),
             upstreams: Vec::new(),
         }
@@ -246,6 +249,16 @@ fn compiled(loaded: &config::Loaded, kept: &Kept) -> Result<(Settings, Compiled)
         }
         Err(problems) => Err(text(&Diagnostics(problems))),
     }
+}
+
+/// What remembers who created what. It stays for as long as the gate runs.
+fn owners(loaded: &config::Loaded) -> Result<Option<Arc<dyn Owners>>, StartError> {
+    let Some(written) = loaded.settings.as_ref().and_then(|settings| settings.ownership.as_ref()) else {
+        return Ok(None);
+    };
+    let what = format!("cannot remember owners in {}", written.path.display());
+    let owners = FileOwners::open(&written.path, written.entries).map_err(system(what))?;
+    Ok(Some(owners))
 }
 
 fn recorder(settings: &Settings) -> Result<Recorder, StartError> {
@@ -336,6 +349,7 @@ struct Fixed {
     address: SocketAddr,
     is_tls: bool,
     limits: settings::Limits,
+    ownership: Option<settings::Ownership>,
     record: RecordTarget,
 }
 
@@ -346,6 +360,7 @@ impl Fixed {
             address: public.address,
             is_tls: !public.tls.is_empty(),
             limits: settings.limits.clone(),
+            ownership: settings.ownership.clone(),
             record: settings.record.clone(),
         }
     }
@@ -385,7 +400,9 @@ impl Reload {
             return;
         }
         if Fixed::of(settings) != self.fixed {
-            tracing::warn!("listeners, limits and the record's place change only at the next start");
+            tracing::warn!(
+                "listeners, limits, the record's and the owners' place change only at the next start"
+            );
         }
         self.kept.upstreams = compiled.upstreams;
         self.kept.keyring.keep(&compiled.key_sources);

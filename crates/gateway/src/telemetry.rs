@@ -37,6 +37,12 @@ struct TokenLabels {
     kind: &'static str,
 }
 
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct DeniedLabels {
+    route: String,
+    parameter: String,
+}
+
 /// All counters of one process. They outlive reloads.
 #[derive(Debug)]
 pub struct Metrics {
@@ -45,6 +51,7 @@ pub struct Metrics {
     halts: Family<HaltLabels, Counter>,
     findings: Family<FindingLabels, Counter>,
     tokens: Family<TokenLabels, Counter>,
+    objects_denied: Family<DeniedLabels, Counter>,
     abandoned: Counter,
     duration: Histogram,
     /// Open connections of clients.
@@ -72,6 +79,7 @@ impl Default for Metrics {
             halts: Family::default(),
             findings: Family::default(),
             tokens: Family::default(),
+            objects_denied: Family::default(),
             abandoned: Counter::default(),
             duration: Histogram::new(BOUNDS),
             connections: Gauge::default(),
@@ -94,6 +102,8 @@ impl Default for Metrics {
         registry.register("halts", "Requests stopped, by phase, reason and source", metrics.halts.clone());
         registry.register("findings", "Findings of detectors, by action", metrics.findings.clone());
         registry.register("model_tokens", "Tokens that model providers counted", metrics.tokens.clone());
+        let help = "Objects of others that callers named, or that were left out of lists";
+        registry.register("objects_denied", help, metrics.objects_denied.clone());
         registry.register("abandoned", "Requests whose client went away", metrics.abandoned.clone());
         let help = "Time from the request's head to the end of the answer";
         registry.register_with_unit("request_duration", help, Unit::Seconds, metrics.duration.clone());
@@ -132,6 +142,11 @@ impl Metrics {
             self.halt(*reason);
         } else if draft.phases.0.iter().any(|one| one.outcome == Outcome::Abandoned) {
             self.abandoned.inc();
+        }
+        if let (Some(denied), Some(route)) = (&draft.denied, &draft.route) {
+            let labels =
+                DeniedLabels { route: route.name.to_string(), parameter: denied.parameter.to_string() };
+            self.objects_denied.get_or_create(&labels).inc_by(u64::from(denied.objects));
         }
         for finding in &draft.findings {
             let action = match finding.action {

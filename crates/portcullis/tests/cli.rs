@@ -91,7 +91,7 @@ fn a_first_configuration_passes_its_check_and_is_not_overwritten() {
         folder.path(),
         &["check"],
         0,
-        &["nothing will be allowed", "1 file checked: 0 errors, 1 warning\n"],
+        &["nothing will be allowed", "bound to its owner: `", "1 file checked: 0 errors, 2 warnings\n"],
     );
     let before = std::fs::read(folder.path().join("portcullis.yaml")).unwrap();
     let again = ["init", "--contract", "shop.yaml", "--upstream", "http://127.0.0.1:10"];

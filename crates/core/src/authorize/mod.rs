@@ -1,16 +1,27 @@
 //! authorize: may they do this.
 
 mod envelope;
+mod expose;
 mod objects;
+mod places;
+mod scan;
+mod who;
 
 use std::ops::Deref;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use http::Method;
+use http::{HeaderMap, Method};
 use smol_str::SmolStr;
 
 pub use envelope::Envelope;
-pub use objects::ObjectRule;
+pub use expose::{Exposure, Properties};
+pub use objects::{
+    Agreement, Bound, CreatedId, Creation, ListRule, ObjectError, ObjectRules, Obligations, OperationRules,
+    Owed, Owner, Probe, Rewritten, Segment, owner_in,
+};
+pub use places::Place;
+pub use scan::{Pointer, PointerError, ScanError};
+pub use who::Who;
 
 use crate::admit::Admitted;
 use crate::contract::OperationIndex;
@@ -19,7 +30,7 @@ use crate::identify::Principal;
 use crate::policy::{ActionIndex, ActionKind, Call, Facts, Policy, Verdict};
 use crate::request::{Peer, Request};
 use crate::route::Surface;
-use objects::Named;
+use places::Sent;
 
 /// What authorization a route has. The default denies every call.
 #[derive(Debug, Clone)]
@@ -28,15 +39,15 @@ pub struct AuthorizeRules {
     pub enforced: bool,
     /// Whether what is not allowed is said not to exist (404 in place of 403).
     pub hides: bool,
-    /// Parameters that must name what is the caller's own.
-    pub objects: Vec<ObjectRule>,
+    /// Whose the objects must be that requests name and answers show.
+    pub objects: ObjectRules,
     /// The action of each operation, by [`OperationIndex`], of the policy of the same snapshot.
     pub actions: Vec<Option<ActionIndex>>,
 }
 
 impl Default for AuthorizeRules {
     fn default() -> Self {
-        Self { enforced: true, hides: false, objects: Vec::new(), actions: Vec::new() }
+        Self { enforced: true, hides: false, objects: ObjectRules::default(), actions: Vec::new() }
     }
 }
 
@@ -55,9 +66,15 @@ pub struct Authorized {
     admitted: Admitted,
     permit: Permit,
     envelope: Option<Envelope>,
+    obligations: Option<Box<Obligations>>,
 }
 
 impl Authorized {
+    /// What must still be proven of the objects that the request names, before anything leaves.
+    pub fn obligations(&self) -> Option<&Obligations> {
+        self.obligations.as_deref()
+    }
+
     /// What allowed the call.
     pub fn permit(&self) -> &Permit {
         &self.permit
@@ -96,12 +113,29 @@ pub fn authorize(
         principal: stage.principal(),
         path: &stage.path_parameters().0,
         query: head.query.as_deref(),
+        headers: &head.headers,
         method: &head.method,
         peer: head.peer,
         body: request.body(),
     };
-    let (permit, envelope) = question.judge(policy, now).map_err(|halt| hidden(&route.authorize, halt))?;
-    Ok(request.advance(|admitted| Authorized { admitted, permit, envelope }))
+    let Allowed { permit, envelope, obligations } =
+        question.judge(policy, now).map_err(|halt| hidden(&route.authorize, halt))?;
+    Ok(request.advance(|admitted| Authorized { admitted, permit, envelope, obligations }))
+}
+
+/// The halt for an object that is not the caller's: a refusal that names the rule in the record, and reads as if
+/// there were nothing where the route hides.
+pub fn object_forbidden(rules: &AuthorizeRules, error: &ObjectError) -> Halt {
+    let halt = Halt::new(Reason::ObjectForbidden, error.to_string());
+    hidden(rules, halt.with_denied(error.denied()))
+}
+
+/// What the phase comes to.
+#[derive(Debug)]
+struct Allowed {
+    permit: Permit,
+    envelope: Option<Envelope>,
+    obligations: Option<Box<Obligations>>,
 }
 
 /// What of a request decides whether it is allowed.
@@ -113,27 +147,31 @@ struct Question<'r> {
     principal: &'r Principal,
     path: &'r [(Box<str>, Box<str>)],
     query: Option<&'r str>,
+    headers: &'r HeaderMap,
     method: &'r Method,
     peer: Peer,
     body: &'r [u8],
 }
 
 impl Question<'_> {
-    fn judge(&self, policy: &Policy, now: SystemTime) -> Result<(Permit, Option<Envelope>), Halt> {
+    fn judge(&self, policy: &Policy, now: SystemTime) -> Result<Allowed, Halt> {
         let action = self.action();
         let spec = action.and_then(|action| policy.spec(action));
         let envelope = match self.surface {
             Surface::OpenAiChat if *self.method == Method::POST => Some(Envelope::read(self.body)?),
             Surface::OpenAiChat | Surface::Rest => None,
         };
-        let named = Named { path: self.path, query: self.query, spec };
-        for rule in &self.rules.objects {
-            rule.check(self.principal, named)
-                .map_err(|error| Halt::new(Reason::ObjectForbidden, error.to_string()))?;
-        }
+        let sent = Sent { path: self.path, query: self.query, headers: self.headers, body: self.body };
+        let obligations = match self.rules.objects.of(self.operation) {
+            None => None,
+            Some(rules) => rules.judge(self.principal, &sent).map_err(|error| {
+                Halt::new(Reason::ObjectForbidden, error.to_string()).with_denied(error.denied())
+            })?,
+        };
         let name = spec.map(|spec| spec.name());
         if !self.rules.enforced {
-            return Ok((Permit { action: name, policies: Vec::new() }, envelope));
+            let permit = Permit { action: name, policies: Vec::new() };
+            return Ok(Allowed { permit, envelope, obligations });
         }
         let (Some(action), Some(spec)) = (action, spec) else {
             return Err(Halt::new(Reason::Forbidden, "the operation is no action of the policy"));
@@ -155,7 +193,8 @@ impl Question<'_> {
             now: seconds(now),
             facts,
         });
-        Ok((Permit { action: name, policies: allowing(verdict)? }, envelope))
+        let permit = Permit { action: name, policies: allowing(verdict)? };
+        Ok(Allowed { permit, envelope, obligations })
     }
 
     fn action(&self) -> Option<ActionIndex> {
@@ -184,7 +223,8 @@ fn allowing(verdict: Verdict) -> Result<Vec<SmolStr>, Halt> {
 fn hidden(rules: &AuthorizeRules, halt: Halt) -> Halt {
     match halt {
         Halt::Refusal(refusal) if rules.hides => {
-            Halt::new(Reason::Hidden, format!("{:?}: {}", refusal.reason, refusal.detail))
+            let detail = format!("{:?}: {}", refusal.reason, refusal.detail);
+            Halt::new(Reason::Hidden, detail).with_denied(refusal.denied.as_deref())
         }
         other => other,
     }

@@ -40,6 +40,7 @@ fn actions() -> Vec<ActionSpec> {
 struct Fixture {
     policy: Policy,
     rules: AuthorizeRules,
+    headers: HeaderMap,
 }
 
 impl Fixture {
@@ -49,11 +50,36 @@ impl Fixture {
         let find = |spec: &ActionSpec| policy.action(&spec.api, &spec.operation);
         let rules =
             AuthorizeRules { actions: actions().iter().map(find).collect(), ..AuthorizeRules::default() };
-        Self { policy, rules }
+        Self { policy, rules, headers: HeaderMap::new() }
     }
 
     fn with_object(mut self, parameter: &str, owner_claim: &str) -> Self {
-        self.rules.objects.push(ObjectRule { parameter: parameter.into(), owner_claim: owner_claim.into() });
+        let bound = |spec: ActionSpec| {
+            let is_declared = match spec.kind {
+                ActionKind::Rest { path, query } => path.iter().chain(&query).any(|name| name == parameter),
+                ActionKind::Model => false,
+            };
+            let places = vec![Place::Path(parameter.into()), Place::Query(parameter.into())];
+            let bound = Bound {
+                parameter: parameter.into(),
+                places,
+                is_declared,
+                owner: Owner::Named,
+                equals: owner_claim.into(),
+                unless: vec![],
+            };
+            OperationRules { bound: vec![bound], ..OperationRules::default() }
+        };
+        // One more, for an operation that policy does not know.
+        let unknown = ActionSpec {
+            api: "orders".into(),
+            operation: "nothing".into(),
+            reads: true,
+            kind: ActionKind::Model,
+        };
+        let mut operations: Vec<OperationRules> = actions().into_iter().map(bound).collect();
+        operations.resize_with(100, || bound(unknown.clone()));
+        self.rules.objects = ObjectRules::new(operations);
         self
     }
 
@@ -84,6 +110,7 @@ impl Fixture {
             principal,
             path: &[],
             query: None,
+            headers: &self.headers,
             method: &Method::POST,
             peer: Peer { address: [127, 0, 0, 1].into(), is_tls: true },
             body: b"",
@@ -97,7 +124,7 @@ impl Fixture {
     fn outcome_at(&self, question: Question<'_>, now: u64) -> String {
         let now = UNIX_EPOCH + Duration::from_secs(now);
         match question.judge(&self.policy, now).map_err(|halt| hidden(question.rules, halt)) {
-            Ok((permit, _)) => {
+            Ok(Allowed { permit, .. }) => {
                 format!("{} by {}", permit.action.unwrap_or_default(), permit.policies.join(","))
             }
             Err(Halt::Refusal(refusal)) => format!("{:?}: {}", refusal.reason, refusal.detail),

@@ -13,7 +13,7 @@ use super::diagnostic::{Diagnostic, Place};
 use super::settings::SourceText;
 use super::tree::{self, Span, Value};
 
-const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+pub(super) const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
 /// An OpenAPI document.
 #[derive(Debug, Clone)]
@@ -31,6 +31,8 @@ pub(crate) struct Names {
     pub(crate) operations: Vec<String>,
     /// Names of path, query and header parameters, each once.
     pub(crate) parameters: Vec<String>,
+    /// Names of cookies and of properties at the top of request bodies, each once.
+    pub(crate) properties: Vec<String>,
 }
 
 /// What a first configuration says of an operation.
@@ -96,6 +98,7 @@ impl Contract {
         }
         names.parameters.sort();
         names.parameters.dedup();
+        names.properties = self.properties();
         names
     }
 

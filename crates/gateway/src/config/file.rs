@@ -93,6 +93,8 @@ pub(crate) struct File {
     pub(crate) models: Named<Model>,
     /// Who may do what.
     pub(crate) policy: Option<At<Policy>>,
+    /// Where the gate remembers who created what, for objects whose owner is `created-by`.
+    pub(crate) ownership: Option<Ownership>,
     /// Where the record of each request goes.
     #[schemars(extend("default" = "stdout"))]
     pub(crate) record: Option<Either<RecordWord, RecordFile>>,
@@ -280,9 +282,19 @@ pub(crate) struct Api {
     /// Answers 404 in place of 403, where existence is a secret.
     #[schemars(extend("default" = false))]
     pub(crate) hide: Option<bool>,
-    /// Object-level authorization: whose a parameter's value must be.
+    /// Object-level authorization: whose the objects must be that requests name and answers list.
     #[serde(default)]
-    pub(crate) objects: Vec<Object>,
+    pub(crate) objects: Vec<At<Object>>,
+    /// Parameters that look as if they named an object and need no owner, each with its reason.
+    #[serde(default)]
+    pub(crate) waive: Vec<At<Waiver>>,
+    /// What follows where a parameter names an object and is neither bound in `objects` nor in `waive`.
+    #[schemars(extend("default" = "refuse"))]
+    pub(crate) unbound: Option<Unbound>,
+    /// Which properties of requests and answers a caller may send and see. An operation that is named here is closed
+    /// to whom no entry names; a caller whom several name has all that they say.
+    #[serde(default)]
+    pub(crate) expose: Vec<At<Expose>>,
     /// Budgets; a request takes from each that applies to it.
     #[serde(default)]
     pub(crate) budgets: Vec<At<Budget>>,
@@ -394,18 +406,6 @@ pub(crate) struct Credential {
     pub(crate) value: Option<At<SecretReference>>,
     /// The word before it. Default: `Bearer` in `authorization`, nothing in other headers; `""` for nothing.
     pub(crate) scheme: Option<At<String>>,
-}
-
-/// Whose the value of a parameter must be.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Object {
-    /// Name of a path, query or header parameter of the contract.
-    #[schemars(extend("x-required" = true))]
-    pub(crate) parameter: Option<At<String>>,
-    /// `claim:` and the name of a claim of the caller, which must equal the parameter.
-    #[schemars(extend("x-required" = true))]
-    pub(crate) owner: Option<At<String>>,
 }
 
 /// A limit on requests.
@@ -608,3 +608,9 @@ words! {
         Allow,
     }
 }
+
+mod objects;
+
+pub(crate) use objects::{
+    Created, Excess, Expose, List, Lookup, Object, Ownership, Unbound, Waiver, WaiverPlace,
+};

@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 
 use super::contract::{Contract, Operation};
 use super::diagnostic::{Diagnostics, Place, Report};
+use super::identifiers::Takes;
 use super::source::{Files, Loader, whole};
 use super::tree::Span;
 
@@ -74,11 +75,13 @@ fn write(contract: &Contract, wanted: &Wanted<'_>) -> Starter {
     } else {
         todo.push("name the issuer of your callers' tokens: `identity` and `identify`".into());
     }
-    if !object_parameters(&operations).is_empty() {
-        todo.push("bind parameters that name somebody's objects to their owner: `objects`".into());
+    let takes = contract.takes();
+    let objects = object_parameters(&takes);
+    if !objects.is_empty() {
+        todo.push("bind what names somebody's objects to its owner: `objects`, then remove `unbound`".into());
     }
     let files = vec![
-        (PathBuf::from("portcullis.yaml"), configuration(contract, &name, &operations, wanted)),
+        (PathBuf::from("portcullis.yaml"), configuration(contract, &name, &objects, wanted)),
         (policy, policies(&name, &operations, wanted.issuer.is_some())),
     ];
     Starter { files, todo }
@@ -87,7 +90,7 @@ fn write(contract: &Contract, wanted: &Wanted<'_>) -> Starter {
 fn configuration(
     document: &Contract,
     name: &str,
-    operations: &[Operation<'_>],
+    parameters: &Parameters<'_>,
     wanted: &Wanted<'_>,
 ) -> String {
     let mut out = String::from(
@@ -125,7 +128,7 @@ fn configuration(
             "    security: ignore   # the contract asks callers for credentials that nothing here takes\n",
         );
     }
-    objects(&mut out, operations);
+    objects(&mut out, parameters);
     out.push_str(if wanted.issuer.is_some() {
         "    budgets:\n      - { per: principal, limit: 100/min }\n"
     } else {
@@ -135,15 +138,18 @@ fn configuration(
     out
 }
 
-/// Every path parameter, with the operations that have it, to be bound by a person who knows whose it is.
-fn objects(out: &mut String, operations: &[Operation<'_>]) {
-    let parameters = object_parameters(operations);
+/// What may name an object, each with the operations that take it.
+type Parameters<'t> = BTreeMap<&'t str, Vec<&'t str>>;
+
+/// Everything that may name an object, to be bound by a person who knows whose it is.
+fn objects(out: &mut String, parameters: &Parameters<'_>) {
     if parameters.is_empty() {
         return;
     }
     out.push_str(
-        "    # Whose is what these parameters name? Where it must be the caller's own, name the claim that equals it\n\
-         \x20   # and remove the `#`.\n    # objects:\n",
+        "    # Whose is what these parameters name? Where it must be the caller's own, name the claim that equals it;\n\
+         \x20   # where the answer says whose it is, write `owner: \"response:/customerId\"`. Remove the `#`, and when all\n\
+         \x20   # are bound, the next line.\n    unbound: allow\n    # objects:\n",
     );
     for (parameter, uses) in parameters {
         let claim = if is_person(parameter) { "claim:sub" } else { "claim:…" };
@@ -157,14 +163,14 @@ fn objects(out: &mut String, operations: &[Operation<'_>]) {
     }
 }
 
-/// Path parameters that may name an object, each with the paths that have it.
-fn object_parameters<'o>(operations: &'o [Operation<'_>]) -> BTreeMap<&'o str, Vec<&'o str>> {
-    let mut found: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for operation in operations {
-        for (_, name) in operation.parameters.iter().filter(|(is_in, _)| *is_in == "path") {
-            let uses = found.entry(name).or_default();
-            if !uses.contains(&operation.path) {
-                uses.push(operation.path);
+/// What may name an object, each with the operations that take it.
+fn object_parameters(takes: &[Takes]) -> Parameters<'_> {
+    let mut found: Parameters<'_> = BTreeMap::new();
+    for operation in takes {
+        for taken in operation.names.iter().filter(|taken| taken.is_identifier) {
+            let uses = found.entry(&taken.name).or_default();
+            if !uses.contains(&operation.operation.as_str()) {
+                uses.push(&operation.operation);
             }
         }
     }

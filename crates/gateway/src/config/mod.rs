@@ -12,6 +12,7 @@ mod check;
 mod contract;
 mod diagnostic;
 mod file;
+mod identifiers;
 mod later;
 mod mask;
 mod read;
@@ -32,6 +33,7 @@ use serde::Deserialize;
 
 pub use contract::Contract;
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity};
+pub(crate) use identifiers::{Taken, Takes};
 pub use render::Format;
 pub use schema::{reference, schema};
 pub use secret::Secret;

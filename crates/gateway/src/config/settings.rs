@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::{HeaderName, Uri};
 use ipnet::IpNet;
+use portcullis_core::authorize::{CreatedId, Place as Stands, Pointer, Who};
 use portcullis_core::validate::Told;
 
 use super::contract::Contract;
@@ -33,8 +34,19 @@ pub struct Settings {
     pub models: Vec<Model>,
     /// Cedar policy files, sorted by path; empty when there is no `policy`.
     pub policies: Vec<SourceText>,
+    /// Where the gate remembers who created what, when it does.
+    pub ownership: Option<Ownership>,
     /// Where records go.
     pub record: RecordTarget,
+}
+
+/// Where the gate remembers who created what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ownership {
+    /// A file of JSON lines.
+    pub path: PathBuf,
+    /// How many objects are remembered.
+    pub entries: usize,
 }
 
 /// Where the gate listens.
@@ -204,6 +216,12 @@ pub struct Api {
     pub hide: bool,
     /// Object rules.
     pub objects: Vec<Object>,
+    /// Parameters that need no owner.
+    pub waivers: Vec<Waiver>,
+    /// Whether a parameter that names an object may be neither bound nor waived.
+    pub allows_unbound: bool,
+    /// Property filters.
+    pub exposures: Vec<Expose>,
     /// Budgets, in the file's order.
     pub budgets: Vec<Budget>,
     /// Whether unknown fields of JSON objects pass.
@@ -380,13 +398,112 @@ pub struct Credential {
     pub value: Secret,
 }
 
-/// An object rule.
+/// An object rule. It has an owner, or a list, or both.
 #[derive(Debug, Clone)]
 pub struct Object {
-    /// The parameter, as the contract names it.
+    /// The parameter, as the contract names it; empty where there is only a list.
     pub parameter: String,
-    /// The claim that must equal it.
-    pub claim: String,
+    /// More places that name the same object.
+    pub also: Vec<Stands>,
+    /// Only for these operations; empty: for all that have the parameter.
+    pub operations: Vec<String>,
+    /// What says whose it is.
+    pub owner: Option<ObjectOwner>,
+    /// The claim that must say the same.
+    pub equals: String,
+    /// Who is not bound.
+    pub unless: Vec<Who>,
+    /// A list in answers.
+    pub list: Option<List>,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// What says whose an object is.
+#[derive(Debug, Clone)]
+pub enum ObjectOwner {
+    /// The parameter itself is the owner's name.
+    Named,
+    /// The request's body.
+    Body(Pointer),
+    /// The answer, or the answer to a probe.
+    Answer {
+        /// Where in it.
+        owner: Pointer,
+        /// The operation that reads the object before a write, where one is named.
+        probe: Option<String>,
+    },
+    /// What the gate remembers.
+    Created {
+        /// The operations that create it.
+        by: Vec<String>,
+        /// Where their answers say its identifier.
+        id: CreatedId,
+    },
+    /// Another server.
+    Lookup(Box<Lookup>),
+}
+
+/// A server that knows whose an object is.
+#[derive(Debug, Clone)]
+pub struct Lookup {
+    /// Where it is.
+    pub upstream: Upstream,
+    /// The path, with `{}` for the identifier.
+    pub path: String,
+    /// Where in its answer the owner is.
+    pub owner: Pointer,
+    /// For the whole exchange.
+    pub timeout: Duration,
+    /// How long an answer is remembered.
+    pub ttl: Duration,
+    /// How many answers are remembered.
+    pub entries: usize,
+}
+
+/// A list in the answers of some operations.
+#[derive(Debug, Clone)]
+pub struct List {
+    /// The operations; never empty.
+    pub operations: Vec<String>,
+    /// Where the list is.
+    pub items: Pointer,
+    /// Where in an element its owner is.
+    pub owner: Pointer,
+    /// Whether one foreign element refuses the answer.
+    pub refuses: bool,
+}
+
+/// A parameter that needs no owner.
+#[derive(Debug, Clone)]
+pub struct Waiver {
+    /// Its name.
+    pub parameter: String,
+    /// `path`, `query`, `header`, `cookie` or `body`; empty: wherever it stands.
+    pub stands_in: &'static str,
+    /// Only for these operations; empty: for all.
+    pub operations: Vec<String>,
+    /// Why.
+    pub reason: String,
+    /// The last day on which it holds.
+    pub until: Option<jiff::civil::Date>,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// A property filter.
+#[derive(Debug, Clone)]
+pub struct Expose {
+    /// The operations; never empty.
+    pub operations: Vec<String>,
+    /// Whom it names; never empty.
+    pub to: Vec<Who>,
+    /// What they see of answers.
+    pub answers: Vec<Pointer>,
+    /// What they may send.
+    pub requests: Vec<Pointer>,
+    /// Whether an answer with more is refused.
+    pub refuses: bool,
     /// Where it is written.
     pub place: Place,
 }

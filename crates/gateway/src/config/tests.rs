@@ -176,7 +176,7 @@ fn a_full_file_becomes_settings() {
     assert_eq!(api.upstream.credential.as_ref().unwrap().value.expose(), "from-a-file");
     assert_eq!(api.upstream.timeout, Duration::from_secs(5));
     assert_eq!(api.upstream.first_byte_timeout, Duration::from_secs(5));
-    assert_eq!((api.objects[0].parameter.as_str(), api.objects[0].claim.as_str()), ("userId", "sub"));
+    assert_eq!((api.objects[0].parameter.as_str(), api.objects[0].equals.as_str()), ("userId", "sub"));
     let budgets: Vec<_> = api.budgets.iter().map(|one| (one.name.as_str(), one.per, one.burst)).collect();
     let expected = [
         ("principal", Per::Principal, 20),

@@ -2,26 +2,27 @@
 
 use std::sync::Arc;
 
+use http::Method;
 use hyper::upgrade::OnUpgrade;
 use portcullis_core::halt::{Halt, Reason};
 use portcullis_core::record::{Outcome, Phase};
 use portcullis_core::request::Request;
-use portcullis_inspect::inspect::Inspected;
 
 use super::outbound::{Outbound, outbound};
 use super::{ForwardError, Upgrade};
 use crate::gate::Gate;
+use crate::owners::{self, Due, Owned};
 use crate::record::Recording;
 use crate::screen::{Answer, Content, Forwarded};
 use crate::switched::Switched;
 
-/// Takes an inspected request, builds the upstream request from what was judged, and sends it.
+/// Takes a request whose objects are the caller's, builds the upstream request from what was judged, and sends it.
 ///
 /// # Errors
 /// 502 when the upstream cannot be reached or breaks the protocol, 504 when it is too slow.
 pub(crate) async fn forward(
     gate: &Gate,
-    request: Request<Inspected>,
+    request: Request<Owned>,
     upgrade: Option<OnUpgrade>,
     record: &mut Recording,
 ) -> Result<Answer<Forwarded>, Halt> {
@@ -33,12 +34,16 @@ pub(crate) async fn forward(
     let method = request.head().method.clone();
     let hides_usage = request.stage().hides_usage();
     let body = request.stage().outbound_body().clone();
-    let head = request.into_head();
+    let due = Due::of(&request);
+    let mut head = request.into_head();
+    if due.is_some() && matches!(method, Method::GET | Method::HEAD) {
+        owners::whole(&mut head.headers);
+    }
     let is_upgrade = head.is_upgrade;
     let with = Outbound {
         base_path_len: route.base_path.len(),
         forwards_credential: route.identify.forwards_credential,
-        screens_answer: gate.guards(route.id).reads_answers(&route),
+        screens_answer: gate.guards(route.id).reads_answers(&route) || due.is_some(),
         id: record.id().uuid(),
         request_id: record.id().header(),
     };
@@ -62,5 +67,5 @@ pub(crate) async fn forward(
         },
     };
     record.close(Phase::Forward, Outcome::Passed);
-    Ok(Answer::new(parts, Forwarded { content, route, operation, method, hides_usage }))
+    Ok(Answer::new(parts, Forwarded { content, route, operation, method, hides_usage, due }))
 }

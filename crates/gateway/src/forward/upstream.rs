@@ -90,6 +90,19 @@ impl Upstream {
         &self.name
     }
 
+    /// Path of its URL, without a final slash.
+    pub(crate) fn base_path(&self) -> &str {
+        &self.base
+    }
+
+    /// Puts its host and the gate's own credential for it on a request that is not a client's.
+    pub(crate) fn sign(&self, headers: &mut HeaderMap) {
+        headers.insert(header::HOST, self.host.clone());
+        if let Some((name, value)) = &self.credential {
+            headers.insert(name, value.value().clone());
+        }
+    }
+
     /// Sends a request in origin form with a `Host`, as [`outbound`](super::outbound::outbound) makes it.
     ///
     /// The answer comes without hop-by-hop fields. A request is sent a second time only if the first time not a

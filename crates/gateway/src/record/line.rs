@@ -11,7 +11,7 @@ use portcullis_core::record::{Finding, Phases, Usage};
 use serde::Serialize;
 use uuid::{Builder, Uuid};
 
-use super::Draft;
+use super::{Denied, Draft};
 
 /// Identifier of a record: a UUID of version 7 (RFC 9562), so that records sort by time.
 #[derive(Clone, PartialEq, Eq)]
@@ -106,6 +106,9 @@ struct Line<'a> {
     phases: &'a Phases,
     #[serde(skip_serializing_if = "is_empty")]
     findings: &'a [Finding],
+    /// Identifiers denied: many of them from one principal are an enumeration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    denied: Option<&'a Denied>,
     #[serde(skip_serializing_if = "is_empty")]
     notes: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -187,6 +190,7 @@ fn line(draft: &Draft, took: Duration) -> Line<'_> {
         detail: draft.halt.as_ref().map(|(_, detail)| detail.as_str()),
         phases: &draft.phases,
         findings: &draft.findings,
+        denied: draft.denied.as_ref(),
         notes: &draft.notes,
         upstream: draft.upstream.as_ref().map(|upstream| upstream.name()),
         usage: draft.usage,

@@ -63,6 +63,7 @@ pub(crate) struct Draft {
     pub(crate) policies: Vec<SmolStr>,
     pub(crate) phases: Phases,
     pub(crate) findings: Vec<Finding>,
+    pub(crate) denied: Option<Denied>,
     pub(crate) notes: Vec<String>,
     pub(crate) halt: Option<(Reason, String)>,
     pub(crate) status: Option<StatusCode>,
@@ -72,6 +73,15 @@ pub(crate) struct Draft {
     pub(crate) bytes_out: u64,
     pub(crate) is_complete: bool,
     pub(crate) is_stream: bool,
+}
+
+/// Objects that the caller named, or would have been shown, and that are somebody else's.
+#[derive(Debug, Clone, serde::Serialize)]
+pub(crate) struct Denied {
+    /// The parameter that named it, or `list`.
+    pub(crate) parameter: Box<str>,
+    /// How many.
+    pub(crate) objects: u32,
 }
 
 /// A stage that has something to say in the record.
@@ -99,6 +109,7 @@ impl Recording {
             policies: Vec::new(),
             phases: Phases::default(),
             findings: Vec::new(),
+            denied: None,
             notes: Vec::new(),
             halt: None,
             status: None,
@@ -182,6 +193,9 @@ impl Recording {
         let (Halt::Refusal(refusal) | Halt::Fault(refusal)) = halt else { return };
         let outcome = if matches!(halt, Halt::Refusal(_)) { Outcome::Refused } else { Outcome::Fault };
         self.close(refusal.reason.phase(), outcome);
+        if let Some(parameter) = &refusal.denied {
+            self.draft.denied = Some(Denied { parameter: parameter.clone(), objects: 1 });
+        }
         self.draft.halt = Some((refusal.reason, refusal.detail.clone().into_owned()));
     }
 

@@ -36,7 +36,7 @@ definitions:
 async fn gate(more: &str) -> Gate {
     let rest = format!(
         "apis:\n  shop:\n    contract: contract.yaml\n    upstream: {{ url: \"http://UPSTREAM\" }}\n    \
-         identify: [corp, anonymous]\n    screen: none\n    inspect: none\n{more}"
+         identify: [corp, anonymous]\n    unbound: allow\n    screen: none\n    inspect: none\n{more}"
     );
     Gate::start(Files::of(&rest, SHOP, "@id(\"all\") permit (principal, action, resource);")).await
 }
@@ -159,7 +159,7 @@ fn checked(identify: &str, contract: &str, more: &str) -> String {
             "version: 1\nlisteners: {{ public: {{ address: \"127.0.0.1:0\" }} }}\nidentity:\n  issuers:\n    \
              corp: {{ issuer: \"https://i.test\", audience: a, jwks: \"file:jwks.json\" }}\napis:\n  shop:\n    \
              contract: contract.yaml\n    upstream: \"http://127.0.0.1:1\"\n    authorize: none\n    \
-             identify: {identify}\n{more}"
+             identify: {identify}\n    waive: [{{ parameter: id, reason: shown to all }}]\n{more}"
         ),
     );
     portcullis_gateway::server::check(&folder.path().join("portcullis.yaml"))

@@ -8,9 +8,13 @@ mod examples;
 #[cfg(test)]
 mod forwarding;
 #[cfg(test)]
+mod functions;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod listen;
+#[cfg(test)]
+mod objects;
 #[cfg(test)]
 mod record;
 #[cfg(test)]

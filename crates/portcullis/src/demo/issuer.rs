@@ -36,10 +36,11 @@ impl Issuer {
         Router::new().route("/jwks.json", get(move || std::future::ready(Json(jwks.clone()))))
     }
 
-    /// A token for `subject` with `roles`, valid for an hour from `now` (seconds since the epoch).
+    /// A token for `subject` of the north (Bob is of the south) with `roles`, valid for an hour from `now` (seconds since the epoch).
     pub(crate) fn token(&self, subject: &str, roles: &[&str], now: u64) -> anyhow::Result<String> {
+        let tenant = if subject == "bob" { "south" } else { "north" };
         let claims = json!({ "iss": self.url, "aud": self.audience, "sub": subject, "roles": roles,
-            "iat": now, "nbf": now, "exp": now + 3600, "jti": format!("{subject}-{now}") });
+            "tenant": tenant, "iat": now, "nbf": now, "exp": now + 3600, "jti": format!("{subject}-{now}") });
         self.sign(&json!({ "alg": "ES256", "typ": "at+jwt", "kid": "demo-1" }), &claims)
     }
 

@@ -6,6 +6,8 @@
 
 mod api;
 mod client;
+#[cfg(test)]
+mod holes;
 mod issuer;
 mod model;
 mod records;

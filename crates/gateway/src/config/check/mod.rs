@@ -3,6 +3,7 @@
 
 mod identity;
 mod listeners;
+mod objects;
 mod routes;
 mod upstream;
 
@@ -29,6 +30,8 @@ impl Checker<'_, '_> {
         let names: Vec<At<String>> = issuers.iter().map(|(name, _)| name.clone()).collect();
         let routes = self.routes(file.apis, file.models, &names);
         let policies = self.policies(file.policy.as_ref(), routes.is_policy_asked);
+        let ownership = file.ownership.and_then(|written| self.ownership(&written));
+        self.expect_ownership(&routes.apis, ownership.is_some());
         let record = match file.record {
             None | Some(Either::Short(file::RecordWord::Stdout)) => Some(RecordTarget::Stdout),
             Some(Either::Short(file::RecordWord::None)) => Some(RecordTarget::None),
@@ -44,6 +47,7 @@ impl Checker<'_, '_> {
             apis: routes.apis,
             models: routes.models,
             policies,
+            ownership,
             record: record?,
         })
     }

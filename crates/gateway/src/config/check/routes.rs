@@ -11,7 +11,7 @@ use crate::config::diagnostic::one_of;
 use crate::config::file;
 use crate::config::read::{At, Either, Named, OneOrMany};
 use crate::config::settings::{
-    Api, Budget, Check, ClientSystem, Detectors, Dialect, Identify, Level, Model, Object, Per, Upstream,
+    Api, Budget, Check, ClientSystem, Detectors, Dialect, Identify, Level, Model, Per, Upstream,
 };
 use crate::config::tree::Span;
 
@@ -94,6 +94,8 @@ impl Checker<'_, '_> {
                 .help("leave out `forward_credential`, or name another `header` in `credential`");
         }
         let objects = self.objects(written.objects, names.as_ref());
+        let waivers = self.waivers(written.waive, names.as_ref());
+        let exposures = self.exposures(written.expose, names.as_ref());
         let budgets = self.budgets(written.budgets, names.as_ref(), identify.as_ref());
         let body_limits = written.operations.0.0.into_iter().filter_map(|(operation, rules)| {
             self.operation(&operation, names.as_ref());
@@ -111,6 +113,9 @@ impl Checker<'_, '_> {
             authorize: written.authorize != Some(file::Authorize::None),
             hide: written.hide.unwrap_or(false),
             objects,
+            waivers,
+            allows_unbound: written.unbound == Some(file::Unbound::Allow),
+            exposures,
             budgets,
             allow_unknown_fields: unknown.fields == Some(file::Tolerance::Allow),
             allow_unknown_parameters: unknown.parameters == Some(file::Tolerance::Allow),
@@ -248,43 +253,7 @@ impl Checker<'_, '_> {
         is_right.then_some(identify)
     }
 
-    fn objects(&mut self, written: Vec<file::Object>, names: Option<&Names>) -> Vec<Object> {
-        let mut objects: Vec<Object> = Vec::new();
-        for object in written {
-            if let (Some(parameter), Some(names)) = (&object.parameter, names)
-                && !names.parameters.contains(&parameter.value)
-            {
-                let message = format!("the contract has no parameter `{}`", parameter.value);
-                self.error("unknown-parameter", parameter.at, message)
-                    .nearest(&parameter.value, names.parameters.iter().map(String::as_str));
-            }
-            let claim = object.owner.as_ref().and_then(|owner| self.claim(owner));
-            let (Some(parameter), Some(claim)) = (object.parameter, claim) else { continue };
-            if objects.iter().any(|other| other.parameter == parameter.value && other.claim == claim) {
-                self.warning("repeated-name", parameter.at, "the same rule is written twice");
-                continue;
-            }
-            let place = self.report.place(parameter.at);
-            objects.push(Object { parameter: parameter.value, claim, place });
-        }
-        objects
-    }
-
-    fn claim(&mut self, owner: &At<String>) -> Option<String> {
-        if owner.value.starts_with("response:") {
-            self.error("later-version", owner.at, "`response:` is not in this version")
-                .expected("`claim:` and the name of a claim, such as `claim:sub`");
-            return None;
-        }
-        let claim = owner.value.strip_prefix("claim:").filter(|claim| !claim.is_empty());
-        if claim.is_none() {
-            self.error("bad-value", owner.at, format!("`{}` is not an owner", owner.value))
-                .expected("`claim:` and the name of a claim, such as `claim:sub`");
-        }
-        claim.map(str::to_owned)
-    }
-
-    fn operation(&mut self, operation: &At<String>, names: Option<&Names>) {
+    pub(super) fn operation(&mut self, operation: &At<String>, names: Option<&Names>) {
         let Some(names) = names else { return };
         if !names.operations.contains(&operation.value) {
             let message = format!("the contract has no operation `{}`", operation.value);

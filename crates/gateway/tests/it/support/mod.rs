@@ -58,7 +58,7 @@ impl Files {
         let more: String = more.lines().map(|line| format!("    {line}\n")).collect();
         let config = format!(
             "{HEAD}{top}\napis:\n  things:\n    contract: contract.yaml\n    base_path: /api\n    \
-             identify: [corp, anonymous]\n    answers: none\n    inspect: none\n    screen: none\n{more}"
+             identify: [corp, anonymous]\n    answers: none\n    inspect: none\n    screen: none\n    unbound: allow\n{more}"
         );
         let config = if more.contains("upstream:") {
             config
