@@ -145,6 +145,11 @@ impl Engine {
         }
     }
 
+    /// Whether a roles file says who has which role.
+    pub(super) fn has_book(&self) -> bool {
+        self.roles.book().is_some()
+    }
+
     /// How many policies there are.
     pub(super) fn len(&self) -> usize {
         self.rules.len()

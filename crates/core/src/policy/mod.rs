@@ -21,11 +21,14 @@ use quick_cache::sync::Cache;
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 
-pub use load::{Loaded, PolicyProblem, Source};
+pub(crate) use load::is_condition;
+pub use load::{Loaded, PolicyProblem, Source, spoken_roles};
 pub use roles::{RoleCycle, Roles};
+pub(crate) use schema::quoted;
 pub use schema::{ActionKind, ActionSpec, schema};
 
 use crate::identify::{Identity, Principal};
+use crate::roles::CompiledRoles;
 use engine::{Engine, Incomplete, Prepared};
 use plain::Plain;
 
@@ -165,20 +168,20 @@ impl Policy {
     /// # Errors
     /// Everything that is wrong with any of the sources, at once.
     pub fn load(sources: &[Source], actions: &[ActionSpec]) -> Result<(Self, Loaded), Vec<PolicyProblem>> {
-        Self::load_with_roles(sources, actions, &Roles::default())
+        Self::load_with_roles(sources, actions, &CompiledRoles::default())
     }
 
-    /// As [`load`](Self::load), with roles that inherit from others.
+    /// As [`load`](Self::load), with a roles file.
     ///
     /// # Errors
     /// Everything that is wrong with any of the sources, at once.
     pub fn load_with_roles(
         sources: &[Source],
         actions: &[ActionSpec],
-        roles: &Roles,
+        roles: &CompiledRoles,
     ) -> Result<(Self, Loaded), Vec<PolicyProblem>> {
-        let (set, warnings) = load::check(sources, actions)?;
-        let policy = Self::compile(set, actions, roles).map_err(|problem| vec![problem])?;
+        let (set, warnings) = load::check(sources, actions, roles)?;
+        let policy = Self::compile(set, actions, &roles.roles).map_err(|problem| vec![problem])?;
         let policies = policy.engine.len();
         let largest = policy.engine.largest();
         Ok((policy, Loaded { policies, largest, warnings }))
@@ -215,6 +218,16 @@ impl Policy {
     /// What an action was declared as; `None` if it is of another policy.
     pub fn spec(&self, action: ActionIndex) -> Option<&ActionSpec> {
         self.specs.get(self.position(action)?)
+    }
+
+    /// The roles that a principal has directly; nothing where there is no roles file.
+    pub fn roles_of(&self, principal: &Principal) -> Arc<[SmolStr]> {
+        match principal {
+            Principal::Identity(identity) if self.engine.has_book() => {
+                Arc::clone(self.prepared(identity).held())
+            }
+            Principal::Identity(_) | Principal::Anonymous => Arc::default(),
+        }
     }
 
     /// Decides one call. PERF: about 3 µs with a principal seen before, nearly whatever the number of policies.

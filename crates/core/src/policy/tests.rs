@@ -125,7 +125,7 @@ fn what_is_generated_without_errors_passes_the_strict_check() {
         let mut seed = Seed::new(3_000 + number);
         let world = World::random(&mut seed, false);
         let sources = [Source { name: "world.cedar".into(), text: world.text.clone() }];
-        let (policy, loaded) = Policy::load_with_roles(&sources, &world.actions, &world.roles)
+        let (policy, loaded) = Policy::load_with_roles(&sources, &world.actions, &world.compiled_roles())
             .unwrap_or_else(|problems| panic!("{problems:#?}\n{}", world.text));
         assert_eq!(loaded.policies, world.policies);
         for _ in 0..50 {
@@ -295,9 +295,9 @@ fn large_sets_agree_as_well() {
 fn many_actions_load() {
     let (policies, operations) = if cfg!(debug_assertions) { (5, 300) } else { (50, 1_000) };
     let world = World::sized(&mut Seed::new(12), policies, operations);
-    let source = Source { name: "large.cedar".into(), text: world.text };
+    let source = Source { name: "large.cedar".into(), text: world.text.clone() };
     let start = Instant::now();
-    let (_, loaded) = Policy::load_with_roles(&[source], &world.actions, &world.roles).unwrap();
+    let (_, loaded) = Policy::load_with_roles(&[source], &world.actions, &world.compiled_roles()).unwrap();
     println!("{policies} policies, {} actions: {:?} to load", world.actions.len(), start.elapsed());
     assert_eq!(loaded.policies, policies);
 }

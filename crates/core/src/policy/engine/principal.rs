@@ -22,6 +22,7 @@ pub(in crate::policy) struct Prepared {
     /// INVARIANT: closed under inheritance, and with the principal itself, for `in` is reflexive.
     pub(super) ancestors_and_self: Vec<u32>,
     store: Entities,
+    held: Arc<[SmolStr]>,
 }
 
 impl Prepared {
@@ -47,7 +48,7 @@ impl Prepared {
                 Extensions::all_available(),
             )
             .unwrap_or_default();
-        Self { entry, kind, own, ancestors_and_self, store }
+        Self { entry, kind, own, ancestors_and_self, store, held: Arc::default() }
     }
 
     pub(super) fn entry(&self) -> &EntityUIDEntry {
@@ -56,6 +57,11 @@ impl Prepared {
 
     pub(super) fn kind(&self) -> &EntityType {
         &self.kind
+    }
+
+    /// The roles that it has directly.
+    pub(in crate::policy) fn held(&self) -> &Arc<[SmolStr]> {
+        &self.held
     }
 
     pub(super) fn own(&self) -> Option<u32> {
@@ -94,18 +100,19 @@ impl Engine {
         if let Some(verified) = facts.email_verified {
             attributes.push((SmolStr::new_static("email_verified"), Value::from(verified).into()));
         }
+        let held = self.roles.held(identity);
         let own = uid(&self.types.user, &user_id(identity));
         let entity =
-            Entity::new_with_attr_partial_value(own, attributes, HashSet::new(), self.parents(identity), []);
-        let prepared = Prepared::new(entity, &self.names);
+            Entity::new_with_attr_partial_value(own, attributes, HashSet::new(), self.parents(&held), []);
+        let prepared = Prepared { held: held.into(), ..Prepared::new(entity, &self.names) };
         #[cfg(test)]
         let prepared = self.planted(prepared);
         prepared
     }
 
-    fn parents(&self, identity: &Identity) -> HashSet<EntityUID> {
+    fn parents(&self, held: &[SmolStr]) -> HashSet<EntityUID> {
         let mut parents = HashSet::new();
-        for role in &identity.roles {
+        for role in held {
             parents.insert(uid(&self.types.role, role));
             let inherited = self.roles.inherited(role).iter();
             parents.extend(inherited.map(|role| uid(&self.types.role, role)));

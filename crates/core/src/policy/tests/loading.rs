@@ -81,14 +81,15 @@ fn all_that_is_wrong_is_said_at_once_with_its_place() {
 }
 
 #[test]
-fn what_can_never_apply_is_a_warning() {
-    let text = "permit(principal, action == Action::\"orders.list\", resource is Model);\
-        permit(principal, action, resource) when { context.tls && !context.tls && false };";
-    let warned = match load(&[text]) {
-        Ok((_, loaded)) => loaded.warnings,
-        Err(problems) => problems,
+fn what_can_never_apply_is_an_error() {
+    let check = |text: &str| {
+        let problems = load(&[text]).map(|_| ()).unwrap_err();
+        let [only] = problems.as_slice() else { panic!("{problems:#?}") };
+        assert!(only.source == "a.cedar" && only.offset.is_some() && only.help.is_some(), "{only:#?}");
     };
-    assert!(warned.iter().any(|one| one.source == "a.cedar" && one.offset.is_some()), "{warned:#?}");
+    check("permit(principal, action == Action::\"orders.list\", resource is Model);");
+    check("permit(principal, action, resource) when { context.tls && !context.tls && false };");
+    check("forbid(principal is Anonymous in Role::\"x\", action, resource);");
 }
 
 #[test]
