@@ -1,4 +1,5 @@
-//! The indexed engine: which policies can match is looked up, conditions are evaluated by Cedar's own code.
+//! The indexed engine: which policies can match is looked up; conditions are evaluated by a small tree of our own, or
+//! by Cedar's own code where they have a form that the tree does not know.
 //!
 //! This module and its children are the only place that touches `cedar_policy_core`; that crate is pinned to an
 //! exact version because it promises no stability. Leaving out a policy whose scope does not match changes
@@ -12,6 +13,7 @@ mod context;
 mod faults;
 mod index;
 mod principal;
+mod tree;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -37,6 +39,7 @@ use super::schema::{ActionKind, ActionSpec};
 use super::{Call, Response};
 use context::Reads;
 use index::{Buckets, Names};
+use tree::{Slots, Tree};
 
 /// All policies, indexed for all actions.
 #[derive(Debug)]
@@ -79,6 +82,8 @@ struct Condition {
     reads_action: bool,
     /// Entities with parents that it names literally.
     statics: Vec<Arc<Entity>>,
+    /// Its compiled form, where it has one.
+    tree: Option<Tree>,
 }
 
 /// A policy whose scope admits a call, and whose condition is to be evaluated.
@@ -183,15 +188,21 @@ impl Engine {
         if conditional.is_empty() {
             return Ok(tally.response());
         }
-        let reads = conditional.iter().fold(Reads::default(), |all, one| all.and(one.condition.reads));
-        let context = context::build(plan, call, reads)?;
+        // What any condition can read must be there, also where it is not looked at in the end.
+        let reads = reads_of(&conditional);
+        let slots = Slots::new(plan, principal, call, reads)?;
+        let others = self.settle_compiled(&slots, conditional, &mut tally);
+        if others.is_empty() {
+            return Ok(tally.response());
+        }
+        let context = context::build(plan, call, reads_of(&others))?;
         let request = Request::new_unchecked(
             principal.entry().clone(),
             plan.action.clone(),
             plan.resource.clone(),
             Some(Context::Value(Arc::new(context))),
         );
-        let more = needed(plan, &conditional);
+        let more = needed(plan, &others);
         let enlarged;
         // PERF: the principal's store is shared by all its requests; few conditions need more than that.
         let entities = if more.is_empty() {
@@ -201,7 +212,7 @@ impl Engine {
             &enlarged
         };
         let evaluator = Evaluator::new(request, entities, Extensions::all_available());
-        self.settle(&evaluator, &conditional, &mut tally);
+        self.settle(&evaluator, &others, &mut tally);
         Ok(tally.response())
     }
 
@@ -221,6 +232,25 @@ impl Engine {
             }
         });
         conditional
+    }
+
+    /// Evaluates the conditions that are compiled, and returns the others.
+    fn settle_compiled<'e>(
+        &self,
+        slots: &Slots<'_>,
+        conditional: Vec<Conditional<'e>>,
+        tally: &mut Tally,
+    ) -> Vec<Conditional<'e>> {
+        let mut others = Vec::new();
+        for one in conditional {
+            match one.condition.tree.as_ref().map(|tree| tree.holds(slots)) {
+                Some(Some(true)) => tally.satisfied(one.index, one.forbids),
+                Some(Some(false)) => {}
+                Some(None) => self.failed(&one, tally),
+                None => others.push(one),
+            }
+        }
+        others
     }
 
     /// Evaluates conditions by Cedar's own code.
@@ -253,6 +283,10 @@ fn verdict(evaluator: &Evaluator<'_>, condition: &Condition, slots: &SlotEnv) ->
         ValueKind::Lit(Literal::Bool(value)) => Some(*value),
         _ => None,
     }
+}
+
+fn reads_of(conditional: &[Conditional<'_>]) -> Reads {
+    conditional.iter().fold(Reads::default(), |all, one| all.and(one.condition.reads))
 }
 
 fn needed(plan: &Plan, conditional: &[Conditional<'_>]) -> Vec<Arc<Entity>> {
@@ -314,6 +348,7 @@ impl Condition {
             reads: Reads::of(expression),
             reads_action,
             statics: found,
+            tree: Tree::of(expression),
         }
     }
 }

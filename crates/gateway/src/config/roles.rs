@@ -1,7 +1,7 @@
 //! Reads a roles file into a [`Book`], with every mistake found that needs no contract.
 
 use jiff::Timestamp;
-use jiff::civil::Date;
+use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use portcullis_core::roles::{Book, Grant, Holder, Mark, Role, Sign};
 use serde::Deserialize;
@@ -193,7 +193,7 @@ impl Reader {
         let moment = text.parse::<Timestamp>().ok();
         let day = || {
             let day = text.parse::<Date>().ok().filter(|_| text.len() == "2027-03-31".len())?;
-            Some(day.tomorrow().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp())
+            TimeZone::UTC.to_timestamp(day.tomorrow().ok()?.to_datetime(Time::midnight())).ok()
         };
         let until = moment.or_else(day).map(Timestamp::as_second);
         if until.is_none() {

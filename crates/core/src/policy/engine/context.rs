@@ -38,8 +38,8 @@ impl Reads {
     const ADDRESS: Self = Self(1);
     const TLS: Self = Self(1 << 1);
     const TIME: Self = Self(1 << 2);
-    const PATH: Self = Self(1 << 3);
-    const QUERY: Self = Self(1 << 4);
+    pub(super) const PATH: Self = Self(1 << 3);
+    pub(super) const QUERY: Self = Self(1 << 4);
     const MODEL: Self = Self(1 << 5);
     const STREAM: Self = Self(1 << 6);
     const TOOLS: Self = Self(1 << 7);
@@ -49,7 +49,7 @@ impl Reads {
         Self(self.0 | other.0)
     }
 
-    fn has(self, one: Self) -> bool {
+    pub(super) fn has(self, one: Self) -> bool {
         self.0 & one.0 != 0
     }
 

@@ -211,9 +211,11 @@ fn of_principal(seed: &mut Seed) -> String {
     match seed.below(8) {
         0 => format!("principal.scopes.contains(\"s{number}\")"),
         1 => format!("principal.scopes.containsAny([\"s{number}\", \"s1\"])"),
+        2 if number > 2 => format!("principal.scopes.containsAll([\"s{number}\", \"s1\"])"),
         2 => format!("principal.roles.contains(\"r{number}\")"),
         3 => format!("principal.subject == \"u{number}\""),
         4 => "principal has tenant && principal.tenant == \"t1\"".into(),
+        5 if number > 2 => "if principal has tenant then principal.tenant == \"t0\" else context.tls".into(),
         5 => "principal has email_verified && principal.email_verified".into(),
         6 => "principal.issuer == \"corp\" || principal has client".into(),
         _ => "principal.scopes.isEmpty()".into(),
