@@ -46,9 +46,11 @@ async fn pass(gate: &Gate, wire: Wire, rest: Rest, record: &mut Recording) -> Re
     let request = record.passed(receive(&gate.routes, &gate.receive, wire)?);
     gate.fetch_unknown_key(&request).await;
     let request = record.passed(identify(&gate.issuers, request, now)?);
+    record.draft.roles = gate.policy.roles_of(request.stage().principal());
     let request = record.passed(admit(&gate.buckets, request, gate.nanos(record.started()))?);
     let request = read_body(gate, request, rest.body, record).await?;
-    let request = record.passed(authorize(&gate.policy, request, record.time())?);
+    let request = authorize(&gate.policy, request, record.time());
+    let request = record.passed(request.inspect_err(|_| record.alarm(gate.policy.take_differences()))?);
     let request = record.passed(validate(request)?);
     let guards = gate.guards(request.stage().route().id);
     let findings = &mut record.draft.findings;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use portcullis_core::admit::{BUCKETS, Buckets};
+pub use portcullis_core::policy::Matrix;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -88,21 +89,27 @@ pub struct Checked {
     pub diagnostics: Diagnostics,
     /// The Cedar schema of its contracts, when those compile.
     pub schema: Option<String>,
+    /// Who may call what, when there is nothing wrong.
+    pub matrix: Option<Matrix>,
 }
 
 /// Does everything that [`Server::start`] does before it opens a socket.
 pub fn check(path: &Path) -> Checked {
     let config::Loaded { settings, mut diagnostics, .. } = config::load(path, &Disk);
-    let Some(settings) = settings else { return Checked { diagnostics, schema: None } };
+    let Some(settings) = settings else { return Checked { diagnostics, schema: None, matrix: None } };
     let kept = Kept::new(Arc::new(keyring()));
+    let mut matrix = None;
     match compile(&settings, &kept) {
-        Ok(compiled) => diagnostics.0.extend(compiled.warnings),
+        Ok(compiled) => {
+            diagnostics.0.extend(compiled.warnings);
+            matrix = Some(compiled.gate.policy.matrix());
+        }
         Err(problems) => diagnostics.0.extend(problems),
     }
     if let Err(error) = tls(&settings.listeners.public) {
         diagnostics.0.push(tls_problem(&settings, &error));
     }
-    Checked { diagnostics, schema: crate::compile::schema(&settings, &kept).ok() }
+    Checked { diagnostics, schema: crate::compile::schema(&settings, &kept).ok(), matrix }
 }
 
 fn tls_problem(settings: &Settings, error: &crate::listen::tls::TlsError) -> config::Diagnostic {
@@ -110,7 +117,7 @@ fn tls_problem(settings: &Settings, error: &crate::listen::tls::TlsError) -> con
     pair.map(|pair| pair.place.clone()).unwrap_or_default().error("bad-certificate", error.to_string())
 }
 
-fn keyring() -> Keyring {
+pub(crate) fn keyring() -> Keyring {
     Keyring::new(Arc::new(Fetcher::new(TlsClientRules::default(), FETCH)), Timing::default())
 }
 

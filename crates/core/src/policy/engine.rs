@@ -8,6 +8,7 @@
 
 #[cfg(test)]
 mod conformance;
+mod consider;
 mod context;
 #[cfg(test)]
 mod faults;
@@ -69,6 +70,10 @@ struct Rule {
     forbids: bool,
     /// The `T` of `principal is T in E`, which its bucket does not test.
     principal_type: Option<EntityType>,
+    /// Its principal scope as Cedar writes it.
+    whom: String,
+    /// The role that its principal scope names.
+    role: Option<SmolStr>,
     condition: Option<Condition>,
 }
 
@@ -132,7 +137,7 @@ impl Engine {
         };
         let statics = statics(actions, roles, &types.role);
         let mut names = Names::default();
-        let rules = policies.iter().map(|policy| Rule::new(policy, &statics)).collect();
+        let rules = policies.iter().map(|policy| Rule::new(policy, &statics, &types.role)).collect();
         for policy in &policies {
             names.intern_scope(policy.template().principal_constraint().as_inner());
         }
@@ -148,6 +153,15 @@ impl Engine {
             #[cfg(test)]
             fault: None,
         }
+    }
+
+    /// How roles are had, and what they include.
+    pub(super) fn roles(&self) -> &Roles {
+        &self.roles
+    }
+
+    fn rule(&self, index: u32) -> Option<&Rule> {
+        self.rules.get(usize::try_from(index).ok()?)
     }
 
     /// Whether a roles file says who has which role.
@@ -172,7 +186,7 @@ impl Engine {
 
     /// The id of a policy by its index in a [`Response`].
     pub(super) fn id(&self, index: u32) -> Option<&SmolStr> {
-        self.rules.get(usize::try_from(index).ok()?).map(|rule| &rule.id)
+        self.rule(index).map(|rule| &rule.id)
     }
 
     /// Decides, with the whole response: every determining and every erroring policy.
@@ -218,12 +232,10 @@ impl Engine {
 
     /// Looks up the policies whose scope admits the call: counts those without condition, returns the others.
     fn admitted(&self, buckets: &Buckets, principal: &Prepared, tally: &mut Tally) -> Vec<Conditional<'_>> {
-        let mut conditional = Vec::new();
+        let mut conditional = Vec::with_capacity(buckets.len().min(64));
         buckets.each(principal, |index| {
-            let Some(rule) = usize::try_from(index).ok().and_then(|index| self.rules.get(index)) else {
-                return;
-            };
-            if rule.principal_type.as_ref().is_some_and(|wanted| wanted != principal.kind()) {
+            let Some(rule) = self.rule(index) else { return };
+            if !rule.admits(principal.kind()) {
                 return;
             }
             match &rule.condition {
@@ -314,8 +326,9 @@ fn enlarge(store: &Entities, more: Vec<Arc<Entity>>) -> Result<Entities, Incompl
 }
 
 impl Rule {
-    fn new(policy: &Policy, statics: &FxHashMap<EntityUID, Arc<Entity>>) -> Self {
-        let principal_type = match policy.template().principal_constraint().as_inner() {
+    fn new(policy: &Policy, statics: &FxHashMap<EntityUID, Arc<Entity>>, role: &EntityType) -> Self {
+        let constraint = policy.template().principal_constraint().as_inner();
+        let principal_type = match constraint {
             Constraint::IsIn(kind, _) => Some((**kind).clone()),
             Constraint::Any | Constraint::In(_) | Constraint::Eq(_) | Constraint::Is(_) => None,
         };
@@ -323,6 +336,11 @@ impl Rule {
             id: policy.id().clone().into_smolstr(),
             forbids: policy.effect() == Effect::Forbid,
             principal_type,
+            whom: policy.template().principal_constraint().to_string(),
+            role: constraint.get_euid().filter(|uid| uid.entity_type() == role).map(|uid| {
+                let name: &str = uid.eid().as_ref();
+                SmolStr::new(name)
+            }),
             condition: policy
                 .non_scope_constraints_arc()
                 .map(|expression| Condition::new(expression, statics)),

@@ -2,11 +2,14 @@
 //!
 //! [`schema`](schema()) is what policies may speak of, [`Policy::load`] checks them against it, [`Policy::decide`]
 //! answers for one call. Whatever cannot be decided refuses: no policy, an unknown action, a policy that errors.
-//! One call in [`SHADOW_EVERY`] is decided by plain Cedar as well, and a difference refuses.
+//! One call in [`SHADOW_EVERY`] is decided by plain Cedar as well, and a difference refuses; after the first one every
+//! call of this policy is decided by both.
 
 mod engine;
+mod explain;
 mod facts;
 mod load;
+mod matrix;
 mod plain;
 pub(crate) mod query;
 mod roles;
@@ -21,8 +24,10 @@ use quick_cache::sync::Cache;
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 
+pub use explain::{Considered, Explanation, Part, Said, Unknowns};
 pub(crate) use load::is_condition;
 pub use load::{Loaded, PolicyProblem, Source, spoken_roles};
+pub use matrix::{Answer, Cell, Matrix, Row};
 pub use roles::{RoleCycle, Roles};
 pub(crate) use schema::quoted;
 pub use schema::{ActionKind, ActionSpec, schema};
@@ -48,6 +53,8 @@ pub struct Policy {
     plain: Plain,
     principals: Cache<usize, Kept>,
     calls: AtomicU64,
+    /// Differences between the engines, all and those not yet reported.
+    differences: [AtomicU64; 2],
 }
 
 /// A prepared principal, and whose it is.
@@ -206,6 +213,7 @@ impl Policy {
             plain,
             principals: Cache::new(KEPT_PRINCIPALS),
             calls: AtomicU64::new(0),
+            differences: Default::default(),
         })
     }
 
@@ -232,16 +240,26 @@ impl Policy {
 
     /// Decides one call. PERF: about 3 µs with a principal seen before, nearly whatever the number of policies.
     pub fn decide(&self, call: &Call<'_>) -> Verdict {
-        let is_shadowed = self.calls.fetch_add(1, Ordering::Relaxed).is_multiple_of(SHADOW_EVERY);
+        let [differences, unreported] = &self.differences;
+        let is_shadowed = self.calls.fetch_add(1, Ordering::Relaxed).is_multiple_of(SHADOW_EVERY)
+            || differences.load(Ordering::Relaxed) > 0;
         let Some(action) = self.position(call.action) else { return refused(Cause::UnknownAction) };
         let response = match self.respond(action, call) {
             Ok(response) => response,
             Err(incomplete) => return refused(incomplete.into()),
         };
         if is_shadowed && let Err(policies) = self.shadow(action, call, &response) {
+            differences.fetch_add(1, Ordering::Relaxed);
+            unreported.fetch_add(1, Ordering::Relaxed);
             return Verdict::Indeterminate { cause: Cause::Disagreement, policies };
         }
         self.verdict(response)
+    }
+
+    /// How often the engines differed since this was asked last. Anything but 0 is to be said aloud.
+    pub fn take_differences(&self) -> u64 {
+        let [_, unreported] = &self.differences;
+        unreported.swap(0, Ordering::Relaxed)
     }
 
     /// Decides one call by plain Cedar: the slow reference, tens to hundreds of microseconds.

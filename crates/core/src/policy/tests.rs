@@ -149,12 +149,19 @@ fn a_difference_to_plain_cedar_refuses_and_names_the_policy() {
         policy.engine.plant(Fault::PermitAsForbid, &set);
         for _ in 0..20 {
             let drawn = random_call(&world, &mut seed);
-            policy.calls.store(0, Ordering::Relaxed);
+            policy.differences = Default::default();
+            policy.calls.store(1, Ordering::Relaxed);
+            let unseen = policy.decide(&drawn.call(&policy));
+            assert!(!matches!(unseen, Verdict::Indeterminate { .. }), "only the shadow sees it");
+            policy.calls.store(SHADOW_EVERY, Ordering::Relaxed);
             let shadowed = policy.decide(&drawn.call(&policy));
             let alone = policy.decide(&drawn.call(&policy));
-            if let Verdict::Indeterminate { cause: Cause::Disagreement, policies } = shadowed {
+            if let Verdict::Indeterminate { cause: Cause::Disagreement, policies } = &shadowed {
                 assert!(!policies.is_empty());
-                assert!(!matches!(alone, Verdict::Indeterminate { .. }), "only the shadow sees it");
+                // From now on both engines are asked, whatever the count.
+                assert_eq!(alone, shadowed);
+                assert_eq!(policy.take_differences(), 2);
+                assert_eq!(policy.take_differences(), 0);
                 found = true;
             }
         }

@@ -59,6 +59,8 @@ pub(crate) struct Draft {
     pub(crate) route: Option<Arc<Route>>,
     pub(crate) operation: Option<portcullis_core::contract::OperationIndex>,
     pub(crate) principal: Option<Principal>,
+    /// The roles that the caller has directly; empty without a roles file.
+    pub(crate) roles: Arc<[SmolStr]>,
     pub(crate) policies: Vec<SmolStr>,
     pub(crate) phases: Phases,
     pub(crate) findings: Vec<Finding>,
@@ -95,6 +97,7 @@ impl Recording {
             route: None,
             operation: None,
             principal: None,
+            roles: Arc::default(),
             policies: Vec::new(),
             phases: Phases(Vec::with_capacity(8)),
             findings: Vec::new(),
@@ -166,6 +169,18 @@ impl Recording {
         let outcome = if matches!(halt, Halt::Refusal(_)) { Outcome::Refused } else { Outcome::Fault };
         self.close(refusal.reason.phase(), outcome);
         self.draft.halt = Some((refusal.reason, refusal.detail.clone().into_owned()));
+    }
+
+    /// Policy's two engines differed this often: that is counted and said aloud, for one of them is wrong.
+    pub(crate) fn alarm(&self, differences: u64) {
+        if differences > 0 {
+            self.recorder.metrics.policy_disagreements.inc_by(differences);
+            tracing::error!(
+                id = %self.draft.id,
+                differences,
+                "the policy index and plain Cedar differ; every call is decided by both until the next reload"
+            );
+        }
     }
 
     /// The answer's status is decided.

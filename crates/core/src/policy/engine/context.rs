@@ -43,7 +43,7 @@ impl Reads {
     const MODEL: Self = Self(1 << 5);
     const STREAM: Self = Self(1 << 6);
     const TOOLS: Self = Self(1 << 7);
-    const ALL: Self = Self(u8::MAX);
+    pub(super) const ALL: Self = Self(u8::MAX);
 
     pub(super) fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)

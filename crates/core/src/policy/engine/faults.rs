@@ -5,7 +5,7 @@ use cedar_policy_core::ast::{ActionConstraint, EntityUID, Policy, PolicySet};
 use super::context::Reads;
 use super::index::Buckets;
 use super::principal::Prepared;
-use super::tree::{List, Text, Tree};
+use super::tree::{List, Number, Text, Tree};
 use super::{Engine, admits_action, admits_resource};
 use crate::policy::roles::Roles;
 
@@ -59,6 +59,8 @@ faults! {
     ChoiceSwapped,
     InAsIs,
     ListsSwapped,
+    SumAsDifference,
+    AddressIgnored,
 }
 
 /// A tree with the fault in each of its parts.
@@ -86,6 +88,10 @@ fn corrupted(tree: Tree, fault: Fault) -> Tree {
             Tree::Choice(Box::new([test, other, then]))
         }
         (Fault::LessAsLessOrSame, Tree::Less(left, right)) => Tree::LessOrSame(left, right),
+        (Fault::SumAsDifference, Tree::LessOrSame(Number::Sum(parts), right)) => {
+            Tree::LessOrSame(Number::Difference(parts), right)
+        }
+        (Fault::AddressIgnored, Tree::IsAddress(_)) => Tree::Is(true),
         (Fault::LikeAsAnything, Tree::Like(..)) | (Fault::RangeIgnored, Tree::InRange(_)) => Tree::Is(true),
         (Fault::HasAsTrue, Tree::HasText(_) | Tree::HasVerified) => Tree::Is(true),
         (Fault::AllAsAny, Tree::HoldsAll(one, wanted)) => Tree::HoldsAny(list(one), wanted),

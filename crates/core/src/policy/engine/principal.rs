@@ -103,6 +103,11 @@ impl Engine {
 
     /// Prepares the principal of a verified token: costs microseconds, so it is kept with the token.
     pub(in crate::policy) fn prepare(&self, identity: &Identity) -> Prepared {
+        self.prepared_as(identity, self.roles.held(identity))
+    }
+
+    /// As [`prepare`](Self::prepare), with roles that are known otherwise.
+    pub(super) fn prepared_as(&self, identity: &Identity, held: Vec<SmolStr>) -> Prepared {
         let strings = |list: &[Box<str>]| Value::set(list.iter().map(|one| Value::from(&**one)), None);
         let mut attributes: Vec<(SmolStr, PartialValue)> = vec![
             (SmolStr::new_static("issuer"), Value::from(&*identity.issuer).into()),
@@ -118,17 +123,17 @@ impl Engine {
         if let Some(verified) = facts.email_verified {
             attributes.push((SmolStr::new_static("email_verified"), Value::from(verified).into()));
         }
-        let held = self.roles.held(identity);
         let own = uid(&self.types.user, &user_id(identity));
         let entity =
-            Entity::new_with_attr_partial_value(own, attributes, HashSet::new(), self.parents(&held), []);
+            Entity::new_with_attr_partial_value(own, attributes, HashSet::new(), self.closed(&held), []);
         let prepared = Prepared { held: held.into(), facts: own_facts(identity), ..Prepared::new(entity, &self.names) };
         #[cfg(test)]
         let prepared = self.planted(prepared);
         prepared
     }
 
-    fn parents(&self, held: &[SmolStr]) -> HashSet<EntityUID> {
+    /// Roles with all that they include, as entities.
+    pub(super) fn closed(&self, held: &[SmolStr]) -> HashSet<EntityUID> {
         let mut parents = HashSet::new();
         for role in held {
             parents.insert(uid(&self.types.role, role));

@@ -6,6 +6,7 @@
 //! must and no more. Any other form, and so the whole condition, is left to Cedar.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use cedar_policy_core::ast::{
     BinaryOp, EntityType, EntityUID, Expr, ExprKind, Literal, Pattern, UnaryOp, Value, Var,
@@ -34,6 +35,10 @@ pub(super) enum Tree {
     Flag(Flag),
     HasText(Text),
     HasVerified,
+    /// Whether the context has such an attribute; `false` also where the record is not there that it would be in.
+    InContext(Text),
+    /// Whether the call is one of a model, or one of an API.
+    IsModelCall(bool),
     Same(Text, Text),
     Less(Number, Number),
     LessOrSame(Number, Number),
@@ -44,6 +49,7 @@ pub(super) enum Tree {
     HoldsAny(List, Vec<SmolStr>),
     IsEmpty(List),
     InRange(IpNet),
+    IsAddress(IpAddr),
     IsIpv4(bool),
     IsA(EntityType),
     IsOneOf(Vec<EntityUID>),
@@ -70,10 +76,12 @@ pub(super) enum Text {
     Model,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Number {
     Written(i64),
     Time,
+    Sum(Box<[Self; 2]>),
+    Difference(Box<[Self; 2]>),
 }
 
 /// An attribute that is a set of texts.
@@ -181,10 +189,19 @@ impl<'c> Slots<'c> {
         }
     }
 
-    fn number(&self, number: Number) -> i64 {
+    /// `None` where it overflows, which is an error.
+    fn number(&self, number: &Number) -> Option<i64> {
         match number {
-            Number::Written(number) => number,
-            Number::Time => self.call.now,
+            Number::Written(number) => Some(*number),
+            Number::Time => Some(self.call.now),
+            Number::Sum(parts) => {
+                let [left, right] = &**parts;
+                self.number(left)?.checked_add(self.number(right)?)
+            }
+            Number::Difference(parts) => {
+                let [left, right] = &**parts;
+                self.number(left)?.checked_sub(self.number(right)?)
+            }
         }
     }
 
@@ -214,9 +231,11 @@ impl Tree {
             Self::HasText(text) => slots.has(text)?,
             Self::HasVerified => slots.principal.own_facts().email_verified.is_some(),
             Self::Same(left, right) => slots.text(left)? == slots.text(right)?,
-            Self::Less(left, right) => slots.number(*left) < slots.number(*right),
-            Self::LessOrSame(left, right) => slots.number(*left) <= slots.number(*right),
-            Self::SameNumber(left, right) => slots.number(*left) == slots.number(*right),
+            Self::InContext(text) => slots.has(text).unwrap_or(false),
+            Self::IsModelCall(wanted) => slots.plan.is_model == *wanted,
+            Self::Less(left, right) => slots.number(left)? < slots.number(right)?,
+            Self::LessOrSame(left, right) => slots.number(left)? <= slots.number(right)?,
+            Self::SameNumber(left, right) => slots.number(left)? == slots.number(right)?,
             Self::Like(text, pattern) => pattern.wildcard_match(slots.text(text)?),
             Self::Holds(list, text) => {
                 let all = slots.list(*list)?;
@@ -233,6 +252,7 @@ impl Tree {
             }
             Self::IsEmpty(list) => slots.list(*list)?.is_empty(),
             Self::InRange(network) => network.contains(&slots.call.address.to_canonical()),
+            Self::IsAddress(address) => slots.call.address.to_canonical() == *address,
             Self::IsIpv4(wanted) => slots.call.address.to_canonical().is_ipv4() == *wanted,
             Self::IsA(kind) => slots.principal.kind() == kind,
             Self::IsOneOf(uids) => uids.iter().any(|uid| slots.principal.is(uid)),
@@ -265,8 +285,21 @@ impl Tree {
                 (ExprKind::Var(Var::Principal), _) => Self::HasText(own_text(attr)?),
                 (_, Some("path")) => Self::HasText(Text::Path(attr.clone())),
                 (_, Some("query")) => Self::HasText(Text::Query(attr.clone())),
+                (ExprKind::Var(Var::Context), _) => match attr.as_str() {
+                    "address" | "tls" | "time" => Self::Is(true),
+                    "path" | "query" => Self::IsModelCall(false),
+                    "model" | "stream" | "tools" => Self::IsModelCall(true),
+                    _ => Self::Is(false),
+                },
                 _ => return None,
             },
+            ExprKind::ExtHasAttr { expr, attrs } if matches!(expr.expr_kind(), ExprKind::Var(Var::Context)) => {
+                match (attrs.first().as_str(), attrs.get(1), attrs.len()) {
+                    ("path", Some(name), 2) => Self::InContext(Text::Path(name.clone())),
+                    ("query", Some(name), 2) => Self::InContext(Text::Query(name.clone())),
+                    _ => return None,
+                }
+            }
             ExprKind::Like { expr, pattern } => Self::Like(text(expr)?, pattern.clone()),
             ExprKind::Is { expr, entity_type } => {
                 matches!(expr.expr_kind(), ExprKind::Var(Var::Principal)).then_some(())?;
@@ -287,12 +320,17 @@ impl Tree {
     }
 
     fn compared(op: BinaryOp, left: &Expr, right: &Expr) -> Option<Self> {
-        let numbers = || Some((number(left)?, number(right)?));
+        let numbers = || Some((number(left, DEEPEST)?, number(right, DEEPEST)?));
         Some(match op {
             BinaryOp::Eq => match (text(left), text(right), numbers()) {
                 (Some(left), Some(right), _) => Self::Same(left, right),
                 (_, _, Some((left, right))) => Self::SameNumber(left, right),
                 _ if is_principal(left) => Self::IsOneOf(vec![entity(right)?]),
+                _ if of_context(left) == Some("address") => {
+                    let network = range(right)?;
+                    (network.prefix_len() == network.max_prefix_len()).then_some(())?;
+                    Self::IsAddress(network.addr())
+                }
                 _ => return None,
             },
             BinaryOp::Less => numbers().map(|(left, right)| Self::Less(left, right))?,
@@ -357,9 +395,14 @@ fn text(expr: &Expr) -> Option<Text> {
     }
 }
 
-fn number(expr: &Expr) -> Option<Number> {
+fn number(expr: &Expr, depth: usize) -> Option<Number> {
+    let depth = depth.checked_sub(1)?;
     match expr.expr_kind() {
         ExprKind::Lit(Literal::Long(number)) => Some(Number::Written(*number)),
+        ExprKind::BinaryApp { op: op @ (BinaryOp::Add | BinaryOp::Sub), arg1, arg2 } => {
+            let parts = Box::new([number(arg1, depth)?, number(arg2, depth)?]);
+            Some(if *op == BinaryOp::Add { Number::Sum(parts) } else { Number::Difference(parts) })
+        }
         _ => (of_context(expr)? == "time").then_some(Number::Time),
     }
 }
