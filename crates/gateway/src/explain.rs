@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use http::Method;
 use portcullis_core::halt::Halt;
 use portcullis_core::identify::{Identity, Principal};
 use portcullis_core::policy::{
@@ -56,9 +55,6 @@ pub struct Supposed {
 /// Why a question cannot be answered.
 #[derive(Debug, thiserror::Error)]
 pub enum Unanswered {
-    /// The configuration is wrong.
-    #[error("the configuration cannot be used")]
-    Configuration(Diagnostics),
     /// The request could not be sent to any gate.
     #[error("this is no request: {0}")]
     Request(#[from] http::Error),
@@ -315,11 +311,6 @@ pub fn find_record(text: &str, id: &str) -> Option<Value> {
     let lines = text.lines().filter(|line| line.contains(id));
     let mut records = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
     records.find(|record| record.get("id").and_then(Value::as_str) == Some(id))
-}
-
-/// The method that a request has when none is said.
-pub fn default_method() -> String {
-    Method::GET.to_string()
 }
 
 impl Answer {

@@ -203,3 +203,68 @@ impl Reader {
         until
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Format;
+    use super::*;
+
+    fn source(text: &str) -> SourceText {
+        SourceText {
+            path: "roles.yaml".into(),
+            name: "roles.yaml".into(),
+            text: text.into(),
+            place: Place::default(),
+        }
+    }
+
+    #[test]
+    fn a_book_is_read_with_its_places() {
+        let text = r#"version: 1
+roles:
+  visitor: { held_by: anonymous, may: shop.list }
+  clerk:
+    reason: sells
+    held_by: [{ issuer: corp, group: clerks }, { claim: a.b, value: "7" }]
+    includes: visitor
+    may:
+      - shop.read
+      - { action: [shop.drop, "shop.keep"], from: "10.1.2.3/8", when: context.tls, until: 2027-03-31, reason: asked }
+      - { action: shop.late, until: "2027-03-31T12:00:00Z" }
+"#;
+        let roles = read(source(text)).unwrap();
+        let clerk = roles.book.role("clerk").unwrap();
+        assert_eq!(clerk.reason.as_deref(), Some("sells"));
+        assert_eq!(clerk.holders[1].sign, Sign::Claim("a.b".into(), "7".into()));
+        let actions: Vec<&str> = clerk.grants.iter().map(|grant| grant.action.as_str()).collect();
+        assert_eq!(actions, ["shop.read", "shop.drop", "shop.keep", "shop.late"]);
+        assert_eq!(clerk.grants[1].from, ["10.0.0.0/8".parse().unwrap()]);
+        // The day itself is still in: 2027-04-01T00:00:00Z.
+        assert_eq!(clerk.grants[2].until, Some(1_806_537_600));
+        assert_eq!(clerk.grants[3].until, Some(1_806_494_400));
+        let place = roles.place(clerk.grants[2].mark);
+        assert_eq!((place.at.line, place.at.column), (10, 31));
+        assert_eq!(roles.book.role("visitor").unwrap().holders[0].sign, Sign::Anonymous);
+    }
+
+    #[test]
+    fn every_mistake_of_a_roles_file_is_found_in_one_run() {
+        let text = r#"version: 1
+rules: {}
+roles:
+  Clerk: { may: [a.b] }
+  clerk:
+    heldby: [{ group: x }]
+    held_by: [{ issuer: corp }, { group: a, scope: b }, { claim: c }, { value: c }, { key_scope: k }, everybody]
+    may:
+      - { from: 10.0.0.0/8 }
+      - { action: a.b, from: [10.0.0.0/33], until: soon, reason: " " }
+      - { action: a.b, until: 2027-02-30, expires: 2027-01-01 }
+      - 7
+    permissions: []
+  clerk: {}
+"#;
+        let said = read(source(text)).unwrap_err().render(Format::Text { colours: false });
+        insta::assert_snapshot!(said);
+    }
+}

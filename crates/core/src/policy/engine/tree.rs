@@ -439,6 +439,6 @@ fn range(expr: &Expr) -> Option<IpNet> {
     (fn_name.to_string() == "ip").then_some(())?;
     let function = Extensions::all_available().func(fn_name).ok()?;
     function.call(&[Value::from(text.clone())]).ok()?;
-    let address = text.parse::<std::net::IpAddr>().map(IpNet::from);
+    let address = text.parse::<IpAddr>().map(IpNet::from);
     text.parse::<IpNet>().or(address).ok()
 }
