@@ -114,7 +114,12 @@ impl Desk {
         }
     }
 
-    /// The operations that policies speak of.
+    /// The names of the issuers.
+    pub(crate) fn issuers(&self) -> Vec<SmolStr> {
+        self.settings.issuers.iter().map(|issuer| issuer.name.as_str().into()).collect()
+    }
+
+    /// Who may do what.
     pub(crate) fn policy(&self) -> &portcullis_core::policy::Policy {
         &self.compiled.gate.policy
     }

@@ -223,6 +223,16 @@ impl Policy {
         Some(ActionIndex { generation: self.generation, index })
     }
 
+    /// All actions, as they were declared.
+    pub fn specs(&self) -> &[ActionSpec] {
+        &self.specs
+    }
+
+    /// The ids of all policies.
+    pub fn policies(&self) -> impl Iterator<Item = &SmolStr> {
+        self.engine.ids()
+    }
+
     /// What an action was declared as; `None` if it is of another policy.
     pub fn spec(&self, action: ActionIndex) -> Option<&ActionSpec> {
         self.specs.get(self.position(action)?)
