@@ -437,3 +437,103 @@ impl Answer {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn desk() -> Desk {
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/roles/portcullis.yaml");
+        Desk::open(&example).unwrap()
+    }
+
+    fn supposed(method: &str, target: &str, claims: Option<Value>) -> Supposed {
+        Supposed {
+            method: method.into(),
+            target: target.into(),
+            claims: claims.map(|claims| claims.as_object().unwrap().clone()),
+            address: [192, 0, 2, 1].into(),
+            tls: true,
+            model: None,
+            now: 1_800_000_000,
+        }
+    }
+
+    /// The outcome, and that the text has all of `expected`.
+    fn check(asked: &Supposed, outcome: &str, expected: &[&str]) {
+        let answer = desk().suppose(asked).unwrap();
+        let text = answer.text();
+        assert_eq!(answer.outcome, outcome, "{text}");
+        for part in expected {
+            assert!(text.contains(part), "no `{part}` in: {text}");
+        }
+        assert_eq!(answer.json()["outcome"], outcome);
+    }
+
+    fn token(groups: &[&str]) -> Option<Value> {
+        Some(json!({ "iss": "https://login.example.com", "sub": "p7", "groups": groups }))
+    }
+
+    #[test]
+    fn a_supposed_request_is_explained() {
+        let own = supposed("GET", "/patients/p7", token(&["patients"]));
+        check(
+            &own,
+            "allowed",
+            &["GET /patients/p7 as corp/p7: allowed", "decided by  role:patient/clinic.getPatient", "= \"p7\""],
+        );
+        let other = supposed("GET", "/patients/p8", token(&["patients"]));
+        check(
+            &other,
+            "denied",
+            &[
+                "no policy allows the call",
+                "principal.subject = \"p7\", context.path.patientId = \"p8\"",
+                "role:reception/clinic.read needs the role `reception`, had by group `reception` of issuer `corp`",
+                "role:patient/clinic.getPatient needs `",
+            ],
+        );
+        let plain = Supposed { tls: false, ..supposed("DELETE", "/patients/p8", token(&["reception"])) };
+        check(&plain, "denied", &["decided by  deleting-needs-tls", "must no longer apply", "needs the role `records`"]);
+        check(&supposed("GET", "/patients/p8", None), "denied", &["GET /patients/p8 without credentials"]);
+        check(&supposed("GET", "/nothing", None), "refused", &["receive: "]);
+        let laboratory = json!({ "iss": "https://login.laboratory.example", "sub": "l", "scope": "clinic:results" });
+        let mut from = supposed("GET", "/patients/p8", Some(laboratory));
+        check(&from, "denied", &["context.address = ip(\"192.0.2.1", "role:laboratory/clinic.getPatient needs `"]);
+        from.address = [203, 0, 113, 9].into();
+        check(&from, "allowed", &["roles       laboratory"]);
+    }
+
+    #[test]
+    fn what_no_token_could_be_is_said() {
+        let fails = |claims: Value| desk().suppose(&supposed("GET", "/patients/p8", Some(claims))).unwrap_err().to_string();
+        assert!(fails(json!({ "iss": "https://elsewhere.example", "sub": "x" })).contains("elsewhere.example"));
+        assert!(fails(json!({ "iss": "corp" })).contains("no token has such claims"));
+    }
+
+    #[test]
+    fn a_recorded_request_is_explained_as_far_as_its_record_goes() {
+        let record = json!({ "id": "r-1", "time": "2026-11-19T10:00:00Z", "method": "GET", "route": "clinic",
+            "operation": "getPatient", "tls": true, "roles": ["patient"], "reason": "forbidden",
+            "detail": "no policy allows the call",
+            "principal": { "kind": "token", "issuer": "corp", "subject": "p7" } });
+        let text = format!("broken\n{{\"id\":\"r-2\",\"x\":\"r-1\"}}\n{record}\n");
+        let found = find_record(&text, "r-1").unwrap();
+        assert_eq!(found, record);
+        assert_eq!(find_record(&text, "r-3"), None);
+        let answer = desk().recorded(&found).unwrap();
+        let text = answer.text();
+        assert_eq!(answer.outcome, "denied", "{text}");
+        for part in [
+            "GET clinic.getPatient as corp/p7 at 2026-11-19T10:00:00Z: denied",
+            "roles       patient",
+            "permit role:patient/clinic.getPatient: not known",
+            "permit role:reception/clinic.read: not about the caller",
+            "not known from the record",
+        ] {
+            assert!(text.contains(part), "no `{part}` in: {text}");
+        }
+    }
+}

@@ -54,7 +54,8 @@ struct Used {
     count: u64,
     /// Of all records, also those before the window.
     last: i64,
-    actions: BTreeSet<SmolStr>,
+    /// By operation: how often within the window, and when last of all.
+    actions: BTreeMap<SmolStr, (u64, i64)>,
     principals: BTreeSet<String>,
 }
 
@@ -111,8 +112,11 @@ impl Usage {
             let used = self.policies.entry(policy.clone()).or_default();
             used.count = used.count.saturating_add(count);
             used.last = used.last.max(time);
+            if let Some(action) = &action {
+                let (uses, last) = used.actions.entry(action.clone()).or_default();
+                (*uses, *last) = (uses.saturating_add(count), (*last).max(time));
+            }
             if is_within {
-                used.actions.extend(action.clone());
                 used.principals.insert(who.clone());
             }
         }
@@ -127,14 +131,28 @@ impl Usage {
         }
     }
 
-    /// The use of one grant: of its policies for callers with and without credentials together.
-    fn of(&self, policies: &[&RolePolicy]) -> Used {
+    /// The use of one grant: by its policies, for callers with and without credentials together, and by what an
+    /// earlier file called otherwise, where that was the same role and an operation that the grant names.
+    fn of(&self, role: &Role, grant: &Grant, index: usize, known: &[RolePolicy], actions: &[ActionSpec]) -> Used {
         let mut all = Used::default();
-        for used in policies.iter().filter_map(|policy| self.policies.get(&policy.id)) {
-            all.count = all.count.saturating_add(used.count);
-            all.last = all.last.max(used.last);
-            all.actions.extend(used.actions.iter().cloned());
-            all.principals.extend(used.principals.iter().cloned());
+        let prefix = format!("{}{}/", portcullis_core::roles::PREFIX, role.name);
+        for (id, used) in self.policies.iter().filter(|(id, _)| id.starts_with(&prefix)) {
+            match known.iter().find(|policy| policy.id == *id) {
+                Some(policy) if policy.grant != index => continue,
+                Some(_) | None => {}
+            }
+            let covered = actions.iter().filter(|action| grant.covers(action)).map(ActionSpec::name);
+            let mut is_touched = false;
+            for (name, (count, last)) in covered.filter_map(|name| used.actions.get_key_value(&name)) {
+                is_touched = true;
+                all.count = all.count.saturating_add(*count);
+                all.last = all.last.max(*last);
+                let (uses, _) = all.actions.entry(name.clone()).or_default();
+                *uses = uses.saturating_add(*count);
+            }
+            if is_touched {
+                all.principals.extend(used.principals.iter().cloned());
+            }
         }
         all
     }
@@ -260,8 +278,9 @@ fn grants(
         for (index, grant) in role.grants.iter().enumerate() {
             let own = policies.iter().filter(|one| one.role == role.name && one.grant == index);
             let own: Vec<&RolePolicy> = own.collect();
-            let used = usage.of(&own);
+            let used = usage.of(role, grant, index, policies, actions);
             let covered = actions.iter().filter(|action| grant.covers(action)).map(ActionSpec::name);
+            let is_unused = |name: &SmolStr| used.actions.get(name).is_none_or(|(uses, _)| *uses == 0);
             let end = grant.until.and_then(|until| match until.saturating_sub(frame.now) {
                 ..=0 => Some("ended"),
                 1..=SOON => Some("soon"),
@@ -276,7 +295,7 @@ fn grants(
                 used: used.count,
                 last_used: (used.last > 0).then(|| moment(used.last)),
                 callers: used.principals.len(),
-                unused_operations: covered.filter(|name| !used.actions.contains(name)).collect(),
+                unused_operations: covered.filter(|name| is_unused(name)).collect(),
                 reason: grant.reason.clone().or_else(|| role.reason.clone()),
                 until: grant.until.map(moment),
                 end,
