@@ -245,7 +245,8 @@ impl Compiler<'_> {
     /// What the roles file comes to; nothing of it where something is wrong with it.
     fn roles(&mut self, sources: &[Source], actions: &[ActionSpec]) -> CompiledRoles {
         let Some(file) = &self.settings.roles else { return CompiledRoles::default() };
-        let issuers: Vec<SmolStr> = self.settings.issuers.iter().map(|one| one.name.as_str().into()).collect();
+        let issuers: Vec<SmolStr> =
+            self.settings.issuers.iter().map(|one| one.name.as_str().into()).collect();
         let spoken_of = spoken_roles(sources);
         let known = roles::Known { actions, issuers: &issuers, spoken_of: &spoken_of };
         let problems = roles::check(&file.book, known);

@@ -225,7 +225,15 @@ impl Desk {
         let Some(action) = found else {
             let holders = BTreeMap::new();
             let decided_by = strings("policies");
-            return Ok(Answer { call, action: name, outcome, detail, decided_by, explanation: None, holders });
+            return Ok(Answer {
+                call,
+                action: name,
+                outcome,
+                detail,
+                decided_by,
+                explanation: None,
+                holders,
+            });
         };
         let time = text("time").and_then(|time| time.parse::<jiff::Timestamp>().ok());
         let kind = self.policy().spec(action).map(|spec| spec.kind.clone());
@@ -263,9 +271,10 @@ impl Desk {
             Verdict::Deny { policies } => ("denied", policies, None),
             Verdict::Indeterminate { cause, policies } => ("refused", policies, Some(cause.to_string())),
         };
-        let holders = self.settings.roles.iter().flat_map(|roles| &roles.book.roles).map(|role| {
-            (role.name.clone(), role.holders.iter().map(|holder| holder.describe()).collect())
-        });
+        let holders =
+            self.settings.roles.iter().flat_map(|roles| &roles.book.roles).map(|role| {
+                (role.name.clone(), role.holders.iter().map(|holder| holder.describe()).collect())
+            });
         Answer {
             call,
             action: self.policy().spec(action).map(|spec| spec.name().to_string()),
@@ -403,7 +412,9 @@ impl Answer {
     }
 
     fn changes(&self, out: &mut String) {
-        let Some(explanation) = self.explanation.as_ref().filter(|_| self.outcome != "allowed") else { return };
+        let Some(explanation) = self.explanation.as_ref().filter(|_| self.outcome != "allowed") else {
+            return;
+        };
         let forbidding = explanation.forbidding();
         if forbidding.is_empty() && self.nearest().is_empty() {
             out.push_str("\nnothing would allow it: no policy is about this operation\n");
@@ -482,7 +493,11 @@ mod tests {
         check(
             &own,
             "allowed",
-            &["GET /patients/p7 as corp/p7: allowed", "decided by  role:patient/clinic.getPatient", "= \"p7\""],
+            &[
+                "GET /patients/p7 as corp/p7: allowed",
+                "decided by  role:patient/clinic.getPatient",
+                "= \"p7\"",
+            ],
         );
         let other = supposed("GET", "/patients/p8", token(&["patients"]));
         check(
@@ -496,20 +511,33 @@ mod tests {
             ],
         );
         let plain = Supposed { tls: false, ..supposed("DELETE", "/patients/p8", token(&["reception"])) };
-        check(&plain, "denied", &["decided by  deleting-needs-tls", "must no longer apply", "needs the role `records`"]);
+        check(
+            &plain,
+            "denied",
+            &["decided by  deleting-needs-tls", "must no longer apply", "needs the role `records`"],
+        );
         check(&supposed("GET", "/patients/p8", None), "denied", &["GET /patients/p8 without credentials"]);
         check(&supposed("GET", "/nothing", None), "refused", &["receive: "]);
-        let laboratory = json!({ "iss": "https://login.laboratory.example", "sub": "l", "scope": "clinic:results" });
+        let laboratory =
+            json!({ "iss": "https://login.laboratory.example", "sub": "l", "scope": "clinic:results" });
         let mut from = supposed("GET", "/patients/p8", Some(laboratory));
-        check(&from, "denied", &["context.address = ip(\"192.0.2.1", "role:laboratory/clinic.getPatient needs `"]);
+        check(
+            &from,
+            "denied",
+            &["context.address = ip(\"192.0.2.1", "role:laboratory/clinic.getPatient needs `"],
+        );
         from.address = [203, 0, 113, 9].into();
         check(&from, "allowed", &["roles       laboratory"]);
     }
 
     #[test]
     fn what_no_token_could_be_is_said() {
-        let fails = |claims: Value| desk().suppose(&supposed("GET", "/patients/p8", Some(claims))).unwrap_err().to_string();
-        assert!(fails(json!({ "iss": "https://elsewhere.example", "sub": "x" })).contains("elsewhere.example"));
+        let fails = |claims: Value| {
+            desk().suppose(&supposed("GET", "/patients/p8", Some(claims))).unwrap_err().to_string()
+        };
+        assert!(
+            fails(json!({ "iss": "https://elsewhere.example", "sub": "x" })).contains("elsewhere.example")
+        );
         assert!(fails(json!({ "iss": "corp" })).contains("no token has such claims"));
     }
 

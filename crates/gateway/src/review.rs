@@ -133,7 +133,14 @@ impl Usage {
 
     /// The use of one grant: by its policies, for callers with and without credentials together, and by what an
     /// earlier file called otherwise, where that was the same role and an operation that the grant names.
-    fn of(&self, role: &Role, grant: &Grant, index: usize, known: &[RolePolicy], actions: &[ActionSpec]) -> Used {
+    fn of(
+        &self,
+        role: &Role,
+        grant: &Grant,
+        index: usize,
+        known: &[RolePolicy],
+        actions: &[ActionSpec],
+    ) -> Used {
         let mut all = Used::default();
         let prefix = format!("{}{}/", portcullis_core::roles::PREFIX, role.name);
         for (id, used) in self.policies.iter().filter(|(id, _)| id.starts_with(&prefix)) {

@@ -106,10 +106,28 @@ pub fn check(path: &Path) -> Checked {
         }
         Err(problems) => diagnostics.0.extend(problems),
     }
+    diagnostics.0.extend(ended_grants(&settings, unix_seconds()));
     if let Err(error) = tls(&settings.listeners.public) {
         diagnostics.0.push(tls_problem(&settings, &error));
     }
     Checked { diagnostics, schema: crate::compile::schema(&settings, &kept).ok(), matrix }
+}
+
+/// Grants of the roles file that hold no longer: they do nothing, and look as if they did.
+fn ended_grants(settings: &Settings, now: i64) -> Vec<config::Diagnostic> {
+    let Some(roles) = &settings.roles else { return Vec::new() };
+    let grants = roles.book.roles.iter().flat_map(|role| &role.grants);
+    let ended = grants.filter(|grant| grant.until.is_some_and(|until| until <= now));
+    let warn = |grant: &portcullis_core::roles::Grant| {
+        let message = format!("the grant of `{}` has ended", grant.action);
+        roles.place(grant.mark).warning("ended-grant", message)
+    };
+    ended.map(warn).collect()
+}
+
+fn unix_seconds() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    i64::try_from(now).unwrap_or(i64::MAX)
 }
 
 fn tls_problem(settings: &Settings, error: &crate::listen::tls::TlsError) -> config::Diagnostic {

@@ -93,7 +93,8 @@ pub(crate) fn review(asked: &Review) -> anyhow::Result<bool> {
     }
     let mut usage = Usage::default();
     for file in files {
-        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let text =
+            std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
         usage.read(&text, frame);
     }
     let review = portcullis_gateway::review::review(&desk, own, &usage, before.as_ref(), frame);

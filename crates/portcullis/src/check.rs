@@ -27,7 +27,9 @@ pub(crate) fn check(files: &[PathBuf], format: Format, schema: bool, matrix: boo
     });
     if matrix {
         match format {
-            Format::Json | Format::Sarif => anstream::println!("{}", serde_json::to_string_pretty(&matrices)?),
+            Format::Json | Format::Sarif => {
+                anstream::println!("{}", serde_json::to_string_pretty(&matrices)?)
+            }
             Format::Text => matrices.iter().for_each(|one| anstream::print!("{}", table(one))),
         }
     }
@@ -60,8 +62,11 @@ fn table(matrix: &Matrix) -> String {
     let mut unreachable = Vec::new();
     for (index, action) in matrix.actions.iter().enumerate() {
         out.push_str(&format!("\n{:first$}", action.as_str()));
-        let cells: Vec<&str> =
-            matrix.rows.iter().map(|row| row.cells.get(index).map_or("-", |cell| cell.answer.as_str())).collect();
+        let cells: Vec<&str> = matrix
+            .rows
+            .iter()
+            .map(|row| row.cells.get(index).map_or("-", |cell| cell.answer.as_str()))
+            .collect();
         for (cell, width) in cells.iter().zip(&widths) {
             out.push_str(&format!("  {cell:width$}"));
         }

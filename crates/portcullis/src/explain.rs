@@ -87,7 +87,8 @@ fn recorded(desk: &Desk, question: &Question, id: &str) -> anyhow::Result<Answer
         bail!("the configuration writes its records to no file; name one with `--records`");
     }
     for file in &files {
-        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let text =
+            std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
         if let Some(record) = find_record(&text, id) {
             return Ok(desk.recorded(&record)?);
         }
@@ -99,8 +100,12 @@ fn supposed(desk: &Desk, question: &Question) -> anyhow::Result<Answer> {
     let claims = match &question.claims {
         None => None,
         Some(file) => {
-            let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-            Some(serde_json::from_str(&text).with_context(|| format!("{} is no JSON object", file.display()))?)
+            let text =
+                std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+            Some(
+                serde_json::from_str(&text)
+                    .with_context(|| format!("{} is no JSON object", file.display()))?,
+            )
         }
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();

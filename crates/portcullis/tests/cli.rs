@@ -166,13 +166,23 @@ fn check_prints_who_may_call_what() {
 fn a_call_is_explained() {
     let folder = clinic();
     let asked = ["explain", "--as", "claims.json", "--path", "/patients/p8", "--address", "192.0.2.7"];
-    check(folder.path(), &asked, 0, &["corp/p7: denied", "what would change the answer:", "needs the role `reception`"]);
+    check(
+        folder.path(),
+        &asked,
+        0,
+        &["corp/p7: denied", "what would change the answer:", "needs the role `reception`"],
+    );
     let recorded = ["explain", "r-1", "--records", "records.jsonl"];
     check(folder.path(), &recorded, 0, &["allowed", "decided by  role:patient/clinic.getPatient"]);
     let json = portcullis(folder.path(), &[&asked[..], &["--format", "json"]].concat());
     let answer: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(answer["outcome"], "denied");
-    check(folder.path(), &["explain", "r-2", "--records", "records.jsonl"], 1, &["no record has the id `r-2`"]);
+    check(
+        folder.path(),
+        &["explain", "r-2", "--records", "records.jsonl"],
+        1,
+        &["no record has the id `r-2`"],
+    );
     check(folder.path(), &["explain", "r-1"], 1, &["name one with `--records`"]);
     check(folder.path(), &["explain"], 2, &["required"]);
     check(folder.path(), &["explain", "--path", "/", "-c", "none.yaml"], 1, &["there is no such file"]);
@@ -189,8 +199,15 @@ fn access_is_reviewed() {
     check(folder.path(), &[&asked[..], &["--window", "30"]].concat(), 2, &["as `30d` or `12h`"]);
     check(folder.path(), &[&asked[..], &["--before", "none.yaml"]].concat(), 1, &["there is no such file"]);
     // Within a window that has the one record, what it used is all that stays.
-    let patch = portcullis(folder.path(), &[&asked[..], &["--window", "36500d", "--format", "patch"]].concat());
+    let patch =
+        portcullis(folder.path(), &[&asked[..], &["--window", "36500d", "--format", "patch"]].concat());
     let patch = String::from_utf8(patch.stdout).unwrap();
-    assert!(patch.starts_with("--- ./roles.yaml\n+++ ./roles.yaml\n@@ ") || patch.starts_with("--- roles.yaml"), "{patch}");
-    assert!(patch.contains("\n-  laboratory:\n") && patch.contains("\n+      - action: [clinic.getPatient]\n"), "{patch}");
+    assert!(
+        patch.starts_with("--- ./roles.yaml\n+++ ./roles.yaml\n@@ ") || patch.starts_with("--- roles.yaml"),
+        "{patch}"
+    );
+    assert!(
+        patch.contains("\n-  laboratory:\n") && patch.contains("\n+      - action: [clinic.getPatient]\n"),
+        "{patch}"
+    );
 }

@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 
 use cedar_policy::{
-    Expression, Policy as CedarPolicy, PolicyId, PolicySet, Schema, ValidationMode, ValidationWarning, Validator,
+    Expression, Policy as CedarPolicy, PolicyId, PolicySet, Schema, ValidationMode, ValidationWarning,
+    Validator,
 };
 use miette::Diagnostic;
 use rustc_hash::FxHashMap;

@@ -73,7 +73,8 @@ impl Policy {
     /// Who may call what.
     pub fn matrix(&self) -> Matrix {
         let mut callers = vec![("anonymous".into(), false, None), ("any token".into(), false, Some(None))];
-        callers.extend(self.engine.role_names().into_iter().map(|name| (name.clone(), true, Some(Some(name)))));
+        callers
+            .extend(self.engine.role_names().into_iter().map(|name| (name.clone(), true, Some(Some(name)))));
         let rows = callers.into_iter().map(|(who, is_role, role)| {
             let cells = (0..self.specs.len()).map(|action| {
                 let touching = match &role {

@@ -320,3 +320,54 @@ fn cost(calls: &[Call<'_>], rounds: u32, decide: impl Fn(&Call<'_>) -> Verdict) 
     };
     (0..rounds).map(|_| round()).min().unwrap().as_secs_f64() * 1e6 / 50.0
 }
+
+/// What is said of each policy, one by one, adds up to the decision; and the matrix promises nothing that is refused.
+#[test]
+fn explanations_and_the_matrix_agree_with_decisions() {
+    let (mut allowed, mut denied, mut certain) = (0, 0, 0);
+    for number in 0..40 {
+        let mut seed = Seed::new(5_000 + number);
+        let world = World::random(&mut seed, false);
+        let (policy, _) = compiled(&world);
+        let matrix = policy.matrix();
+        for _ in 0..40 {
+            let drawn = random_call(&world, &mut seed);
+            let call = drawn.call(&policy);
+            let explained = policy.explain(&call, Unknowns::default(), None);
+            let verdict = policy.decide(&call);
+            assert_eq!(explained.verdict, verdict);
+            let applying = |forbids: bool| -> Vec<SmolStr> {
+                let all = explained.considered.iter().filter(|one| one.applies() && one.forbids == forbids);
+                all.map(|one| one.policy.clone()).collect()
+            };
+            let (permits, forbids) = (applying(false), applying(true));
+            match &verdict {
+                Verdict::Allow { policies } => {
+                    assert_eq!((policies, forbids.len()), (&permits, 0), "{drawn:?}")
+                }
+                Verdict::Deny { policies } => assert_eq!(policies, &forbids, "{drawn:?}"),
+                Verdict::Indeterminate { .. } => panic!("{verdict:?} {drawn:?}"),
+            }
+            allowed += usize::from(matches!(verdict, Verdict::Allow { .. }));
+            denied += usize::from(matches!(verdict, Verdict::Deny { .. }));
+            // Policies may also name one principal, whom the matrix does not know: so only what it says is sure counts.
+            let name = format!("{}.{}", drawn.api, drawn.operation);
+            let column = matrix.actions.iter().position(|action| *action == name).unwrap();
+            let rows = matrix.rows.iter().filter(|row| match &drawn.principal {
+                Principal::Anonymous => row.who == "anonymous",
+                Principal::Identity(_) => row.who == "any token" || explained.roles.contains(&row.who),
+            });
+            for cell in rows.map(|row| &row.cells[column]) {
+                let is_never = cell.answer == Answer::Never;
+                assert!(!is_never || matches!(verdict, Verdict::Deny { .. }), "{cell:?} {verdict:?}");
+                let is_known = matches!(&verdict, Verdict::Allow { policies } if policies.iter().any(|one| cell.policies.contains(one)));
+                certain += usize::from(is_never);
+                if cell.answer == Answer::Yes && forbids.is_empty() {
+                    assert!(is_known, "{cell:?} {verdict:?}");
+                    certain += 1;
+                }
+            }
+        }
+    }
+    assert!(allowed > 100 && denied > 100 && certain > 50, "{allowed} {denied} {certain}");
+}

@@ -60,7 +60,8 @@ pub fn check(book: &Book, known: Known<'_>) -> Vec<RoleProblem> {
                 role.mark,
                 format!("nobody can have the role `{}`", role.name),
             );
-            found.push(problem.help("say in `held_by` who has it, or include it in a role that somebody has"));
+            found
+                .push(problem.help("say in `held_by` who has it, or include it in a role that somebody has"));
         }
         if role.grants.is_empty() && role.includes.is_empty() && !known.spoken_of.contains(&role.name) {
             let message = format!("the role `{}` allows nothing", role.name);
@@ -172,9 +173,10 @@ fn grants(book: &Book, role: &Role, known: Known<'_>, found: &mut Vec<RoleProble
 
 fn unknown_action(grant: &Grant, actions: &[ActionSpec]) -> RoleProblem {
     let name = &grant.action;
-    let message = if actions.iter().any(|action| format_smolstr!("{}.read", action.api) == *name) {
-        format!("the group `{name}` has no operation")
-    } else if actions.iter().any(|action| format_smolstr!("{}.write", action.api) == *name) {
+    let is_empty_group = actions.iter().any(|action| {
+        ["read", "write"].iter().any(|group| format_smolstr!("{}.{group}", action.api) == *name)
+    });
+    let message = if is_empty_group {
         format!("the group `{name}` has no operation")
     } else {
         format!("there is no operation or group `{name}`")

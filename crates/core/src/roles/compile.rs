@@ -83,7 +83,8 @@ fn policy(id: &str, principal: &str, grant: &Grant, actions: &[ActionSpec]) -> S
     let mut text = format!("@id({})\npermit ({principal}, {action}, resource)", quoted(id));
     // A String takes whatever is written to it: there is no error to look at, here and below.
     if !grant.from.is_empty() {
-        let networks = grant.from.iter().map(|network| format!("context.address.isInRange(ip(\"{network}\"))"));
+        let networks =
+            grant.from.iter().map(|network| format!("context.address.isInRange(ip(\"{network}\"))"));
         let networks: Vec<String> = networks.collect();
         let _ = write!(text, "\nwhen {{ {} }}", networks.join(" || "));
     }

@@ -73,9 +73,16 @@ fn what_does_nothing_or_too_much_is_wrong() {
         &[("role-cycle", 2), ("role-cycle", 2)],
     );
     check(vec![role("a", &[], &[], &["orders.get"])], &[("unreachable-role", 0)]);
-    check(vec![clerk(), role("lead", &["group:leads"], &["clerk", "clerk"], &[])], &[("unreachable-rule", 2)]);
     check(
-        vec![clerk(), role("b", &["group:b"], &["clerk"], &[]), role("c", &["group:c"], &["b", "clerk"], &[])],
+        vec![clerk(), role("lead", &["group:leads"], &["clerk", "clerk"], &[])],
+        &[("unreachable-rule", 2)],
+    );
+    check(
+        vec![
+            clerk(),
+            role("b", &["group:b"], &["clerk"], &[]),
+            role("c", &["group:c"], &["b", "clerk"], &[]),
+        ],
         &[("unreachable-rule", 2)],
     );
     check(vec![role("a", &["group:a", "group:a"], &[], &["orders.get"])], &[("unreachable-rule", 1)]);
@@ -84,10 +91,7 @@ fn what_does_nothing_or_too_much_is_wrong() {
     check(vec![role("a", &["group:a"], &[], &[])], &[("useless-role", 0)]);
     check(vec![role("a", &["group:a"], &[], &["orders.read", "orders.get"])], &[("unreachable-rule", 3)]);
     check(vec![role("a", &["group:a"], &[], &["orders.get", "orders.get"])], &[("unreachable-rule", 3)]);
-    check(
-        vec![clerk(), role("lead", &["group:l"], &["clerk"], &["orders.get"])],
-        &[("unreachable-rule", 3)],
-    );
+    check(vec![clerk(), role("lead", &["group:l"], &["clerk"], &["orders.get"])], &[("unreachable-rule", 3)]);
     check(vec![role("a", &["group:a"], &[], &["*"])], &[("missing-reason", 0)]);
     check(vec![role("a", &["group:a"], &[], &["orders", "assistant"])], &[("missing-reason", 0)]);
     let reasoned = Role { reason: Some("on call".into()), ..role("a", &["group:a"], &[], &["*"]) };
@@ -195,13 +199,15 @@ fn outcome(policy: &Policy, principal: &Principal, operation: &str, address: &st
 
 #[test]
 fn the_compiled_book_decides_as_it_is_written() {
-    let mut clerk = role("clerk", &["group:clerks"], &["guest"], &["orders.read", "orders.drop", "assistant"]);
+    let mut clerk =
+        role("clerk", &["group:clerks"], &["guest"], &["orders.read", "orders.drop", "assistant"]);
     clerk.grants[1].from = vec!["10.0.0.0/8".parse().unwrap()];
     clerk.grants[1].until = Some(1_000);
     clerk.grants[2].when = Some(("context.model == \"small\" // a comment".into(), Mark(9)));
     let guest = role("guest", &["anonymous"], &[], &["orders.list"]);
     let roles = compile(&Book { roles: vec![guest, clerk] }, &actions());
-    let cedar = "@id(\"all\") permit(principal in Role::\"clerk\", action == Action::\"orders.get\", resource);";
+    let cedar =
+        "@id(\"all\") permit(principal in Role::\"clerk\", action == Action::\"orders.get\", resource);";
     let source = Source { name: "a.cedar".into(), text: cedar.into() };
     let (policy, _) = Policy::load_with_roles(&[source], &actions(), &roles).unwrap();
     let check = |principal: &Principal, operation, address, now, expected: &str| {

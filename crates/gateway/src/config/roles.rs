@@ -99,10 +99,7 @@ impl Reader {
         Some(written.value)
     }
 
-    fn holder(
-        &mut self,
-        written: At<Either<roles_file::HolderWord, roles_file::Holder>>,
-    ) -> Option<Holder> {
+    fn holder(&mut self, written: At<Either<roles_file::HolderWord, roles_file::Holder>>) -> Option<Holder> {
         let mark = self.mark(written.at);
         let holder = match written.value {
             Either::Short(roles_file::HolderWord::Anonymous) => {

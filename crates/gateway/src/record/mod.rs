@@ -218,3 +218,19 @@ impl Drop for Recording {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_between_the_engines_is_counted() {
+        let recorder = Recorder { sink: None, metrics: Arc::new(Metrics::default()) };
+        let record = || Recording::begin(recorder.clone(), Method::GET, [127, 0, 0, 1].into(), true);
+        record().alarm(0);
+        assert!(recorder.metrics.text().contains("portcullis_policy_disagreements_total 0\n"));
+        record().alarm(2);
+        record().alarm(1);
+        assert!(recorder.metrics.text().contains("portcullis_policy_disagreements_total 3\n"));
+    }
+}

@@ -70,7 +70,8 @@ fn marked(book: &Book, mut mark: impl FnMut(Mark) -> Mark) -> Book {
 fn narrowed(desk: &Desk, book: &Book, grants: &[GrantUse]) -> Book {
     let mut uses = grants.iter();
     let roles = book.roles.iter().map(|role| {
-        let kept = role.grants.iter().zip(uses.by_ref()).flat_map(|(grant, used)| used_part(desk, grant, used));
+        let kept =
+            role.grants.iter().zip(uses.by_ref()).flat_map(|(grant, used)| used_part(desk, grant, used));
         Role { grants: kept.collect(), ..role.clone() }
     });
     let mut next = 0_u32;
@@ -204,7 +205,11 @@ impl Edit {
                 if index == 0 { format!("{before}{part}{after}") } else { format!("{before}{part}") }
             });
             let lines: Vec<String> = lines.collect();
-            return if lines.is_empty() { self.remove_block(number) } else { self.set(number, lines.join("\n")) };
+            return if lines.is_empty() {
+                self.remove_block(number)
+            } else {
+                self.set(number, lines.join("\n"))
+            };
         }
         let key = head.trim_end();
         if !key.ends_with("action:") && !key.ends_with("may:") && !key.ends_with("includes:") {
@@ -249,11 +254,13 @@ impl Edit {
         }
         let is_comment = |line: &str| line.trim_start().starts_with('#') && self::indent(line) == indent;
         let mut begin = number;
-        while let Some(above) = begin.checked_sub(1).filter(|above| self.line(*above).is_some_and(is_comment)) {
+        while let Some(above) = begin.checked_sub(1).filter(|above| self.line(*above).is_some_and(is_comment))
+        {
             begin = above;
         }
         // The blank line between this block and the one before it goes with it.
-        if let Some(above) = begin.checked_sub(1).filter(|above| self.line(*above).is_some_and(str::is_empty)) {
+        if let Some(above) = begin.checked_sub(1).filter(|above| self.line(*above).is_some_and(str::is_empty))
+        {
             begin = above;
         }
         self.lines.get_mut(begin..end)?.iter_mut().for_each(|line| *line = None);
@@ -294,9 +301,10 @@ fn parts_of(grant: &Grant, left: &mut Vec<&Grant>) -> Vec<SmolStr> {
         let is_within = one.action == grant.action
             || grant.action == roles::EVERYTHING
             || one.action.starts_with(grant.action.as_str())
-            || grant.action.rsplit_once('.').is_some_and(|(api, group)| {
-                matches!(group, "read" | "write") && one.action.starts_with(api)
-            });
+            || grant
+                .action
+                .rsplit_once('.')
+                .is_some_and(|(api, group)| matches!(group, "read" | "write") && one.action.starts_with(api));
         is_same && text(one) == text(grant) && is_within
     };
     let count = left.iter().take_while(|one| is_part(one)).count();
@@ -334,7 +342,7 @@ fn written(book: &Book) -> String {
     let mut separator = "";
     // A String takes whatever is written to it: there is no error to look at, here and below.
     for role in &book.roles {
-        let _ = write!(out, "{separator}  {}:\n", role.name);
+        let _ = writeln!(out, "{separator}  {}:", role.name);
         separator = "\n";
         if let Some(reason) = &role.reason {
             let _ = writeln!(out, "    reason: {}", scalar(reason));

@@ -51,8 +51,13 @@ impl Review {
         let width = self.grants.iter().map(|one| one.id.chars().count()).max().unwrap_or(0);
         for one in &self.grants {
             let id = one.id.as_str();
-            let line =
-                format!("  {id:width$}  {:11}  {:>7}  {:>4}  {}", one.state(), one.used, one.callers, one.note());
+            let line = format!(
+                "  {id:width$}  {:11}  {:>7}  {:>4}  {}",
+                one.state(),
+                one.used,
+                one.callers,
+                one.note()
+            );
             let _ = writeln!(out, "{}", line.trim_end());
         }
         if !self.policies.is_empty() {
@@ -135,8 +140,7 @@ impl Review {
         });
         table(&mut out, "Rights that grew", &["role", "right", "reason"], grew);
         if !self.patch.is_empty() {
-            let _ =
-                writeln!(out, "<h2>A narrower roles file</h2>\n<pre>{}</pre>", escaped(&self.patch));
+            let _ = writeln!(out, "<h2>A narrower roles file</h2>\n<pre>{}</pre>", escaped(&self.patch));
         }
         out.push_str("</html>\n");
         out

@@ -48,13 +48,37 @@ fn records() -> String {
         line("2026-11-19T08:00:00.5Z", Some("p<1>"), operation, &["patient"], &[&policy])
     };
     [
-        line("2026-06-01T08:00:00Z", Some("r1"), "makeAppointment", &["reception"], &["role:reception/clinic.makeAppointment"]),
-        line("2026-11-18T08:00:00Z", None, "getOpeningHours", &[], &["role:visitor/clinic.getOpeningHours@anonymous"]),
+        line(
+            "2026-06-01T08:00:00Z",
+            Some("r1"),
+            "makeAppointment",
+            &["reception"],
+            &["role:reception/clinic.makeAppointment"],
+        ),
+        line(
+            "2026-11-18T08:00:00Z",
+            None,
+            "getOpeningHours",
+            &[],
+            &["role:visitor/clinic.getOpeningHours@anonymous"],
+        ),
         patient("getPatient"),
         patient("getPatient"),
-        line("2026-11-19T09:00:00Z", Some("r1"), "getPatient", &["reception"], &["role:reception/clinic.read"]),
+        line(
+            "2026-11-19T09:00:00Z",
+            Some("r1"),
+            "getPatient",
+            &["reception"],
+            &["role:reception/clinic.read"],
+        ),
         "no record\n".to_owned(),
-        line("2026-11-19T10:00:00Z", Some("r2"), "deletePatient", &["records"], &["role:records/clinic.deletePatient"]),
+        line(
+            "2026-11-19T10:00:00Z",
+            Some("r2"),
+            "deletePatient",
+            &["records"],
+            &["role:records/clinic.deletePatient"],
+        ),
     ]
     .concat()
 }
@@ -123,7 +147,10 @@ fn what_was_used_is_counted_and_what_was_not_is_left_out() {
     let narrower = patched(&text, &review.patch);
     assert!(narrower.contains("    may: [clinic.getPatient]\n"), "{narrower}");
     assert!(narrower.contains("- action: [clinic.getPatient]\n        when: context.path"), "{narrower}");
-    assert!(narrower.contains("# The path names the patient") && !narrower.contains("laboratory"), "{narrower}");
+    assert!(
+        narrower.contains("# The path names the patient") && !narrower.contains("laboratory"),
+        "{narrower}"
+    );
     fs::write(folder.path().join("roles.yaml"), &narrower).unwrap();
     let checked = check(&folder.path().join("portcullis.yaml"));
     let errors: Vec<_> = checked.diagnostics.0.iter().filter(|one| one.severity == Severity::Error).collect();
@@ -137,7 +164,10 @@ fn a_file_that_cannot_be_edited_is_written_anew() {
     let roles = "version: 1\nroles: { a: { held_by: { issuer: corp, claim: x, value: \"7\" }, reason: 'yes: all', may: [\n  \
         clinic.read, { action: clinic.getOpeningHours, until: 2030-01-01, when: context.tls } ] },\n  reception: { \
         held_by: { issuer: corp, group: g }, may: [clinic.read, { action: clinic.deletePatient, from: 10.0.0.0/8, reason: x } ] } }\n";
-    let roles = roles.replace("clinic.read, { action: clinic.getOpeningHours", "clinic.getPatient, { action: clinic.getOpeningHours");
+    let roles = roles.replace(
+        "clinic.read, { action: clinic.getOpeningHours",
+        "clinic.getPatient, { action: clinic.getOpeningHours",
+    );
     let folder = folder(Some(&roles));
     let review = made(folder.path(), None);
     let narrower = patched(&roles, &review.patch);
@@ -156,13 +186,24 @@ fn ci_fails_for_what_is_unused_ended_or_added_without_a_reason() {
     let review = made(folder.path(), None);
     let of = |part: &str| review.failures.iter().filter(|one| one.contains(part)).count();
     // Used in June, which is more than 90 days ago; used yesterday; never used.
-    assert_eq!(of("`role:reception/clinic.makeAppointment` was not used for 90 days"), 1, "{:#?}", review.failures);
-    assert_eq!((of("role:reception/clinic.read"), of("role:laboratory/clinic.getPatient` was not used")), (0, 1));
+    assert_eq!(
+        of("`role:reception/clinic.makeAppointment` was not used for 90 days"),
+        1,
+        "{:#?}",
+        review.failures
+    );
+    assert_eq!(
+        (of("role:reception/clinic.read"), of("role:laboratory/clinic.getPatient` was not used")),
+        (0, 1)
+    );
     let place = review.failures.iter().find(|one| one.contains("laboratory")).unwrap();
     assert!(place.contains("roles.yaml:25: "), "{place}");
 
     let before = text
-        .replace("      - action: [clinic.getPatient, clinic.listAppointments, clinic.makeAppointment]\n", "      - action: clinic.getPatient\n")
+        .replace(
+            "      - action: [clinic.getPatient, clinic.listAppointments, clinic.makeAppointment]\n",
+            "      - action: clinic.getPatient\n",
+        )
         .replace("    includes: reception\n", "")
         .replace("group: reception }", "group: desk }");
     let review = made(folder.path(), Some(&before));

@@ -12,6 +12,7 @@ mod lifecycle;
 mod listen;
 #[cfg(test)]
 mod record;
+#[cfg(test)]
 mod roles;
 #[cfg(test)]
 mod support;

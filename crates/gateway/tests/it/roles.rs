@@ -10,12 +10,13 @@ use crate::support::{Files, Gate, until};
 const ROLES: &str = r#"version: 1
 roles:
   visitor: { held_by: anonymous, may: things.listThings }
-  reader: { held_by: { group: reader }, may: [things.read, things.makeThing] }
+  reader: { held_by: { group: reader }, may: [things.read] }
 "#;
 
 fn with_roles() -> Files {
     let mut files = Files::open("", "");
-    files.config = files.config.replace("policy: { cedar: [\"policy.cedar\"] }", "policy: { roles: roles.yaml }");
+    files.config =
+        files.config.replace("policy: { cedar: [\"policy.cedar\"] }", "policy: { roles: roles.yaml }");
     files
 }
 
@@ -52,8 +53,9 @@ async fn only_what_a_role_names_can_be_called() {
     })
     .await;
     assert_eq!(status(&gate, "/api/things/1", Some("u1")).await, 200);
-    put(gate.folder.path(), &ROLES.replace("[things.read, things.makeThing]", "[things.makeThing]"));
-    until("the new roles", async || (status(&gate, "/api/things/1", Some("u1")).await == 403).then_some(())).await;
+    put(gate.folder.path(), &ROLES.replace("[things.read]", "[things.makeThing]"));
+    until("the new roles", async || (status(&gate, "/api/things/1", Some("u1")).await == 403).then_some(()))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -74,7 +76,11 @@ async fn what_is_wrong_with_roles_is_said_with_its_place() {
     verdict(ROLES, &[]);
     verdict(
         &role("may: [things.listThing]"),
-        &["roles.yaml:3:38: error: there is no operation or group `things.listThing`", "    ^^^^", "`things.listThings`?"],
+        &[
+            "roles.yaml:3:37: error: there is no operation or group `things.listThing`",
+            "    ^^^^",
+            "`things.listThings`?",
+        ],
     );
     verdict(&role("may: [listThings]"), &["did you mean `things.listThings`?"]);
     verdict(&role("includes: aa"), &["roles.yaml:3:", "there is no role `aa`", "did you mean `a`?"]);
@@ -85,5 +91,8 @@ async fn what_is_wrong_with_roles_is_said_with_its_place() {
     verdict(&role("may: { action: things.readThing, when: \"false\" }"), &["roles.yaml:3:", "impossible"]);
     verdict(&role("may: things"), &["roles.yaml:3:3: error: the role `a` allows every operation"]);
     verdict(&role("may: things, reason: it is its own"), &[]);
+    verdict(&role("may: { action: things.read, until: 2020-02-29 }"), &[]);
+    let said = check(&path).diagnostics.render(Format::Text { colours: false });
+    assert!(said.contains("roles.yaml:3:46: warning: the grant of `things.read` has ended"), "{said}");
     verdict("version: 1\nroles: { a: { may: things.read } }\n", &["roles.yaml:2:10: error: nobody can have"]);
 }

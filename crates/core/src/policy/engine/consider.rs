@@ -25,8 +25,13 @@ impl Engine {
             None => self.roles.names().cloned().collect(),
         };
         let is_role = |uid: &&EntityUID| *uid.entity_type() == self.types.role;
-        let mut spoken: Vec<SmolStr> =
-            self.names.numbers.keys().filter(is_role).map(|uid| AsRef::<str>::as_ref(uid.eid()).into()).collect();
+        let mut spoken: Vec<SmolStr> = self
+            .names
+            .numbers
+            .keys()
+            .filter(is_role)
+            .map(|uid| AsRef::<str>::as_ref(uid.eid()).into())
+            .collect();
         spoken.sort_unstable();
         spoken.retain(|name| !names.contains(name));
         names.extend(spoken);
@@ -42,7 +47,8 @@ impl Engine {
         let parents = role.map(|role| self.closed(&[SmolStr::new(role)])).unwrap_or_default();
         // No token has an empty issuer, so no policy means this one.
         let own = uid(&self.types.user, "/");
-        let entity = Entity::new_with_attr_partial_value(own, [], std::collections::HashSet::new(), parents, []);
+        let entity =
+            Entity::new_with_attr_partial_value(own, [], std::collections::HashSet::new(), parents, []);
         self.touching(action, &Prepared::new(entity, &self.names))
     }
 
@@ -166,7 +172,11 @@ fn values(evaluator: &Evaluator<'_>, expr: &Expr, unknowns: Unknowns) -> Vec<(St
 
 fn shown(value: &Value) -> String {
     let text = value.to_string();
-    if text.chars().count() > 200 { format!("{}…", text.chars().take(200).collect::<String>()) } else { text }
+    if text.chars().count() > 200 {
+        format!("{}…", text.chars().take(200).collect::<String>())
+    } else {
+        text
+    }
 }
 
 /// `context.path.id` for an expression that reads it, or asks whether it is there.

@@ -52,7 +52,16 @@ impl Prepared {
                 Extensions::all_available(),
             )
             .unwrap_or_default();
-        Self { entry, kind, own, ancestors_and_self, store, held: Arc::default(), entity, facts: Own::default() }
+        Self {
+            entry,
+            kind,
+            own,
+            ancestors_and_self,
+            store,
+            held: Arc::default(),
+            entity,
+            facts: Own::default(),
+        }
     }
 
     pub(super) fn entry(&self) -> &EntityUIDEntry {
@@ -126,7 +135,8 @@ impl Engine {
         let own = uid(&self.types.user, &user_id(identity));
         let entity =
             Entity::new_with_attr_partial_value(own, attributes, HashSet::new(), self.closed(&held), []);
-        let prepared = Prepared { held: held.into(), facts: own_facts(identity), ..Prepared::new(entity, &self.names) };
+        let prepared =
+            Prepared { held: held.into(), facts: own_facts(identity), ..Prepared::new(entity, &self.names) };
         #[cfg(test)]
         let prepared = self.planted(prepared);
         prepared

@@ -293,7 +293,9 @@ impl Tree {
                 },
                 _ => return None,
             },
-            ExprKind::ExtHasAttr { expr, attrs } if matches!(expr.expr_kind(), ExprKind::Var(Var::Context)) => {
+            ExprKind::ExtHasAttr { expr, attrs }
+                if matches!(expr.expr_kind(), ExprKind::Var(Var::Context)) =>
+            {
                 match (attrs.first().as_str(), attrs.get(1), attrs.len()) {
                     ("path", Some(name), 2) => Self::InContext(Text::Path(name.clone())),
                     ("query", Some(name), 2) => Self::InContext(Text::Query(name.clone())),

@@ -112,7 +112,8 @@ fn book(seed: &mut Seed, names: &[String]) -> Book {
         let issuer = seed.percent(30).then(|| "partner".into());
         Holder { mark: Mark::default(), issuer, sign }
     };
-    let role = |name: &String| Role { name: name.into(), holders: vec![holder(), holder()], ..Role::default() };
+    let role =
+        |name: &String| Role { name: name.into(), holders: vec![holder(), holder()], ..Role::default() };
     Book { roles: names.iter().map(role).collect() }
 }
 
