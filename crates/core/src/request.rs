@@ -158,14 +158,15 @@ pub struct Head {
 /// A request at stage `S`.
 #[derive(Debug)]
 pub struct Request<S> {
-    head: Head,
+    // PERF: boxed, because a request moves from stage to stage.
+    head: Box<Head>,
     body: Bytes,
     stage: S,
 }
 
 impl<S> Request<S> {
     pub(crate) fn new(head: Head, stage: S) -> Self {
-        Self { head, body: Bytes::new(), stage }
+        Self { head: Box::new(head), body: Bytes::new(), stage }
     }
 
     /// The canonical head.
@@ -191,7 +192,7 @@ impl<S> Request<S> {
     /// Takes the head out, for the one caller that builds the upstream request from it. The proof ends here: a stage
     /// that outlived its request could be put on another.
     pub fn into_head(self) -> Head {
-        self.head
+        *self.head
     }
 }
 

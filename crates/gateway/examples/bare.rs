@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Request, Response, StatusCode, Uri, Version};
-use http_body_util::{BodyExt, Either, Empty, Full};
+use http_body_util::{BodyExt, Either, Empty};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -55,7 +55,7 @@ async fn pass(upstream: Arc<Upstream>, request: Request<Incoming>) -> Result<Ans
     parts.headers.insert(name, HeaderValue::from_static("127.0.0.1"));
     parts.version = Version::HTTP_11;
     parts.uri = parts.uri.path_and_query().cloned().map_or_else(Uri::default, Uri::from);
-    match upstream.send(Request::from_parts(parts, Full::new(whole))).await {
+    match upstream.send(Box::new(Request::from_parts(parts, whole))).await {
         Ok(answer) => Ok(answer.map(Either::Left)),
         Err(error) => {
             eprintln!("{error}");

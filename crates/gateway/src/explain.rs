@@ -198,10 +198,12 @@ impl Desk {
     /// When the line is no record.
     pub fn recorded(&self, record: &Value) -> Result<Answer, Unanswered> {
         let text = |name: &'static str| record.get(name).and_then(Value::as_str);
-        let outcome = match (text("reason"), record.get("policies")) {
-            (None, _) => "allowed",
-            (Some("forbidden" | "not_found"), _) => "denied",
-            (Some(_), _) => "refused",
+        let by_policy =
+            record.pointer("/phases/authorize/outcome").and_then(Value::as_str) == Some("refused");
+        let outcome = match text("reason") {
+            None => "allowed",
+            Some(_) if by_policy => "denied",
+            Some(_) => "refused",
         };
         let principal = recorded_principal(record)?;
         let who = match &principal {
@@ -545,7 +547,7 @@ mod tests {
     fn a_recorded_request_is_explained_as_far_as_its_record_goes() {
         let record = json!({ "id": "r-1", "time": "2026-11-19T10:00:00Z", "method": "GET", "route": "clinic",
             "operation": "getPatient", "tls": true, "roles": ["patient"], "reason": "forbidden",
-            "detail": "no policy allows the call",
+            "detail": "no policy allows the call", "phases": { "authorize": { "outcome": "refused", "us": 4 } },
             "principal": { "kind": "token", "issuer": "corp", "subject": "p7" } });
         let text = format!("broken\n{{\"id\":\"r-2\",\"x\":\"r-1\"}}\n{record}\n");
         let found = find_record(&text, "r-1").unwrap();

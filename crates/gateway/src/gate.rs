@@ -123,18 +123,19 @@ pub struct Front {
 impl Handler for Front {
     type Body = Tracked;
 
-    async fn handle(self, peer: Peer, mut request: http::Request<Incoming>) -> Response<Tracked> {
-        let record =
-            Recording::begin(self.recorder.clone(), request.method().clone(), peer.address, peer.is_tls);
-        if !self.recorder.is_ready() {
-            return respond::halt(Halt::new(Reason::RecordUnavailable, "records cannot be written"), record);
-        }
+    // PERF: not an async function, whose future would keep room for the request twice.
+    fn handle(
+        self,
+        peer: Peer,
+        mut request: http::Request<Incoming>,
+    ) -> impl Future<Output = Response<Tracked>> + Send {
+        let record = Recording::begin(self.recorder, request.method().clone(), peer.address, peer.is_tls);
         let upgrade =
             request.headers().contains_key(http::header::UPGRADE).then(|| hyper::upgrade::on(&mut request));
         let (parts, body) = request.into_parts();
         let has_body = !hyper::body::Body::is_end_stream(&body);
         let wire = Wire { parts, peer, has_body };
-        pipeline::run(self.gate.load_full(), wire, Rest { body, upgrade }, record).await
+        pipeline::run(self.gate.load_full(), Box::new(wire), Rest { body, upgrade }, record)
     }
 
     fn refused(&self, peer: Peer, reason: Reason, detail: &'static str) -> Response<Tracked> {

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::Response;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -34,22 +35,34 @@ pub(crate) struct Rest {
 }
 
 /// Takes one request through all phases and writes the answer, or the halt that stopped it.
-pub(crate) async fn run(gate: Arc<Gate>, wire: Wire, rest: Rest, mut record: Recording) -> Response<Tracked> {
+// PERF: what is large is boxed or lent: the future of a request is copied once, and room is kept for each argument.
+pub(crate) async fn run(
+    gate: Arc<Gate>,
+    wire: Box<Wire>,
+    rest: Rest,
+    mut record: Recording,
+) -> Response<Tracked> {
     match pass(&gate, wire, rest, &mut record).await {
         Ok(answer) => respond::answer(answer, record),
         Err(halt) => respond::halt(halt, record),
     }
 }
 
-async fn pass(gate: &Gate, wire: Wire, rest: Rest, record: &mut Recording) -> Result<Answer<Screened>, Halt> {
+async fn pass(
+    gate: &Gate,
+    wire: Box<Wire>,
+    rest: Rest,
+    record: &mut Recording,
+) -> Result<Answer<Screened>, Halt> {
+    record.ready()?;
     let now = record.unix_seconds();
-    let request = record.passed(receive(&gate.routes, &gate.receive, wire)?);
+    let request = record.passed(receive(&gate.routes, &gate.receive, *wire)?);
     gate.fetch_unknown_key(&request).await;
     let request = record.passed(identify(&gate.issuers, request, now)?);
     record.draft.roles = gate.policy.roles_of(request.stage().principal());
     let request = record.passed(admit(&gate.buckets, request, gate.nanos(record.started()))?);
-    let request = read_body(gate, request, rest.body, record).await?;
-    let request = authorize(&gate.policy, request, record.time());
+    let body = read_body(gate, &request, rest.body, record).await?;
+    let request = authorize(&gate.policy, request.with_body(body), record.time());
     let request = record.passed(request.inspect_err(|_| record.alarm(gate.policy.take_differences()))?);
     let request = record.passed(validate(request)?);
     let guards = gate.guards(request.stage().route().id);
@@ -60,20 +73,20 @@ async fn pass(gate: &Gate, wire: Wire, rest: Rest, record: &mut Recording) -> Re
     screen(guards, answer, record).await
 }
 
-/// Reads the body that `admit` granted, up to the operation's limit. The stage stays the same.
+/// Reads the body that `admit` granted, up to the operation's limit.
 async fn read_body(
     gate: &Gate,
-    request: Request<Admitted>,
+    request: &Request<Admitted>,
     incoming: Incoming,
     record: &mut Recording,
-) -> Result<Request<Admitted>, Halt> {
+) -> Result<Bytes, Halt> {
     let limit = request.stage().route().body_limit(request.stage().operation());
     let times = &gate.body_times;
     let bytes = body::read(incoming, limit, times.progress, times.total)
         .await
         .map_err(|reason: Reason| Halt::new(reason, format!("body limit {limit} bytes")))?;
     record.draft.bytes_in = bytes.len() as u64;
-    Ok(request.with_body(bytes))
+    Ok(bytes)
 }
 
 impl Noted for Request<Received> {

@@ -101,7 +101,5 @@ fn content_type(surface: Surface) -> &'static str {
 }
 
 fn add_request_id(headers: &mut HeaderMap, id: &RecordId) {
-    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
-        headers.insert(REQUEST_ID, value);
-    }
+    headers.insert(REQUEST_ID, id.header().clone());
 }

@@ -42,7 +42,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, response};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, response};
 use http_body::{Body, Frame, SizeHint};
 use portcullis_core::contract::OperationIndex;
 use portcullis_core::halt::{Halt, Reason};
@@ -132,7 +132,6 @@ pub(crate) async fn screen(
             return Ok(Answer::screened(parts, ScreenedBody::empty(), Some(switched)));
         }
     };
-    clean(&mut parts.headers);
     let judged = Judged { guards, route: &route, operation };
     let body = match judged.manner(&method, &parts, &body)? {
         Manner::Empty => {
@@ -326,34 +325,6 @@ async fn collect(mut body: UpstreamBody) -> Result<Bytes, Halt> {
         }
     }
     Ok(rest.map_or(first, BytesMut::freeze))
-}
-
-/// Removes what an upstream may not say in our name, and what belongs to its connection alone (RFC 9110 7.6.1).
-fn clean(headers: &mut HeaderMap) {
-    const HOP: [&str; 7] = [
-        "connection",
-        "keep-alive",
-        "proxy-connection",
-        "proxy-authenticate",
-        "te",
-        "transfer-encoding",
-        "upgrade",
-    ];
-    if let Some(listed) = headers.get("connection").and_then(|value| value.to_str().ok()).map(str::to_owned) {
-        for name in listed.split(',').map(str::trim) {
-            if !name.eq_ignore_ascii_case("close") && !name.eq_ignore_ascii_case("keep-alive") {
-                headers.remove(name);
-            }
-        }
-    }
-    for name in HOP {
-        headers.remove(name);
-    }
-    let ours: Vec<HeaderName> =
-        headers.keys().filter(|name| name.as_str().starts_with("x-portcullis-")).cloned().collect();
-    for name in ours {
-        headers.remove(name);
-    }
 }
 
 fn without_length(headers: &mut HeaderMap) {

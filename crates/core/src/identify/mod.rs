@@ -287,6 +287,9 @@ fn find_unknown_key<'i>(
     headers: &HeaderMap,
     query: Option<&str>,
 ) -> Option<&'i Issuer> {
+    if rules.issuers.is_empty() {
+        return None;
+    }
     let token = credential::bearer(headers, query).ok()??;
     if issuers.verified.has_end(token, issuers.generation()) {
         return None;

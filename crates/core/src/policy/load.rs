@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 
 use cedar_policy::{
-    Expression, Policy as CedarPolicy, PolicyId, PolicySet, Schema, ValidationMode, ValidationWarning,
-    Validator,
+    Effect, Expression, Policy as CedarPolicy, PolicyId, PolicySet, PrincipalConstraint, Schema,
+    ValidationMode, ValidationWarning, Validator,
 };
 use miette::Diagnostic;
 use rustc_hash::FxHashMap;
@@ -145,6 +145,22 @@ pub fn spoken_roles(sources: &[Source]) -> BTreeSet<SmolStr> {
     parsed.flat_map(|set| set.policies().flat_map(roles_in).collect::<Vec<_>>()).collect()
 }
 
+/// Whether a permit holds for callers without credentials, and its condition reads their address.
+fn grants_by_network(policy: &CedarPolicy) -> bool {
+    let is_user = |kind: &str| kind == "User" || kind == "Role";
+    let is_for_anybody = match policy.principal_constraint() {
+        PrincipalConstraint::Any => true,
+        PrincipalConstraint::In(uid) | PrincipalConstraint::Eq(uid) => !is_user(&uid.type_name().to_string()),
+        PrincipalConstraint::Is(kind) | PrincipalConstraint::IsIn(kind, _) => !is_user(&kind.to_string()),
+    };
+    let text = policy.to_string();
+    let reads_address = text.contains("context.address") || text.contains("context[\"address\"]");
+    policy.effect() == Effect::Permit
+        && is_for_anybody
+        && reads_address
+        && !text.contains("principal is User")
+}
+
 fn roles_in(policy: &CedarPolicy) -> Vec<SmolStr> {
     let all = policy.entity_literals().into_iter();
     let roles = all.filter(|uid| uid.type_name().to_string() == "Role");
@@ -261,6 +277,18 @@ impl Collected {
         };
         for error in result.validation_errors() {
             add(problems, problem(error.policy_id(), error));
+        }
+        for policy in self.set.policies().filter(|policy| grants_by_network(policy)) {
+            let origin = self.origins.get(policy.id()).filter(|_| !self.marks.contains_key(policy.id()));
+            warnings.extend(origin.map(|source| PolicyProblem {
+                source: source.clone(),
+                offset: policy.as_ref().loc().map(|at| at.start()..at.end()),
+                mark: None,
+                message: "without credentials, the network alone grants this".to_owned(),
+                help: Some(
+                    "a network may narrow what somebody was granted: ask for `principal is User`".to_owned(),
+                ),
+            }));
         }
         let erring: HashSet<&PolicyId> = result.validation_errors().map(|error| error.policy_id()).collect();
         for warning in result.validation_warnings() {

@@ -52,7 +52,11 @@ fn spell(raw: &str) -> Result<Box<str>, Halt> {
             }
         }
         None => {
-            let (name, port) = raw.split_once(':').map_or((raw, None), |(name, port)| (name, Some(port)));
+            let colon = raw.bytes().position(|byte| byte == b':');
+            let (name, port) = match colon.and_then(|colon| raw.split_at_checked(colon)) {
+                Some((name, port)) => (name, port.strip_prefix(':')),
+                None => (raw, None),
+            };
             if !is_name(name) {
                 return Err(refuse("host is no name"));
             }
@@ -70,11 +74,15 @@ fn spell(raw: &str) -> Result<Box<str>, Halt> {
 
 /// Labels of letters, digits, `-` and `_`, none of them empty: no userinfo, no escape, no final dot.
 fn is_name(name: &str) -> bool {
-    let is_label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-    };
-    name.len() <= 253 && name.split('.').all(is_label)
+    let mut label = 0;
+    for byte in name.bytes() {
+        label = match byte {
+            b'.' if label > 0 => 0,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' if label < 63 => label + 1,
+            _ => return false,
+        };
+    }
+    label > 0 && name.len() <= 253
 }
 
 fn refuse(detail: &'static str) -> Halt {

@@ -36,15 +36,17 @@ enum Class {
 /// # Errors
 /// `AmbiguousHeader`, `ExpectationFailed`, `UpgradeRefused`, `MalformedRequest`.
 pub(super) fn clean(parts: &mut Parts) -> Result<Upgrade, Halt> {
-    let is_http_2 = parts.version == Version::HTTP_2;
-    let has_own_trailers = check_connection(&parts.headers, is_http_2)?;
-    let upgrade = upgrade(parts)?;
-    check_expect(&parts.headers)?;
-
+    let (mut has_own_trailers, mut upgrade) = (false, Upgrade::None);
+    if parts.headers.keys().any(|name| is_for_this_hop(name.as_str())) {
+        has_own_trailers = check_connection(&parts.headers, parts.version == Version::HTTP_2)?;
+        upgrade = asked_upgrade(parts)?;
+        check_expect(&parts.headers)?;
+    }
+    let repeats = parts.headers.len() > parts.headers.keys_len();
     let mut dropped: Vec<HeaderName> = Vec::new();
     for name in parts.headers.keys() {
         let class = classify(name.as_str());
-        if matches!(class, Class::Single | Class::SingleDropped) {
+        if repeats && matches!(class, Class::Single | Class::SingleDropped) {
             let mut values = parts.headers.get_all(name).iter();
             if values.next().is_some() && values.next().is_some() {
                 return Err(refuse("a header that occurs once is repeated"));
@@ -63,6 +65,11 @@ pub(super) fn clean(parts: &mut Parts) -> Result<Upgrade, Halt> {
         parts.headers.insert(TE, HeaderValue::from_static("trailers"));
     }
     Ok(upgrade)
+}
+
+/// Whether a header says something to us alone, and must be read before it is dropped.
+fn is_for_this_hop(name: &str) -> bool {
+    matches!(name, "connection" | "te" | "transfer-encoding" | "upgrade" | "expect")
 }
 
 /// Checks `Connection` and its like; returns whether the client takes trailers.
@@ -100,7 +107,7 @@ fn is_connection_option(name: &[u8]) -> bool {
 }
 
 /// Recognises the one upgrade there is: a whole WebSocket handshake (RFC 6455 section 4.2.1).
-fn upgrade(parts: &Parts) -> Result<Upgrade, Halt> {
+fn asked_upgrade(parts: &Parts) -> Result<Upgrade, Halt> {
     let mut values = parts.headers.get_all(UPGRADE).iter();
     let Some(value) = values.next() else { return Ok(Upgrade::None) };
     if values.next().is_some() {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use smol_str::{SmolStr, format_smolstr};
 
+use super::compile::anonymous;
 use super::{Book, EVERYTHING, Grant, Mark, Role, Sign};
 use crate::policy::{ActionSpec, is_condition};
 
@@ -135,11 +136,19 @@ fn holders(role: &Role, known: Known<'_>, found: &mut Vec<RoleProblem>) {
 
 fn grants(book: &Book, role: &Role, known: Known<'_>, found: &mut Vec<RoleProblem>) {
     let closure = book.closure(role);
+    let is_anonymous = anonymous(book).contains(role.name.as_str());
     for (index, grant) in role.grants.iter().enumerate() {
         if let Some((text, mark)) = &grant.when
             && let Err(message) = is_condition(text)
         {
             found.push(RoleProblem::new("bad-condition", *mark, message));
+        }
+        // Zero trust: where nobody must show who they are, a network must not stand in for it.
+        let reads_address = grant.when.as_ref().is_some_and(|(text, _)| text.contains("address"));
+        if is_anonymous && (!grant.from.is_empty() || reads_address) {
+            let message = "without credentials, the network alone would grant this";
+            let problem = RoleProblem::new("network-grants", grant.mark, message);
+            found.push(problem.help("ask for a credential, or grant it to everybody"));
         }
         let covered: Vec<&ActionSpec> = known.actions.iter().filter(|one| grant.covers(one)).collect();
         if covered.is_empty() {

@@ -65,7 +65,7 @@ pub fn compile(book: &Book, actions: &[ActionSpec]) -> CompiledRoles {
 }
 
 /// Roles that callers without credentials have, with what those include.
-fn anonymous(book: &Book) -> BTreeSet<&str> {
+pub(super) fn anonymous(book: &Book) -> BTreeSet<&str> {
     let is_anonymous = |role: &&Role| role.holders.iter().any(|holder| holder.sign == Sign::Anonymous);
     let held = book.roles.iter().filter(is_anonymous);
     held.flat_map(|role| book.closure(role)).map(|role| role.name.as_str()).collect()

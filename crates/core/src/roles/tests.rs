@@ -92,6 +92,14 @@ fn what_does_nothing_or_too_much_is_wrong() {
     check(vec![role("a", &["group:a"], &[], &["orders.read", "orders.get"])], &[("unreachable-rule", 3)]);
     check(vec![role("a", &["group:a"], &[], &["orders.get", "orders.get"])], &[("unreachable-rule", 3)]);
     check(vec![clerk(), role("lead", &["group:l"], &["clerk"], &["orders.get"])], &[("unreachable-rule", 3)]);
+    let mut inside = role("a", &["anonymous"], &[], &["orders.get"]);
+    inside.grants[0].from = vec!["10.0.0.0/8".parse().unwrap()];
+    check(vec![inside.clone()], &[("network-grants", 3)]);
+    inside.grants[0].from.clear();
+    inside.grants[0].when = Some(("context.address.isLoopback()".into(), Mark(4)));
+    check(vec![inside.clone()], &[("network-grants", 3)]);
+    inside.holders = role("a", &["group:a"], &[], &[]).holders;
+    check(vec![inside], &[]);
     check(vec![role("a", &["group:a"], &[], &["*"])], &[("missing-reason", 0)]);
     check(vec![role("a", &["group:a"], &[], &["orders", "assistant"])], &[("missing-reason", 0)]);
     let reasoned = Role { reason: Some("on call".into()), ..role("a", &["group:a"], &[], &["*"]) };
@@ -224,7 +232,8 @@ fn the_compiled_book_decides_as_it_is_written() {
     check(&Principal::Anonymous, "orders.get", "192.0.2.1", 5, "deny");
     // A token that calls its bearer a clerk does not make one.
     check(&identity("corp", &["clerk"], json!({})), "orders.get", "192.0.2.1", 5, "deny");
-    assert_eq!(*policy.roles_of(&clerk), ["clerk"]);
+    assert_eq!(policy.roles_of(&clerk).as_deref(), Some(["clerk".into()].as_slice()));
+    assert_eq!(policy.roles_of(&Principal::Anonymous), None);
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub enum ForwardError {
     Tls(#[source] io::Error),
     /// The upstream broke HTTP or the connection before its answer began.
     #[error("upstream broke the exchange: {0}")]
-    Broken(#[source] hyper::Error),
+    Broken(#[source] Broken),
     /// The connection ended without a cause that could be told.
     #[error("upstream closed the connection")]
     Closed,
@@ -46,6 +46,29 @@ impl ForwardError {
             Self::Unwritable => Reason::Internal,
         }
     }
+}
+
+/// How an upstream broke HTTP or the connection.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    /// The connection failed.
+    #[error("the connection failed: {0}")]
+    Io(#[source] io::Error),
+    /// The connection ended before the answer did.
+    #[error("the connection ended before the answer")]
+    Early,
+    /// What should be the head of an answer is none.
+    #[error("the head of the answer cannot be read: {0}")]
+    Syntax(#[from] httparse::Error),
+    /// The head of the answer has more than one reading, or says too much.
+    #[error("the head of the answer is refused: {0}")]
+    Head(&'static str),
+    /// Where the answer ends has more than one reading (RFC 9112 sections 6 and 7).
+    #[error("the answer has no clear end: {0}")]
+    Framing(&'static str),
+    /// HTTP/2 failed.
+    #[error(transparent)]
+    Http2(#[from] hyper::Error),
 }
 
 impl From<ForwardError> for Halt {

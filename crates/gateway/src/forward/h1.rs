@@ -1,112 +1,266 @@
 //! One HTTP/1.1 connection to an upstream, driven by whoever uses it.
 //!
-//! hyper splits a connection into a handle and a driver that is usually spawned. Here the request or the body that
-//! holds the connection polls the driver itself. A body chunk then costs no task switch, and all chunks of one
-//! read can be taken in one poll: hyper's channel between driver and body holds a single chunk, so that a spawned
-//! driver yields exactly one chunk per wake-up.
+//! The request, and then the body of its answer, hold the connection and read it themselves: no task, no channel and
+//! no copy between the socket and the client. All that is ready leaves together (ADR 8).
 
-use std::future::{Future as _, poll_fn};
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Waker};
+mod decode;
+mod head;
 
-use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{Builder, Connection, Parts, SendRequest};
-use hyper_util::rt::TokioIo;
-use tokio::task::coop::unconstrained;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use http::{Method, Request, Response, StatusCode};
+use http_body::Frame;
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::time::Instant;
+use tokio_util::io::poll_read_buf;
 
-use super::error::ForwardError;
+use self::decode::{Framing, Piece};
+use super::error::{Broken, ForwardError};
 use super::stream::Stream;
 use super::upstream::OutBody;
 use super::watchdog::Watchdog;
 
-/// Largest head of an answer, and most fields in it.
+/// Largest head of an answer in bytes.
 const MAX_HEAD: usize = 64 * 1024;
-const MAX_FIELDS: usize = 128;
+/// Most interim answers (1xx) before an answer.
+const MAX_INTERIM: usize = 16;
+/// Room for one read: at first, and when reads fill it.
+const READ: usize = 8 * 1024;
+const READ_MAX: usize = 64 * 1024;
+/// A body up to this length leaves in one write with its head.
+const TOGETHER: usize = 4 * 1024;
+/// What a buffer may keep when its connection rests.
+const KEPT: usize = 16 * 1024;
 
 /// One HTTP/1.1 connection.
 pub(super) struct H1 {
-    sender: SendRequest<OutBody>,
-    driver: Connection<TokioIo<Stream>, OutBody>,
-    // INVARIANT: once set, the driver is not polled again.
-    has_ended: bool,
+    io: Stream,
+    /// What was read and not yet taken.
+    read: BytesMut,
+    /// Room for the next read.
+    room: usize,
+    /// What of the request is not written yet: first the head, then the body.
+    head: Vec<u8>,
+    written: usize,
+    body: Bytes,
+    /// The request was not taken whole. An answer may come all the same; another request may not follow.
+    has_failed: bool,
+    framing: Framing,
+    keeps_alive: bool,
     pub(super) watchdog: Watchdog,
+    /// When it was put to rest last.
     pub(super) rested_at: Instant,
 }
 
 /// An exchange that gave no answer.
 pub(super) struct Failure {
     pub(super) error: ForwardError,
-    /// The request, if not a byte of it was written.
-    pub(super) unsent: Option<Box<Request<OutBody>>>,
+    /// Nothing of the request was written: it may be sent elsewhere.
+    pub(super) is_unsent: bool,
 }
 
 impl H1 {
-    /// Speaks HTTP/1.1 over a fresh connection.
-    pub(super) async fn over(stream: Stream, deadline: Instant) -> Result<Box<Self>, ForwardError> {
-        let (sender, driver) = Builder::new()
-            .max_headers(MAX_FIELDS)
-            .max_header_size(MAX_HEAD)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(ForwardError::Broken)?;
-        let watchdog = Watchdog::new(deadline);
-        Ok(Box::new(Self { sender, driver, has_ended: false, watchdog, rested_at: Instant::now() }))
+    /// On a fresh connection. `deadline` is a first one for the watchdog.
+    pub(super) fn over(io: Stream, deadline: Instant) -> Box<Self> {
+        Box::new(Self {
+            io,
+            read: BytesMut::new(),
+            room: READ,
+            head: Vec::new(),
+            written: 0,
+            body: Bytes::new(),
+            has_failed: false,
+            framing: Framing::Length(0),
+            keeps_alive: true,
+            watchdog: Watchdog::new(deadline),
+            rested_at: Instant::now(),
+        })
     }
 
-    /// Lets the connection read and write what it can.
-    pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
-        // A cause of the end was already given to the answer or the body that waits for it.
-        self.has_ended = self.has_ended || Pin::new(&mut self.driver).poll(cx).is_ready();
-    }
-
-    /// Whether another request may be sent.
-    pub(super) fn is_at_rest(&mut self) -> bool {
-        if !self.sender.is_ready() {
-            self.drive(&mut Context::from_waker(Waker::noop()));
+    /// Puts the connection to rest. Returns whether another exchange may follow: all was written, all was read, and
+    /// nobody wants the connection closed.
+    pub(super) fn rests(&mut self) -> bool {
+        if self.head.capacity() > KEPT {
+            self.head = Vec::new();
         }
-        !self.has_ended && self.sender.is_ready() && !self.sender.is_closed()
+        let is_done = self.framing.is_over() && self.read.is_empty();
+        is_done && self.keeps_alive && !self.has_failed && self.is_written()
     }
 
     /// Sends one request and waits for the head of the answer, until `deadline`.
     pub(super) async fn exchange(
         &mut self,
-        request: Request<OutBody>,
+        request: &Request<OutBody>,
         deadline: Instant,
-    ) -> Result<Response<Incoming>, Failure> {
+    ) -> Result<Response<()>, Failure> {
+        if self.has_spoken() {
+            return Err(Failure { error: ForwardError::Closed, is_unsent: true });
+        }
         self.watchdog.arm(deadline);
-        // INVARIANT: the answer becomes ready only inside `drive`, in the same poll, so its own waker is never
-        // needed. `unconstrained` keeps tokio's budget from putting it off through that waker.
-        let mut answer = pin!(unconstrained(self.sender.try_send_request(request)));
+        self.head.clear();
+        head::write(request, &mut self.head);
+        self.written = 0;
+        self.body = request.body().clone();
+        if self.body.len() <= TOGETHER {
+            self.head.extend_from_slice(&std::mem::take(&mut self.body));
+        }
+        let mut interim = 0;
         poll_fn(|cx| {
-            self.drive(cx);
-            match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                Poll::Ready(Ok(response)) => return Poll::Ready(Ok(response)),
-                Poll::Ready(Err(mut error)) => {
-                    let unsent = error.take_message().map(Box::new);
-                    return Poll::Ready(Err(Failure {
-                        error: ForwardError::Broken(error.into_error()),
-                        unsent,
-                    }));
-                }
-                Poll::Pending if self.has_ended => {
-                    return Poll::Ready(Err(Failure { error: ForwardError::Closed, unsent: None }));
-                }
-                Poll::Pending => {}
-            }
-            self.watchdog
-                .poll(cx)
-                .map(|()| Err(Failure { error: ForwardError::FirstByteTimeout, unsent: None }))
+            let answer = match self.poll_answer(cx, request.method(), &mut interim) {
+                Poll::Pending => match self.watchdog.poll(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(()) => Err(ForwardError::FirstByteTimeout),
+                },
+                Poll::Ready(answer) => answer.map_err(ForwardError::Broken),
+            };
+            Poll::Ready(answer.map_err(|error| Failure { error, is_unsent: self.written == 0 }))
         })
         .await
     }
 
-    /// After an answer of 101: the bare connection, and what was already read of the new protocol.
-    pub(super) async fn into_upgraded(self) -> Result<(Stream, bytes::Bytes), ForwardError> {
-        let parts =
-            if self.has_ended { Ok(self.driver.into_parts()) } else { self.driver.without_shutdown().await };
-        let Parts { io, read_buf, .. } = parts.map_err(ForwardError::Broken)?;
-        Ok((io.into_inner(), read_buf))
+    /// Takes the socket, and what was read from it beyond the head of an answer.
+    pub(super) fn into_upgraded(self) -> (Stream, Bytes) {
+        (self.io, self.read.freeze())
+    }
+
+    /// The next piece of the answer: data, or trailers as the last. `None` at the end.
+    ///
+    /// # Errors
+    /// When the answer breaks off or its coding is broken.
+    pub(super) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        if !self.is_written() {
+            // A failure to write shows when the answer breaks off as well.
+            let _ = self.write(cx);
+        }
+        loop {
+            let piece = match self.framing.take(&mut self.read)? {
+                Piece::Data(data) => Frame::data(data),
+                Piece::Trailers(trailers) => Frame::trailers(trailers),
+                Piece::End => return Poll::Ready(None),
+                Piece::Wanting => match ready!(self.poll_fill(cx)).map_err(Broken::Io)? {
+                    0 if self.framing == Framing::UntilClose => {
+                        self.framing = Framing::Length(0);
+                        return Poll::Ready(None);
+                    }
+                    0 => return Poll::Ready(Some(Err(Broken::Early))),
+                    _ => continue,
+                },
+            };
+            return Poll::Ready(Some(Ok(piece)));
+        }
+    }
+
+    /// Whether all of the answer was taken.
+    pub(super) fn is_over(&self) -> bool {
+        self.framing.is_over()
+    }
+
+    /// How much of the answer is still to be taken, where that is known.
+    pub(super) fn left(&self) -> Option<u64> {
+        match self.framing {
+            Framing::Length(left) => Some(left),
+            Framing::Chunked(_) | Framing::UntilClose => None,
+        }
+    }
+
+    /// Whether the upstream closed, or said something that nobody asked for, while the connection rested.
+    // PERF: costs no system call while the socket is silent.
+    fn has_spoken(&mut self) -> bool {
+        let mut one = [0; 1];
+        let quiet = &mut Context::from_waker(Waker::noop());
+        Pin::new(&mut self.io).poll_read(quiet, &mut ReadBuf::new(&mut one)).is_ready()
+    }
+
+    fn is_written(&self) -> bool {
+        self.written >= self.head.len() && self.body.is_empty()
+    }
+
+    fn poll_answer(
+        &mut self,
+        cx: &mut Context<'_>,
+        method: &Method,
+        interim: &mut usize,
+    ) -> Poll<Result<Response<()>, Broken>> {
+        // An upstream that does not read on may have answered already: RFC 9112 section 9.3.
+        let failure = self.write(cx).err();
+        loop {
+            let head = match self.take_head()? {
+                Some(head) => head::read(&head, method)?,
+                None => match self.poll_fill(cx) {
+                    Poll::Ready(Ok(0)) => return Poll::Ready(Err(failure.map_or(Broken::Early, Broken::Io))),
+                    Poll::Ready(Ok(_)) => continue,
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(Broken::Io(failure.unwrap_or(error)))),
+                    Poll::Pending => return Poll::Pending,
+                },
+            };
+            let status = head.response.status();
+            if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
+                *interim += 1;
+                if *interim > MAX_INTERIM {
+                    return Poll::Ready(Err(Broken::Head("it has too many interim answers before it")));
+                }
+                continue;
+            }
+            self.framing = head.framing;
+            self.keeps_alive = head.keeps_alive && status != StatusCode::SWITCHING_PROTOCOLS;
+            return Poll::Ready(Ok(head.response));
+        }
+    }
+
+    /// The head of an answer with its empty line, once it is whole.
+    fn take_head(&mut self) -> Result<Option<Bytes>, Broken> {
+        match memchr::memmem::find(&self.read, b"\r\n\r\n") {
+            Some(at) if at <= MAX_HEAD => Ok(Some(self.read.split_to(at + 4).freeze())),
+            None if self.read.len() <= MAX_HEAD => Ok(None),
+            _ => Err(Broken::Head("it is too large")),
+        }
+    }
+
+    /// Reads once into the buffer; how much came, 0 at the end of the connection.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.read.reserve(self.room);
+        let count = ready!(poll_read_buf(Pin::new(&mut self.io), cx, &mut self.read))?;
+        if count >= self.room {
+            self.room = (self.room * 2).min(READ_MAX);
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    /// Writes what can be written of the request.
+    fn write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.has_failed {
+            return Ok(());
+        }
+        let result = self.write_ready(cx);
+        self.has_failed = result.is_err();
+        result
+    }
+
+    fn write_ready(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let mut io = Pin::new(&mut self.io);
+        while let Some(rest) = self.head.get(self.written..).filter(|rest| !rest.is_empty()) {
+            match io.as_mut().poll_write(cx, rest) {
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(count)) => self.written += count,
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending => return Ok(()),
+            }
+        }
+        while !self.body.is_empty() {
+            match io.as_mut().poll_write(cx, &self.body) {
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(count)) => self.body.advance(count),
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending => return Ok(()),
+            }
+        }
+        match io.poll_flush(cx) {
+            Poll::Ready(result) => result,
+            Poll::Pending => Ok(()),
+        }
     }
 }

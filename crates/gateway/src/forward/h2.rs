@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, Response};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -12,7 +14,7 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, timeout_at};
 
 use super::error::ForwardError;
-use super::h1::Failure;
+
 use super::stream::Stream;
 use super::upstream::OutBody;
 
@@ -34,14 +36,14 @@ pub(super) struct Multiplexed {
 }
 
 struct Open {
-    sender: SendRequest<OutBody>,
+    sender: SendRequest<Full<Bytes>>,
     streams: Arc<AtomicUsize>,
     used_at: Instant,
 }
 
 /// A stream's place on a connection; gives it back when dropped.
 pub(super) struct Place {
-    sender: SendRequest<OutBody>,
+    sender: SendRequest<Full<Bytes>>,
     guard: StreamGuard,
 }
 
@@ -86,7 +88,7 @@ impl Multiplexed {
             .keep_alive_timeout(PING_TIMEOUT)
             .handshake(TokioIo::new(stream))
             .await
-            .map_err(ForwardError::Broken)?;
+            .map_err(|error| ForwardError::Broken(error.into()))?;
         // The driver ends when the upstream closes, or when the last handle and stream are gone.
         tokio::spawn(async move {
             if let Err(error) = driver.await {
@@ -105,20 +107,28 @@ impl Multiplexed {
     }
 }
 
+/// An exchange that gave no answer.
+pub(super) struct Unanswered {
+    pub(super) error: ForwardError,
+    /// The request, where nothing of it was sent.
+    pub(super) unsent: Option<Box<Request<OutBody>>>,
+}
+
 impl Place {
     /// Sends one request and waits for the head of the answer, until `deadline`.
     pub(super) async fn exchange(
         mut self,
-        request: Request<OutBody>,
+        request: Box<Request<OutBody>>,
         deadline: Instant,
-    ) -> Result<(Response<Incoming>, StreamGuard), Failure> {
-        match timeout_at(deadline, self.sender.try_send_request(request)).await {
+    ) -> Result<(Response<Incoming>, StreamGuard), Unanswered> {
+        let body = request.body().clone();
+        match timeout_at(deadline, self.sender.try_send_request(request.map(Full::new))).await {
             Ok(Ok(response)) => Ok((response, self.guard)),
             Ok(Err(mut error)) => {
-                let unsent = error.take_message().map(Box::new);
-                Err(Failure { error: ForwardError::Broken(error.into_error()), unsent })
+                let unsent = error.take_message().map(|request| Box::new(request.map(|_| body)));
+                Err(Unanswered { error: ForwardError::Broken(error.into_error().into()), unsent })
             }
-            Err(_) => Err(Failure { error: ForwardError::FirstByteTimeout, unsent: None }),
+            Err(_) => Err(Unanswered { error: ForwardError::FirstByteTimeout, unsent: None }),
         }
     }
 }

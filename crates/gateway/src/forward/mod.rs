@@ -10,6 +10,7 @@ mod error;
 mod fetch;
 mod h1;
 mod h2;
+mod joined;
 pub mod outbound;
 pub(crate) mod phase;
 mod pool;
@@ -22,7 +23,7 @@ pub(crate) mod watchdog;
 mod tests;
 
 pub use body::{BodyError, UpstreamBody};
-pub use error::ForwardError;
+pub use error::{Broken, ForwardError};
 pub use fetch::{FetchError, Fetcher};
 pub use rules::{Roots, SecretHeader, TlsClientRules, UpstreamRules, UpstreamRulesError};
 pub use stream::Stream;

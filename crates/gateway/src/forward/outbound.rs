@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap};
+use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use portcullis_core::request::{Head, Peer};
@@ -36,10 +37,12 @@ const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// How many headers of our own an upstream request has at most.
+const OURS: usize = 12;
 
 /// What the pipeline decides about a request besides its head and body.
 #[derive(Debug, Clone, Copy)]
@@ -69,14 +72,13 @@ pub fn outbound(
 ) -> Option<Request<OutBody>> {
     let rest = head.path.as_str().get(with.base_path_len..)?;
     let uri = target(&upstream.base, rest, head.query.as_deref())?;
-    let client_host = head.authority_value()?;
     let headers = &mut head.headers;
+    headers.reserve(OURS);
+    // INVARIANT: `receive` dropped what is for one hop alone, `Expect` and the lengths among it.
     if !with.forwards_credential {
         headers.remove(header::AUTHORIZATION);
     }
-    headers.remove(header::PROXY_AUTHORIZATION);
-    headers.remove(header::EXPECT);
-    set_origin(headers, head.peer, &client_host)?;
+    let client_host = set_origin(headers, head.peer, &head.authority)?;
     let trace = headers.get(TRACEPARENT).and_then(|value| continued(value.as_bytes(), with.id));
     if trace.is_none() {
         // A state that belongs to no valid trace is dropped (W3C Trace Context section 3.3).
@@ -103,26 +105,12 @@ pub fn outbound(
     if let Some((name, value)) = &upstream.credential {
         headers.insert(name, value.value().clone());
     }
-    let mut request = Request::new(OutBody::new(body));
+    let mut request = Request::new(body);
     *request.method_mut() = head.method;
     *request.uri_mut() = uri;
     *request.version_mut() = Version::HTTP_11;
     *request.headers_mut() = head.headers;
     Some(request)
-}
-
-trait AuthorityValue {
-    fn authority_value(&self) -> Option<HeaderValue>;
-}
-
-impl AuthorityValue for Head {
-    /// The authority that was judged; a `Host` that says the same is reused.
-    fn authority_value(&self) -> Option<HeaderValue> {
-        match self.headers.get(header::HOST) {
-            Some(host) if host.as_bytes() == self.authority.as_bytes() => Some(host.clone()),
-            _ => HeaderValue::from_str(&self.authority).ok(),
-        }
-    }
 }
 
 /// Joins the upstream's base path, the canonical path and the query as it was received.
@@ -142,44 +130,67 @@ fn target(base: &str, rest: &str, query: Option<&str>) -> Option<Uri> {
         target.push('?');
         target.push_str(query);
     }
-    Uri::from_maybe_shared(Bytes::from(target)).ok()
+    PathAndQuery::from_maybe_shared(Bytes::from(target)).ok().map(Uri::from)
 }
 
-/// Writes who asked, over whatever the client claimed (RFC 7239).
-fn set_origin(headers: &mut HeaderMap, peer: Peer, host: &HeaderValue) -> Option<()> {
-    use std::fmt::Write as _;
+/// Writes who asked, over whatever the client claimed (RFC 7239). Returns the client's authority as a value.
+///
+/// # Errors
+/// `None` when the authority cannot stand in quotes. A canonical one can.
+fn set_origin(headers: &mut HeaderMap, peer: Peer, authority: &str) -> Option<HeaderValue> {
     let proto = if peer.is_tls { "https" } else { "http" };
-    let mut text = String::with_capacity(64 + host.len());
-    // Writing to a String does not fail.
-    let _ = write!(text, "{}", peer.address);
-    let address = HeaderValue::from_str(&text).ok()?;
-    text.clear();
-    let _ = match peer.address {
-        IpAddr::V4(v4) => write!(text, "for={v4};proto={proto};host=\""),
-        IpAddr::V6(v6) => write!(text, "for=\"[{v6}]\";proto={proto};host=\""),
-    };
-    for character in host.to_str().ok()?.chars() {
-        if matches!(character, '"' | '\\') {
-            text.push('\\');
-        }
-        text.push(character);
+    // PERF: address and host are parts of one text, and their values share its bytes.
+    let mut text = Vec::with_capacity(64 + authority.len());
+    text.extend_from_slice(if peer.address.is_ipv6() { b"for=\"[".as_slice() } else { b"for=" });
+    let address = text.len();
+    write_address(&mut text, peer.address);
+    let address = address..text.len();
+    text.extend_from_slice(if peer.address.is_ipv6() { b"]\";proto=".as_slice() } else { b";proto=" });
+    text.extend_from_slice(proto.as_bytes());
+    text.extend_from_slice(b";host=\"");
+    let host = text.len()..text.len() + authority.len();
+    text.extend_from_slice(authority.as_bytes());
+    text.push(b'"');
+    if authority.contains(['"', '\\']) {
+        return None;
     }
-    text.push('"');
-    headers.insert(FORWARDED, HeaderValue::from_maybe_shared(Bytes::from(text)).ok()?);
-    headers.remove(X_REAL_IP);
-    headers.insert(X_FORWARDED_FOR, address);
+    let text = Bytes::from(text);
+    let value = |bytes: Bytes| HeaderValue::from_maybe_shared(bytes).ok();
+    let host = value(text.slice(host))?;
+    headers.insert(X_FORWARDED_FOR, value(text.slice(address))?);
+    headers.insert(FORWARDED, value(text)?);
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(proto));
     headers.insert(X_FORWARDED_HOST, host.clone());
-    Some(())
+    Some(host)
+}
+
+fn write_address(text: &mut Vec<u8>, address: IpAddr) {
+    use std::io::Write as _;
+    match address {
+        // PERF: four numbers of up to three digits need no formatter.
+        IpAddr::V4(address) => {
+            for (index, octet) in address.octets().into_iter().enumerate() {
+                if index > 0 {
+                    text.push(b'.');
+                }
+                if octet >= 100 {
+                    text.push(b'0' + octet / 100);
+                }
+                if octet >= 10 {
+                    text.push(b'0' + octet / 10 % 10);
+                }
+                text.push(b'0' + octet % 10);
+            }
+        }
+        // Writing to a vector does not fail.
+        IpAddr::V6(address) => drop(write!(text, "{address}")),
+    }
 }
 
 /// Writes the exact length; nothing for a method without a body that has none (RFC 9110 section 8.6).
 fn set_length(headers: &mut HeaderMap, method: &Method, length: usize) {
-    headers.remove(header::TRANSFER_ENCODING);
     if length > 0 || matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    } else {
-        headers.remove(header::CONTENT_LENGTH);
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use http::HeaderValue;
 use hyper::upgrade::OnUpgrade;
 use portcullis_core::halt::{Halt, Reason};
 use portcullis_core::record::{Outcome, Phase};
@@ -41,16 +40,16 @@ pub(crate) async fn forward(
         forwards_credential: route.identify.forwards_credential,
         screens_answer: gate.guards(route.id).reads_answers(&route),
         id: record.id().uuid(),
-        request_id: &HeaderValue::from_str(record.id().as_str()).map_err(|_| internal())?,
+        request_id: record.id().header(),
     };
-    let outbound = outbound(head, body, upstream, with).ok_or_else(internal)?;
+    let outbound = Box::new(outbound(head, body, upstream, with).ok_or_else(internal)?);
     let halt = |error: ForwardError| Halt::new(error.reason(), error.to_string());
     let (parts, content) = match upgrade.filter(|_| is_upgrade) {
         None => {
             let (parts, body) = upstream.send(outbound).await.map_err(halt)?.into_parts();
             (parts, Content::Body(body))
         }
-        Some(client) => match upstream.upgrade(outbound).await.map_err(halt)? {
+        Some(client) => match Box::pin(upstream.upgrade(outbound)).await.map_err(halt)? {
             Upgrade::Declined(response) => {
                 let (parts, body) = response.into_parts();
                 (parts, Content::Body(body))

@@ -40,7 +40,7 @@ impl Pool {
 
     /// Takes back a connection whose answer was read to the end; one that cannot serve again is closed.
     pub(super) fn put(&self, mut connection: Box<H1>) {
-        if !connection.is_at_rest() {
+        if !connection.rests() {
             return;
         }
         connection.rested_at = Instant::now();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Full};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use portcullis_core::halt::Reason;
@@ -81,8 +81,8 @@ fn to(address: SocketAddr) -> Upstream {
     Upstream::compile(rules(address)).unwrap()
 }
 
-fn request(method: Method, body: &'static str) -> Request<OutBody> {
-    let mut request = Request::new(OutBody::from(body));
+fn request(method: Method, body: &'static str) -> Box<Request<OutBody>> {
+    let mut request = Box::new(Request::new(OutBody::from(body)));
     *request.method_mut() = method;
     *request.uri_mut() = "/a?b".parse().unwrap();
     request.headers_mut().insert(header::HOST, HeaderValue::from_static("up.test"));
@@ -152,13 +152,14 @@ async fn what_is_sent_is_what_was_built() {
     })
     .await;
     let upstream = to(address);
-    let mut check = async |mut request: Request<OutBody>, length: Option<&'static str>, expected: &str| {
-        if let Some(length) = length {
-            request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static(length));
-        }
-        text(upstream.send(request).await.unwrap()).await;
-        assert_eq!(seen.recv().await.unwrap(), expected);
-    };
+    let mut check =
+        async |mut request: Box<Request<OutBody>>, length: Option<&'static str>, expected: &str| {
+            if let Some(length) = length {
+                request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static(length));
+            }
+            text(upstream.send(request).await.unwrap()).await;
+            assert_eq!(seen.recv().await.unwrap(), expected);
+        };
     check(request(Method::GET, ""), None, "GET /a?b HTTP/1.1\r\nhost: up.test\r\n\r\n").await;
     let post = "POST /a?b HTTP/1.1\r\nhost: up.test\r\ncontent-length: ";
     check(request(Method::POST, ""), Some("0"), &format!("{post}0\r\n\r\n")).await;
@@ -467,7 +468,7 @@ async fn serve_h2(
             assert!(!request.headers().contains_key(header::HOST));
             let line = format!("{} {}", request.method(), request.uri());
             let body = request.into_body().collect().await.unwrap().to_bytes();
-            Ok::<_, Infallible>(Response::new(OutBody::from([line.as_bytes(), b" ", &body].concat())))
+            Ok::<_, Infallible>(Response::new(Full::<Bytes>::from([line.as_bytes(), b" ", &body].concat())))
         }
     });
     let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
@@ -545,7 +546,7 @@ async fn http2_over_tls_is_agreed_on_by_alpn() {
     check(&[b"http/1.1"], false).await;
 }
 
-fn handshake() -> Request<OutBody> {
+fn handshake() -> Box<Request<OutBody>> {
     let mut request = request(Method::GET, "");
     for (name, value) in [
         ("connection", "Upgrade"),

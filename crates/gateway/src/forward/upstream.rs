@@ -7,22 +7,20 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
-use http_body_util::Full;
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::body::{Limits, UpstreamBody};
 use super::connect::Connector;
 use super::error::ForwardError;
 use super::h1::{Failure, H1};
-use super::h2::Place;
+use super::h2::{Place, Unanswered};
 use super::pool::Pool;
 use super::rules::{SecretHeader, UpstreamRules, UpstreamRulesError};
 use super::stream::Stream;
 use crate::websocket::proves_handshake;
 
 /// A request body, whole; empty is no body.
-pub type OutBody = Full<Bytes>;
+pub type OutBody = Bytes;
 
 /// A connection that rested longer than this may have been closed by the upstream at this very moment.
 const FRESH: Duration = Duration::from_secs(1);
@@ -99,7 +97,7 @@ impl Upstream {
     ///
     /// # Errors
     /// The upstream cannot be reached, broke the exchange, or did not begin to answer in time.
-    pub async fn send(&self, request: Request<OutBody>) -> Result<Response<UpstreamBody>, ForwardError> {
+    pub async fn send(&self, request: Box<Request<OutBody>>) -> Result<Response<UpstreamBody>, ForwardError> {
         let begun = Instant::now();
         let answer = if self.http2 {
             // Multiplexed exchanges are the rarer kind; their state should not widen every request's future.
@@ -114,44 +112,41 @@ impl Upstream {
     ///
     /// # Errors
     /// As [`send`](Self::send); also a 101 that does not answer this handshake.
-    pub async fn upgrade(&self, request: Request<OutBody>) -> Result<Upgrade, ForwardError> {
+    pub async fn upgrade(&self, request: Box<Request<OutBody>>) -> Result<Upgrade, ForwardError> {
         let begun = Instant::now();
         let key = request.headers().get(header::SEC_WEBSOCKET_KEY).cloned().ok_or(ForwardError::Handshake)?;
         let stream = self.connector.connect(false).await?;
         let deadline = self.answer_deadline(begun);
-        let mut connection = H1::over(stream, deadline).await?;
-        let response = connection.exchange(request, deadline).await.map_err(|failure| failure.error)?;
+        let mut connection = H1::over(stream, deadline);
+        let response = connection.exchange(&request, deadline).await.map_err(|failure| failure.error)?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Ok(Upgrade::Declined(without_hop_by_hop(self.answer_h1(response, connection, begun))));
         }
         if !proves_handshake(&key, response.headers()) {
             return Err(ForwardError::Handshake);
         }
-        let (stream, already_read) = connection.into_upgraded().await?;
-        Ok(Upgrade::Switched(response.map(drop), stream, already_read))
+        let (stream, already_read) = connection.into_upgraded();
+        Ok(Upgrade::Switched(response, stream, already_read))
     }
 
     async fn send_h1(
         &self,
-        mut request: Request<OutBody>,
+        request: Box<Request<OutBody>>,
         begun: Instant,
     ) -> Result<Response<UpstreamBody>, ForwardError> {
         let deadline = self.answer_deadline(begun);
         while let Some(mut connection) = self.pool.take() {
             let is_doubtful = begun.saturating_duration_since(connection.rested_at) > FRESH;
-            let spare = (is_doubtful && request.method().is_idempotent()).then(|| request.clone());
-            match connection.exchange(request, deadline).await {
+            match connection.exchange(&request, deadline).await {
                 Ok(response) => return self.no_switch(response, connection, begun),
-                Err(Failure { unsent: Some(unsent), .. }) => request = *unsent,
+                Err(Failure { is_unsent: true, .. }) => {}
                 Err(Failure { error: error @ ForwardError::FirstByteTimeout, .. }) => return Err(error),
-                Err(Failure { error, .. }) => {
-                    request = spare.ok_or(error)?;
-                    break;
-                }
+                Err(_) if is_doubtful && request.method().is_idempotent() => break,
+                Err(Failure { error, .. }) => return Err(error),
             }
         }
         let mut connection = Box::pin(self.open_h1(deadline)).await?;
-        match connection.exchange(request, deadline).await {
+        match connection.exchange(&request, deadline).await {
             Ok(response) => self.no_switch(response, connection, begun),
             Err(failure) => Err(failure.error),
         }
@@ -159,12 +154,12 @@ impl Upstream {
 
     async fn open_h1(&self, deadline: Instant) -> Result<Box<H1>, ForwardError> {
         self.pool.keep_swept();
-        H1::over(self.connector.connect(false).await?, deadline).await
+        Ok(H1::over(self.connector.connect(false).await?, deadline))
     }
 
     async fn send_h2(
         &self,
-        mut request: Request<OutBody>,
+        mut request: Box<Request<OutBody>>,
         begun: Instant,
     ) -> Result<Response<UpstreamBody>, ForwardError> {
         let deadline = self.answer_deadline(begun);
@@ -173,7 +168,7 @@ impl Upstream {
             let place = match self.place(deadline).await? {
                 Ok(place) => place,
                 Err(mut connection) => {
-                    let answer = connection.exchange(request, deadline).await;
+                    let answer = connection.exchange(&request, deadline).await;
                     let response = answer.map_err(|failure| failure.error)?;
                     return self.no_switch(response, connection, begun);
                 }
@@ -184,7 +179,7 @@ impl Upstream {
                     let limits = self.limits(response.headers(), begun);
                     return Ok(response.map(|incoming| UpstreamBody::h2(incoming, stream, limits)));
                 }
-                Err(Failure { unsent: Some(unsent), .. }) => request = *unsent,
+                Err(Unanswered { unsent: Some(unsent), .. }) => request = unsent,
                 Err(failure) => return Err(failure.error),
             }
         }
@@ -203,13 +198,16 @@ impl Upstream {
         self.pool.keep_swept();
         let stream = self.connector.connect(true).await?;
         if self.connector.is_tls() && !stream.is_h2() {
-            return Ok(Err(H1::over(stream, deadline).await?));
+            return Ok(Err(H1::over(stream, deadline)));
         }
         Ok(Ok(self.pool.multiplexed.add(stream).await?))
     }
 
     /// HTTP/2 names scheme and authority in the target, and has no `Host` (RFC 9113 section 8.3.1).
-    fn in_absolute_form(&self, mut request: Request<OutBody>) -> Result<Request<OutBody>, ForwardError> {
+    fn in_absolute_form(
+        &self,
+        mut request: Box<Request<OutBody>>,
+    ) -> Result<Box<Request<OutBody>>, ForwardError> {
         let host = request.headers_mut().remove(header::HOST);
         let mut parts = std::mem::take(request.uri_mut()).into_parts();
         if parts.authority.is_none() {
@@ -228,7 +226,7 @@ impl Upstream {
     /// An answer of 101 to a request that did not ask for it would turn the connection into something else.
     fn no_switch(
         &self,
-        response: Response<Incoming>,
+        response: Response<()>,
         connection: Box<H1>,
         begun: Instant,
     ) -> Result<Response<UpstreamBody>, ForwardError> {
@@ -240,12 +238,12 @@ impl Upstream {
 
     fn answer_h1(
         &self,
-        response: Response<Incoming>,
+        response: Response<()>,
         connection: Box<H1>,
         begun: Instant,
     ) -> Response<UpstreamBody> {
         let limits = self.limits(response.headers(), begun);
-        response.map(|incoming| UpstreamBody::h1(incoming, connection, Arc::clone(&self.pool), limits))
+        response.map(|()| UpstreamBody::h1(connection, Arc::clone(&self.pool), limits))
     }
 
     fn answer_deadline(&self, begun: Instant) -> Instant {
@@ -276,30 +274,45 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
     of.and_then(|value| value.get(..TYPE.len())).is_some_and(|start| start.eq_ignore_ascii_case(TYPE))
 }
 
-/// Removes what concerns the upstream connection alone (RFC 9110 section 7.6.1).
+/// Removes what concerns the upstream connection alone (RFC 9110 section 7.6.1), and what only we may say.
 fn without_hop_by_hop<B>(mut response: Response<B>) -> Response<B> {
-    const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-    const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
     let headers = response.headers_mut();
-    if let header::Entry::Occupied(connection) = headers.entry(header::CONNECTION) {
-        let (_, values) = connection.remove_entry_mult();
-        let named: Vec<HeaderName> = values
-            .flat_map(|value| {
-                let names = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-                names.filter_map(|name| HeaderName::from_bytes(name).ok()).collect::<Vec<_>>()
-            })
-            .filter(|name| *name != header::CONTENT_LENGTH && *name != header::CONTENT_TYPE)
-            .collect();
-        for name in named {
-            headers.remove(name);
+    let mut dropped: Vec<HeaderName> = Vec::new();
+    let mut is_coded = false;
+    for name in headers.keys() {
+        match name.as_str() {
+            "connection" => {
+                let values = headers.get_all(header::CONNECTION).into_iter();
+                dropped.extend(values.flat_map(|value| named(value.as_bytes())));
+            }
+            "transfer-encoding" => is_coded = true,
+            other if is_ours_or_of_the_hop(other) => {}
+            _ => continue,
         }
+        dropped.push(name.clone());
     }
-    if headers.remove(header::TRANSFER_ENCODING).is_some() {
+    for name in &dropped {
+        headers.remove(name);
+    }
+    if is_coded {
         // SMUGGLING: with both, the transfer coding decided the length (RFC 9112 section 6.3).
         headers.remove(header::CONTENT_LENGTH);
     }
-    for name in [KEEP_ALIVE, PROXY_CONNECTION, header::UPGRADE, header::TE] {
-        headers.remove(name);
-    }
     response
+}
+
+fn is_ours_or_of_the_hop(name: &str) -> bool {
+    matches!(name, "keep-alive" | "proxy-connection" | "proxy-authenticate" | "te" | "upgrade")
+        || name.starts_with("x-portcullis-")
+}
+
+/// What a value of `Connection` names. Not even an upstream may take away how its answer is read.
+fn named(value: &[u8]) -> impl Iterator<Item = HeaderName> {
+    let names = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    let is_option =
+        |name: &&[u8]| name.eq_ignore_ascii_case(b"close") || name.eq_ignore_ascii_case(b"keep-alive");
+    names
+        .filter(move |name| !is_option(name))
+        .filter_map(|name| HeaderName::from_bytes(name).ok())
+        .filter(|name| *name != header::CONTENT_LENGTH && *name != header::CONTENT_TYPE)
 }

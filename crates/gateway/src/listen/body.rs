@@ -48,7 +48,9 @@ where
             Poll::Pending => {
                 let now = Instant::now();
                 let end = *end.get_or_insert(now + total);
-                timeout_at(end.min(now + progress), next).await.map_err(|_| Reason::BodyTimeout)?
+                // PERF: boxed, or every request would keep room for a timer.
+                let waited = Box::pin(timeout_at(end.min(now + progress), next)).await;
+                waited.map_err(|_| Reason::BodyTimeout)?
             }
         };
         let Some(frame) = frame else { break };

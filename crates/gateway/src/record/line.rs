@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use http::HeaderValue;
 use portcullis_core::identify::Principal;
 use portcullis_core::record::{Finding, Phases, Usage};
 use serde::Serialize;
@@ -13,10 +14,10 @@ use uuid::{Builder, Uuid};
 use super::Draft;
 
 /// Identifier of a record: a UUID of version 7 (RFC 9562), so that records sort by time.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct RecordId {
     uuid: Uuid,
-    text: [u8; 36],
+    header: HeaderValue,
 }
 
 impl RecordId {
@@ -27,7 +28,9 @@ impl RecordId {
         let uuid = Builder::from_unix_timestamp_millis(millis, &random()).into_uuid();
         let mut text = [0; 36];
         uuid.hyphenated().encode_lower(&mut text);
-        Self { uuid, text }
+        // Digits and hyphens are a value of a header.
+        let header = HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static(""));
+        Self { uuid, header }
     }
 
     /// As a value.
@@ -37,7 +40,12 @@ impl RecordId {
 
     /// The hyphenated, lower-case form.
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.text).unwrap_or_default()
+        self.header.to_str().unwrap_or_default()
+    }
+
+    /// The same, as the value of `X-Request-Id`. A clone of it shares its bytes.
+    pub fn header(&self) -> &HeaderValue {
+        &self.header
     }
 }
 
@@ -175,7 +183,7 @@ fn line(draft: &Draft, took: Duration) -> Line<'_> {
                 Who { kind: "token", issuer: Some(&identity.issuer), subject: Some(&identity.subject) }
             }
         }),
-        roles: &draft.roles,
+        roles: draft.roles.as_deref().unwrap_or_default(),
         policies: &draft.policies,
         status: draft.status.map(|status| status.as_u16()),
         reason: draft.halt.as_ref().map(|(reason, _)| reason.code()),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::{Method, StatusCode};
-use portcullis_core::halt::Halt;
+use portcullis_core::halt::{Halt, Reason};
 use portcullis_core::identify::Principal;
 use portcullis_core::record::{Finding, Outcome, Phase, PhaseOutcome, Phases, Usage};
 use portcullis_core::request::Request;
@@ -45,7 +45,8 @@ pub struct Recording {
     recorder: Recorder,
     started: Instant,
     last: Instant,
-    pub(crate) draft: Draft,
+    // PERF: boxed, because a recording moves with every stage of its request.
+    pub(crate) draft: Box<Draft>,
 }
 
 /// What has been learnt so far.
@@ -59,13 +60,13 @@ pub(crate) struct Draft {
     pub(crate) route: Option<Arc<Route>>,
     pub(crate) operation: Option<portcullis_core::contract::OperationIndex>,
     pub(crate) principal: Option<Principal>,
-    /// The roles that the caller has directly; empty without a roles file.
-    pub(crate) roles: Arc<[SmolStr]>,
+    /// The roles that the caller has directly; `None` without a roles file.
+    pub(crate) roles: Option<Arc<[SmolStr]>>,
     pub(crate) policies: Vec<SmolStr>,
     pub(crate) phases: Phases,
     pub(crate) findings: Vec<Finding>,
     pub(crate) notes: Vec<String>,
-    pub(crate) halt: Option<(portcullis_core::halt::Reason, String)>,
+    pub(crate) halt: Option<(Reason, String)>,
     pub(crate) status: Option<StatusCode>,
     pub(crate) upstream: Option<Arc<Upstream>>,
     pub(crate) usage: Option<Usage>,
@@ -88,7 +89,7 @@ impl Recording {
     pub fn begin(recorder: Recorder, method: Method, peer: IpAddr, is_tls: bool) -> Self {
         let started = Instant::now();
         let time = SystemTime::now();
-        let draft = Draft {
+        let draft = Box::new(Draft {
             id: RecordId::new(time),
             time,
             peer,
@@ -97,7 +98,7 @@ impl Recording {
             route: None,
             operation: None,
             principal: None,
-            roles: Arc::default(),
+            roles: None,
             policies: Vec::new(),
             phases: Phases(Vec::with_capacity(8)),
             findings: Vec::new(),
@@ -110,7 +111,7 @@ impl Recording {
             bytes_out: 0,
             is_complete: false,
             is_stream: false,
-        };
+        });
         recorder.metrics.in_flight.inc();
         Self { recorder, started, last: started, draft }
     }
@@ -151,15 +152,31 @@ impl Recording {
     }
 
     /// Closes `phase` with `outcome`; its time is what passed since a phase was closed last.
+    ///
+    /// A phase that was configured to do nothing took none, and the clock is not asked.
     pub(crate) fn close(&mut self, phase: Phase, outcome: Outcome) {
-        let now = Instant::now();
-        let took = now.duration_since(self.last);
-        self.last = now;
+        let took = if outcome == Outcome::None {
+            Duration::ZERO
+        } else {
+            let now = Instant::now();
+            now.duration_since(std::mem::replace(&mut self.last, now))
+        };
         // A phase may turn out otherwise after it let the request pass: a body that is too large, an upstream that
         // breaks off. It stays one entry, or the record would name it twice.
         match self.draft.phases.0.iter_mut().find(|one| one.phase == phase) {
             Some(one) => (one.outcome, one.took) = (outcome, one.took + took),
             None => self.draft.phases.0.push(PhaseOutcome { phase, outcome, took }),
+        }
+    }
+
+    /// Nothing is served that could not be recorded.
+    ///
+    /// # Errors
+    /// `RecordUnavailable` while records cannot be written.
+    pub(crate) fn ready(&self) -> Result<(), Halt> {
+        match self.recorder.is_ready() {
+            true => Ok(()),
+            false => Err(Halt::new(Reason::RecordUnavailable, "records cannot be written")),
         }
     }
 

@@ -93,6 +93,22 @@ fn what_can_never_apply_is_an_error() {
 }
 
 #[test]
+fn a_network_that_grants_is_a_warning() {
+    let check = |scope: &str, expected: usize| {
+        let text = format!("{scope} when {{ context.address.isInRange(ip(\"10.0.0.0/8\")) }};");
+        let (_, loaded) = load(&[&text]).unwrap();
+        assert_eq!(loaded.warnings.len(), expected, "{text}: {:#?}", loaded.warnings);
+        assert!(loaded.warnings.iter().all(|one| one.source == "a.cedar" && one.offset.is_some()));
+    };
+    check("permit(principal, action, resource)", 1);
+    check("permit(principal is Anonymous, action, resource)", 1);
+    check("permit(principal is User, action, resource)", 0);
+    check("permit(principal in Role::\"a\", action, resource)", 0);
+    check("permit(principal, action, resource) when { principal is User }", 0);
+    check("forbid(principal, action, resource)", 0);
+}
+
+#[test]
 fn names_that_clash_are_refused() {
     let check = |operations: &[&str], expected: &str| {
         let actions: Vec<ActionSpec> = operations
