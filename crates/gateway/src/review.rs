@@ -180,7 +180,7 @@ pub struct Review {
     pub unreadable: u64,
     /// Every grant.
     pub grants: Vec<GrantUse>,
-    /// The operator's own policies, by how often each allowed something.
+    /// The operator's own permits, by how often each allowed a call.
     pub policies: Vec<(SmolStr, u64)>,
     /// Every caller in the window.
     pub principals: Vec<PrincipalReview>,
@@ -256,7 +256,7 @@ pub fn review(desk: &Desk, roles: &Roles, usage: &Usage, before: Option<&Roles>,
     let narrowed = narrow::narrow(desk, roles, &grants);
     let failures = failures(roles, before, &grants, &grew, usage, frame);
     let is_role = |id: &str| id.starts_with(portcullis_core::roles::PREFIX);
-    let ids = desk.policy().policies().filter(|id| !is_role(id));
+    let ids = desk.policy().permits().filter(|id| !is_role(id));
     let count = |id: &SmolStr| usage.policies.get(id).map_or(0, |used| used.count);
     Review {
         from: day(frame.now.saturating_sub(frame.window)),

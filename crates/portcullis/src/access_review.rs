@@ -1,5 +1,6 @@
 //! `portcullis access-review`.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -93,9 +94,11 @@ pub(crate) fn review(asked: &Review) -> anyhow::Result<bool> {
     }
     let mut usage = Usage::default();
     for file in files {
-        let text =
-            std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-        usage.read(&text, frame);
+        let reading = || format!("cannot read {}", file.display());
+        let opened = std::fs::File::open(file).with_context(reading)?;
+        for line in BufReader::new(opened).lines() {
+            usage.read(&line.with_context(reading)?, frame);
+        }
     }
     let review = portcullis_gateway::review::review(&desk, own, &usage, before.as_ref(), frame);
     match asked.format {

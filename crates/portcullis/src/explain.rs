@@ -1,5 +1,6 @@
 //! `portcullis explain`.
 
+use std::io::{BufRead, BufReader};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -87,10 +88,12 @@ fn recorded(desk: &Desk, question: &Question, id: &str) -> anyhow::Result<Answer
         bail!("the configuration writes its records to no file; name one with `--records`");
     }
     for file in &files {
-        let text =
-            std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-        if let Some(record) = find_record(&text, id) {
-            return Ok(desk.recorded(&record)?);
+        let reading = || format!("cannot read {}", file.display());
+        let opened = std::fs::File::open(file).with_context(reading)?;
+        for line in BufReader::new(opened).lines() {
+            if let Some(record) = find_record(&line.with_context(reading)?, id) {
+                return Ok(desk.recorded(&record)?);
+            }
         }
     }
     bail!("no record has the id `{id}`")

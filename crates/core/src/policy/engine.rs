@@ -111,6 +111,22 @@ struct Plan {
     is_model: bool,
 }
 
+/// Whether a condition, which must be one, can read the client's address.
+pub(crate) fn reads_address(condition: &str) -> bool {
+    condition.parse::<Expr>().is_ok_and(|condition| Reads::of(&condition).has(Reads::ADDRESS))
+}
+
+/// Whether the condition of a policy can read the client's address, and does not ask for a token itself.
+pub(super) fn is_network_enough(policy: &cedar_policy::Policy) -> bool {
+    let policy: &Policy = policy.as_ref();
+    let Some(condition) = policy.non_scope_constraints_arc() else { return false };
+    let asks_for_user = |part: &Expr| match part.expr_kind() {
+        ExprKind::Is { expr, .. } => matches!(expr.expr_kind(), ExprKind::Var(Var::Principal)),
+        _ => false,
+    };
+    Reads::of(condition).has(Reads::ADDRESS) && !condition.subexpressions().any(asks_for_user)
+}
+
 /// The name of a type of the schema that this crate writes itself.
 fn entity_type(name: &str) -> EntityType {
     #[expect(clippy::expect_used, reason = "only called with literals that are Cedar identifiers")]
@@ -177,6 +193,11 @@ impl Engine {
     /// The policies' ids by index.
     pub(super) fn ids(&self) -> impl Iterator<Item = &SmolStr> {
         self.rules.iter().map(|rule| &rule.id)
+    }
+
+    /// The permits' ids.
+    pub(super) fn permits(&self) -> impl Iterator<Item = &SmolStr> {
+        self.rules.iter().filter(|rule| !rule.forbids).map(|rule| &rule.id)
     }
 
     /// The most policies that one request can touch.

@@ -11,6 +11,7 @@ use miette::Diagnostic;
 use rustc_hash::FxHashMap;
 use smol_str::{SmolStr, format_smolstr};
 
+use super::engine;
 use super::schema::{ActionSpec, schema_json};
 use crate::roles::{CompiledRoles, Mark, PREFIX};
 
@@ -153,12 +154,7 @@ fn grants_by_network(policy: &CedarPolicy) -> bool {
         PrincipalConstraint::In(uid) | PrincipalConstraint::Eq(uid) => !is_user(&uid.type_name().to_string()),
         PrincipalConstraint::Is(kind) | PrincipalConstraint::IsIn(kind, _) => !is_user(&kind.to_string()),
     };
-    let text = policy.to_string();
-    let reads_address = text.contains("context.address") || text.contains("context[\"address\"]");
-    policy.effect() == Effect::Permit
-        && is_for_anybody
-        && reads_address
-        && !text.contains("principal is User")
+    policy.effect() == Effect::Permit && is_for_anybody && engine::is_network_enough(policy)
 }
 
 fn roles_in(policy: &CedarPolicy) -> Vec<SmolStr> {

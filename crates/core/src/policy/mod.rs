@@ -24,6 +24,7 @@ use quick_cache::sync::Cache;
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 
+pub(crate) use engine::reads_address;
 pub use explain::{Considered, Explanation, Part, Said, Unknowns};
 pub(crate) use load::is_condition;
 pub use load::{Loaded, PolicyProblem, Source, spoken_roles};
@@ -228,9 +229,9 @@ impl Policy {
         &self.specs
     }
 
-    /// The ids of all policies.
-    pub fn policies(&self) -> impl Iterator<Item = &SmolStr> {
-        self.engine.ids()
+    /// The ids of all permits.
+    pub fn permits(&self) -> impl Iterator<Item = &SmolStr> {
+        self.engine.permits()
     }
 
     /// What an action was declared as; `None` if it is of another policy.

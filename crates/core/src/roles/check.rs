@@ -6,7 +6,7 @@ use smol_str::{SmolStr, format_smolstr};
 
 use super::compile::anonymous;
 use super::{Book, EVERYTHING, Grant, Mark, Role, Sign};
-use crate::policy::{ActionSpec, is_condition};
+use crate::policy::{ActionSpec, is_condition, reads_address};
 
 /// What a roles file may speak of.
 #[derive(Debug, Clone, Copy)]
@@ -144,7 +144,7 @@ fn grants(book: &Book, role: &Role, known: Known<'_>, found: &mut Vec<RoleProble
             found.push(RoleProblem::new("bad-condition", *mark, message));
         }
         // Zero trust: where nobody must show who they are, a network must not stand in for it.
-        let reads_address = grant.when.as_ref().is_some_and(|(text, _)| text.contains("address"));
+        let reads_address = grant.when.as_ref().is_some_and(|(text, _)| reads_address(text));
         if is_anonymous && (!grant.from.is_empty() || reads_address) {
             let message = "without credentials, the network alone would grant this";
             let problem = RoleProblem::new("network-grants", grant.mark, message);

@@ -98,6 +98,9 @@ fn what_does_nothing_or_too_much_is_wrong() {
     inside.grants[0].from.clear();
     inside.grants[0].when = Some(("context.address.isLoopback()".into(), Mark(4)));
     check(vec![inside.clone()], &[("network-grants", 3)]);
+    let mut named = inside.clone();
+    named.grants[0].when = Some(("context.query.address == \"x\"".into(), Mark(4)));
+    check(vec![named], &[]);
     inside.holders = role("a", &["group:a"], &[], &[]).holders;
     check(vec![inside], &[]);
     check(vec![role("a", &["group:a"], &[], &["*"])], &[("missing-reason", 0)]);

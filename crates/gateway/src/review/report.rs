@@ -61,7 +61,7 @@ impl Review {
             let _ = writeln!(out, "{}", line.trim_end());
         }
         if !self.policies.is_empty() {
-            out.push_str("\ncedar policies, by how often each decided\n");
+            out.push_str("\ncedar permits, by how often each allowed a call\n");
             for (id, count) in &self.policies {
                 let _ = writeln!(out, "  {id}  {count}");
             }
@@ -129,7 +129,7 @@ impl Review {
         });
         table(&mut out, "Grants", &["grant", "state", "uses", "callers", "notes"], grants);
         let policies = self.policies.iter().map(|(id, count)| row("", &[id.as_str(), &count.to_string()]));
-        table(&mut out, "Cedar policies", &["policy", "decided"], policies);
+        table(&mut out, "Cedar permits", &["policy", "allowed"], policies);
         let principals = self.principals.iter().map(|one| {
             let used: Vec<String> = one.used.iter().map(|(id, count)| format!("{id} {count}")).collect();
             row("", &[&one.principal, &listed(&one.roles), &listed(&used), &listed(&one.unused), &one.last])

@@ -35,7 +35,7 @@ pub(super) struct Reads(pub(super) u8);
 const NAMES: [&str; 8] = ["address", "tls", "time", "path", "query", "model", "stream", "tools"];
 
 impl Reads {
-    const ADDRESS: Self = Self(1);
+    pub(super) const ADDRESS: Self = Self(1);
     const TLS: Self = Self(1 << 1);
     const TIME: Self = Self(1 << 2);
     pub(super) const PATH: Self = Self(1 << 3);
