@@ -61,6 +61,13 @@ faults! {
     ListsSwapped,
     SumAsDifference,
     AddressIgnored,
+    Ipv4Swapped,
+    KindIgnored,
+    WhoIgnored,
+    ModelCallSwapped,
+    InContextIgnored,
+    SameAsLessOrSame,
+    FlagNegated,
 }
 
 /// A tree with the fault in each of its parts.
@@ -91,7 +98,14 @@ fn corrupted(tree: Tree, fault: Fault) -> Tree {
         (Fault::SumAsDifference, Tree::LessOrSame(Number::Sum(parts), right)) => {
             Tree::LessOrSame(Number::Difference(parts), right)
         }
-        (Fault::AddressIgnored, Tree::IsAddress(_)) => Tree::Is(true),
+        (Fault::Ipv4Swapped, Tree::IsIpv4(wanted)) => Tree::IsIpv4(!wanted),
+        (Fault::ModelCallSwapped, Tree::IsModelCall(wanted)) => Tree::IsModelCall(!wanted),
+        (Fault::SameAsLessOrSame, Tree::SameNumber(left, right)) => Tree::LessOrSame(left, right),
+        (Fault::FlagNegated, Tree::Flag(flag)) => Tree::Not(Box::new(Tree::Flag(flag))),
+        (Fault::KindIgnored, Tree::IsA(_))
+        | (Fault::WhoIgnored, Tree::IsOneOf(_))
+        | (Fault::InContextIgnored, Tree::InContext(_))
+        | (Fault::AddressIgnored, Tree::IsAddress(_)) => Tree::Is(true),
         (Fault::LikeAsAnything, Tree::Like(..)) | (Fault::RangeIgnored, Tree::InRange(_)) => Tree::Is(true),
         (Fault::HasAsTrue, Tree::HasText(_) | Tree::HasVerified) => Tree::Is(true),
         (Fault::AllAsAny, Tree::HoldsAll(one, wanted)) => Tree::HoldsAny(list(one), wanted),

@@ -268,6 +268,11 @@ fn in_error(seed: &mut Seed) -> String {
     seed.pick(&[
         "principal.tenant == \"t1\"",
         "principal.nothing == 1",
+        "context has query",
+        "context has stream || context has nothing",
+        "context has model && !(context has path)",
+        "context has address && context.tls",
+        "context.query has page || context.model like \"gpt*\"",
         "resource.owner == principal.subject",
         "resource has owner",
         "context.nothing",
