@@ -258,10 +258,12 @@ impl Edit {
         {
             begin = above;
         }
-        // The blank line between this block and the one before it goes with it.
-        if let Some(above) = begin.checked_sub(1).filter(|above| self.line(*above).is_some_and(str::is_empty))
-        {
-            begin = above;
+        // One of the blank lines around the block goes with it.
+        let is_blank = |at: usize| self.line(at).is_some_and(|line| line.trim().is_empty());
+        match begin.checked_sub(1).filter(|above| is_blank(*above)) {
+            Some(above) => begin = above,
+            None if is_blank(end) => end = end.checked_add(1)?,
+            None => {}
         }
         self.lines.get_mut(begin..end)?.iter_mut().for_each(|line| *line = None);
         Some(())

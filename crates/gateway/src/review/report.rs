@@ -40,19 +40,20 @@ impl Review {
     pub fn text(&self) -> String {
         let mut out = String::new();
         // A String takes whatever is written to it: there is no error to look at, here and below.
-        let _ = writeln!(out, "{} records from {} to {}", self.records, self.from, self.at);
+        let _ = writeln!(out, "records counted: {}, from {} to {}", self.records, self.from, self.at);
         if let Some(since) = &self.recorded_since {
             let _ = writeln!(out, "the oldest record is of {since}");
         }
         if self.unreadable > 0 {
             let _ = writeln!(out, "{} lines are no records", self.unreadable);
         }
-        out.push_str("\ngrants\n");
-        let width = self.grants.iter().map(|one| one.id.chars().count()).max().unwrap_or(0);
+        let width = self.grants.iter().map(|one| one.id.chars().count()).max().unwrap_or(0).max(5);
+        let head = format!("{:width$}  {:11}  {:>7}  {:>7}", "grant", "state", "uses", "callers");
+        let _ = writeln!(out, "\n  {head}");
         for one in &self.grants {
             let id = one.id.as_str();
             let line = format!(
-                "  {id:width$}  {:11}  {:>7}  {:>4}  {}",
+                "  {id:width$}  {:11}  {:>7}  {:>7}  {}",
                 one.state(),
                 one.used,
                 one.callers,

@@ -155,6 +155,7 @@ fn what_was_used_is_counted_and_what_was_not_is_left_out() {
     let checked = check(&folder.path().join("portcullis.yaml"));
     let errors: Vec<_> = checked.diagnostics.0.iter().filter(|one| one.severity == Severity::Error).collect();
     assert!(errors.is_empty(), "{errors:#?}\n{narrower}");
+    assert!(narrower.contains("roles:\n  visitor:"), "{narrower}");
     // Nothing is left to take away.
     assert_eq!(made(folder.path(), None).patch, "");
 }
