@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
+use smallvec::SmallVec;
 
 /// The phases, in their order. There is no other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -136,7 +137,7 @@ pub struct PhaseOutcome {
 
 /// Phase outcomes, written as `{"receive":{"outcome":"passed","us":12}, …}`.
 #[derive(Debug, Clone, Default)]
-pub struct Phases(pub Vec<PhaseOutcome>);
+pub struct Phases(pub SmallVec<[PhaseOutcome; 8]>);
 
 impl Serialize for Phases {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

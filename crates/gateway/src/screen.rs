@@ -80,10 +80,6 @@ pub struct Forwarded {
 
 /// What follows the head of an upstream's answer.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "made and moved once per request; a box would cost each an allocation"
-)]
 pub(crate) enum Content {
     /// A body.
     Body(UpstreamBody),

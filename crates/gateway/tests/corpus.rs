@@ -7,6 +7,8 @@
     reason = "the files of `fuzz/`, which reads its corpora and is a crate of its own"
 )]
 
+#[path = "../../../fuzz/src/answer.rs"]
+mod answer;
 #[path = "../../../fuzz/src/config.rs"]
 mod config;
 #[path = "../../../fuzz/src/replay.rs"]
@@ -15,4 +17,9 @@ mod replay;
 #[test]
 fn config_keeps_its_promises() {
     replay::all("config", config::run);
+}
+
+#[test]
+fn answer_keeps_its_promises() {
+    replay::all("answer", answer::run);
 }

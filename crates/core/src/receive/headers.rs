@@ -7,6 +7,8 @@ use http::header::{
 use http::request::Parts;
 use http::{Method, Version};
 
+use smallvec::SmallVec;
+
 use crate::halt::{Halt, Reason};
 
 /// What the client wants the connection to become.
@@ -43,7 +45,7 @@ pub(super) fn clean(parts: &mut Parts) -> Result<Upgrade, Halt> {
         check_expect(&parts.headers)?;
     }
     let repeats = parts.headers.len() > parts.headers.keys_len();
-    let mut dropped: Vec<HeaderName> = Vec::new();
+    let mut dropped: SmallVec<[HeaderName; 4]> = SmallVec::new();
     for name in parts.headers.keys() {
         let class = classify(name.as_str());
         if repeats && matches!(class, Class::Single | Class::SingleDropped) {

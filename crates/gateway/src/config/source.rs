@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::diagnostic::{Place, Report};
 use super::secret::{Reference, Secret};
@@ -66,6 +67,13 @@ pub struct Watched {
     patterns: Vec<(PathBuf, String, Vec<PathBuf>)>,
 }
 
+/// Lengths, times and numbers of files, and what patterns match.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Glance {
+    stamps: Vec<Option<(u64, SystemTime, u64)>>,
+    matching: Vec<Vec<PathBuf>>,
+}
+
 impl Watched {
     /// Whether a file now says something else, or a pattern names other files. Reads them all.
     pub fn is_stale(&self, files: &dyn Files) -> bool {
@@ -77,27 +85,31 @@ impl Watched {
         self.files.iter().any(is_changed) || self.patterns.iter().any(is_other)
     }
 
-    /// The directories in which something would happen: those that name the files, and those that hold them when
-    /// the names are links.
-    pub fn directories(&self) -> Vec<PathBuf> {
-        let parent = |path: &Path| match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-            _ => PathBuf::from("."),
+    /// What a glance at the files shows, without reading them. Another glance that differs is a reason to read.
+    pub(super) fn glance(&self, files: &dyn Files) -> Glance {
+        let stamp = |(path, _): &(PathBuf, Option<[u8; 32]>)| {
+            // Through links: a ConfigMap of Kubernetes swaps a link `..data` beside the names that were read.
+            let data = std::fs::metadata(path).ok()?;
+            Some((data.len(), data.modified().ok()?, file_number(&data)))
         };
-        let mut all = Vec::new();
-        for (path, _) in &self.files {
-            all.push(parent(path));
-            all.extend(std::fs::canonicalize(path).ok().map(|path| parent(&path)));
+        let matching = |(directory, pattern, _): &(PathBuf, String, Vec<PathBuf>)| {
+            matches(files, directory, Path::new(pattern))
+        };
+        Glance {
+            stamps: self.files.iter().map(stamp).collect(),
+            matching: self.patterns.iter().map(matching).collect(),
         }
-        for (directory, pattern, _) in &self.patterns {
-            // The part before the first wildcard exists even when nothing matches yet.
-            let fixed = Path::new(pattern).iter().take_while(|name| !is_pattern(&name.to_string_lossy()));
-            all.push(directory.join(fixed.collect::<PathBuf>()));
-        }
-        all.sort();
-        all.dedup();
-        all
     }
+}
+
+#[cfg(unix)]
+fn file_number(data: &std::fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(data)
+}
+
+#[cfg(not(unix))]
+fn file_number(_: &std::fs::Metadata) -> u64 {
+    0
 }
 
 fn digest(bytes: Option<&[u8]>) -> Option<[u8; 32]> {

@@ -1,17 +1,14 @@
-//! Says when a configuration may have changed: the directories of its files are watched, and all of it is looked
-//! at again now and then, for file systems that do not tell.
+//! Says when a configuration may have changed: its files are glanced at every second, and read now and then.
 //!
-//! Directories and not files, because editors and Kubernetes replace files: a ConfigMap swaps a link `..data`
-//! beside the names that were read.
+//! Looking costs a few system calls a second. Being told costs one for each change of anything in the same
+//! directory, and a record is often written beside the configuration; network and overlay file systems do not tell at
+//! all.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep};
 
-use super::source::{Disk, Watched};
+use super::source::{Disk, Glance, Watched};
 
 /// Why to load again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,83 +23,67 @@ pub enum Cause {
 #[derive(Debug)]
 pub struct Watch {
     watched: Watched,
-    watcher: Option<RecommendedWatcher>,
-    directories: Vec<PathBuf>,
-    events: mpsc::Receiver<()>,
+    glance: Option<Glance>,
     #[cfg(unix)]
     hangup: Option<tokio::signal::unix::Signal>,
     pace: Pace,
-    next_poll: Instant,
+    next_reading: Instant,
 }
 
 /// How fast: tests are in a hurry.
 #[derive(Debug, Clone, Copy)]
 struct Pace {
+    /// Between glances.
+    glance: Duration,
     /// Quiet time before files are read: writers seldom write one file at once.
     settle: Duration,
-    /// Between looks without being told.
-    poll: Duration,
+    /// Between readings without a reason, for a change that leaves length and time as they were.
+    reading: Duration,
 }
 
 impl Watch {
     /// Watches what a load was made of. Must be called within a tokio runtime.
-    ///
-    /// Where the system cannot watch (too many watches, a strange file system), looking every 30 s remains.
     pub fn new(watched: Watched) -> Self {
-        Self::with_pace(watched, Pace { settle: Duration::from_millis(200), poll: Duration::from_secs(30) })
+        Self::with_pace(
+            watched,
+            Pace {
+                glance: Duration::from_secs(1),
+                settle: Duration::from_millis(200),
+                reading: Duration::from_secs(30),
+            },
+        )
     }
 
     fn with_pace(watched: Watched, pace: Pace) -> Self {
-        let (sender, events) = mpsc::channel(1);
-        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Reading files is an event as well on some systems, and reading is what we do.
-            if event.is_ok_and(|event| !event.kind.is_access()) {
-                let _ = sender.try_send(());
-            }
-        });
-        let watcher = watcher
-            .inspect_err(|error| tracing::warn!(%error, "files are not watched, only looked at every 30 s"))
-            .ok();
-        let mut watch = Self {
-            watched: Watched::default(),
-            watcher,
-            directories: Vec::new(),
-            events,
+        Self {
+            watched,
+            glance: None,
             #[cfg(unix)]
             hangup: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).ok(),
             pace,
-            next_poll: Instant::now() + pace.poll,
-        };
-        watch.update(watched);
-        watch
+            next_reading: Instant::now() + pace.reading,
+        }
     }
 
     /// Watches what another load was made of: call it after every load, also after one that failed.
     pub fn update(&mut self, watched: Watched) {
-        let directories = watched.directories();
-        if let Some(watcher) = &mut self.watcher {
-            for gone in self.directories.iter().filter(|old| !directories.contains(old)) {
-                let _ = watcher.unwatch(gone);
-            }
-            // Also those that are watched: one may have been removed and made again.
-            for new in &directories {
-                if let Err(error) = watcher.watch(new, RecursiveMode::NonRecursive) {
-                    tracing::debug!(directory = %new.display(), %error, "directory is not watched");
-                }
-            }
-        }
-        self.directories = directories;
         self.watched = watched;
+        self.glance = None;
     }
 
     /// Waits until there is a reason to load again. May be dropped and called again; nothing is lost, because what
     /// counts is what the files say.
     pub async fn changed(&mut self) -> Cause {
-        // A file may have changed between the load and this watch, so the first look needs no event.
-        if self.is_stale().await {
-            return Cause::Files;
-        }
         loop {
+            // A file may have changed between the load and this watch, so the first look reads.
+            let (glance, is_first) = (self.glance().await, self.glance.is_none());
+            if is_first || self.glance.as_ref() != Some(&glance) || Instant::now() >= self.next_reading {
+                self.settle(glance).await;
+                self.next_reading = Instant::now() + self.pace.reading;
+                if self.is_stale().await {
+                    return Cause::Files;
+                }
+            }
             let asked = async {
                 #[cfg(unix)]
                 if let Some(hangup) = &mut self.hangup {
@@ -112,31 +93,28 @@ impl Watch {
                 std::future::pending().await
             };
             tokio::select! {
-                told = self.events.recv(), if self.watcher.is_some() => {
-                    if told.is_none() {
-                        self.watcher = None;
-                        continue;
-                    }
-                    self.settle().await;
-                }
-                () = sleep_until(self.next_poll) => {}
+                () = sleep(self.pace.glance) => {}
                 () = asked => return Cause::Signal,
-            }
-            self.next_poll = Instant::now() + self.pace.poll;
-            if self.is_stale().await {
-                return Cause::Files;
             }
         }
     }
 
     /// Waits until nothing has happened for a moment, but not for ever.
-    async fn settle(&mut self) {
+    async fn settle(&mut self, mut last: Glance) {
         for _ in 0..25 {
-            match timeout(self.pace.settle, self.events.recv()).await {
-                Ok(Some(())) => {}
-                Ok(None) | Err(_) => return,
+            sleep(self.pace.settle).await;
+            let next = self.glance().await;
+            if next == last {
+                break;
             }
+            last = next;
         }
+        self.glance = Some(last);
+    }
+
+    async fn glance(&self) -> Glance {
+        let watched = self.watched.clone();
+        tokio::task::spawn_blocking(move || watched.glance(&Disk)).await.unwrap_or_default()
     }
 
     async fn is_stale(&self) -> bool {
@@ -148,12 +126,16 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
 
     use super::*;
     use crate::config::load;
 
-    const PACE: Pace = Pace { settle: Duration::from_millis(2), poll: Duration::from_secs(600) };
+    const PACE: Pace = Pace {
+        glance: Duration::from_millis(2),
+        settle: Duration::from_millis(1),
+        reading: Duration::from_secs(600),
+    };
 
     /// A configuration that is wrong, which is watched all the same.
     fn written(directory: &Path) -> PathBuf {

@@ -5,29 +5,27 @@
 
 mod decode;
 mod head;
+pub mod inbound;
 
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::{Buf as _, Bytes, BytesMut};
-use http::{Method, Request, Response, StatusCode};
+use bytes::{Buf as _, Bytes};
+use http::{Method, Request, Response};
 use http_body::Frame;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::time::Instant;
 use tokio_util::io::poll_read_buf;
 
-use self::decode::{Framing, Piece};
+use self::decode::Piece;
+use self::inbound::Inbound;
 use super::error::{Broken, ForwardError};
 use super::stream::Stream;
 use super::upstream::OutBody;
 use super::watchdog::Watchdog;
 
-/// Largest head of an answer in bytes.
-const MAX_HEAD: usize = 64 * 1024;
-/// Most interim answers (1xx) before an answer.
-const MAX_INTERIM: usize = 16;
 /// Room for one read: at first, and when reads fill it.
 const READ: usize = 8 * 1024;
 const READ_MAX: usize = 64 * 1024;
@@ -39,8 +37,7 @@ const KEPT: usize = 16 * 1024;
 /// One HTTP/1.1 connection.
 pub(super) struct H1 {
     io: Stream,
-    /// What was read and not yet taken.
-    read: BytesMut,
+    inbound: Inbound,
     /// Room for the next read.
     room: usize,
     /// What of the request is not written yet: first the head, then the body.
@@ -49,8 +46,6 @@ pub(super) struct H1 {
     body: Bytes,
     /// The request was not taken whole. An answer may come all the same; another request may not follow.
     has_failed: bool,
-    framing: Framing,
-    keeps_alive: bool,
     pub(super) watchdog: Watchdog,
     /// When it was put to rest last.
     pub(super) rested_at: Instant,
@@ -68,14 +63,12 @@ impl H1 {
     pub(super) fn over(io: Stream, deadline: Instant) -> Box<Self> {
         Box::new(Self {
             io,
-            read: BytesMut::new(),
+            inbound: Inbound::default(),
             room: READ,
             head: Vec::new(),
             written: 0,
             body: Bytes::new(),
             has_failed: false,
-            framing: Framing::Length(0),
-            keeps_alive: true,
             watchdog: Watchdog::new(deadline),
             rested_at: Instant::now(),
         })
@@ -87,8 +80,7 @@ impl H1 {
         if self.head.capacity() > KEPT {
             self.head = Vec::new();
         }
-        let is_done = self.framing.is_over() && self.read.is_empty();
-        is_done && self.keeps_alive && !self.has_failed && self.is_written()
+        self.inbound.is_at_rest() && self.is_written() && !self.has_failed
     }
 
     /// Sends one request and waits for the head of the answer, until `deadline`.
@@ -108,9 +100,8 @@ impl H1 {
         if self.body.len() <= TOGETHER {
             self.head.extend_from_slice(&std::mem::take(&mut self.body));
         }
-        let mut interim = 0;
         poll_fn(|cx| {
-            let answer = match self.poll_answer(cx, request.method(), &mut interim) {
+            let answer = match self.poll_answer(cx, request.method()) {
                 Poll::Pending => match self.watchdog.poll(cx) {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(()) => Err(ForwardError::FirstByteTimeout),
@@ -124,7 +115,7 @@ impl H1 {
 
     /// Takes the socket, and what was read from it beyond the head of an answer.
     pub(super) fn into_upgraded(self) -> (Stream, Bytes) {
-        (self.io, self.read.freeze())
+        (self.io, self.inbound.bytes.freeze())
     }
 
     /// The next piece of the answer: data, or trailers as the last. `None` at the end.
@@ -137,34 +128,26 @@ impl H1 {
             let _ = self.write(cx);
         }
         loop {
-            let piece = match self.framing.take(&mut self.read)? {
-                Piece::Data(data) => Frame::data(data),
-                Piece::Trailers(trailers) => Frame::trailers(trailers),
-                Piece::End => return Poll::Ready(None),
+            return Poll::Ready(match self.inbound.take_piece()? {
+                Piece::Data(data) => Some(Ok(Frame::data(data))),
+                Piece::Trailers(trailers) => Some(Ok(Frame::trailers(trailers))),
+                Piece::End => None,
                 Piece::Wanting => match ready!(self.poll_fill(cx)).map_err(Broken::Io)? {
-                    0 if self.framing == Framing::UntilClose => {
-                        self.framing = Framing::Length(0);
-                        return Poll::Ready(None);
-                    }
-                    0 => return Poll::Ready(Some(Err(Broken::Early))),
+                    0 => self.inbound.end().err().map(Err),
                     _ => continue,
                 },
-            };
-            return Poll::Ready(Some(Ok(piece)));
+            });
         }
     }
 
     /// Whether all of the answer was taken.
     pub(super) fn is_over(&self) -> bool {
-        self.framing.is_over()
+        self.inbound.is_over()
     }
 
     /// How much of the answer is still to be taken, where that is known.
     pub(super) fn left(&self) -> Option<u64> {
-        match self.framing {
-            Framing::Length(left) => Some(left),
-            Framing::Chunked(_) | Framing::UntilClose => None,
-        }
+        self.inbound.left()
     }
 
     /// Whether the upstream closed, or said something that nobody asked for, while the connection rested.
@@ -179,51 +162,25 @@ impl H1 {
         self.written >= self.head.len() && self.body.is_empty()
     }
 
-    fn poll_answer(
-        &mut self,
-        cx: &mut Context<'_>,
-        method: &Method,
-        interim: &mut usize,
-    ) -> Poll<Result<Response<()>, Broken>> {
-        // An upstream that does not read on may have answered already: RFC 9112 section 9.3.
+    fn poll_answer(&mut self, cx: &mut Context<'_>, method: &Method) -> Poll<Result<Response<()>, Broken>> {
+        // An upstream that does not read on may have answered already (RFC 9112 section 9.3).
         let failure = self.write(cx).err();
         loop {
-            let head = match self.take_head()? {
-                Some(head) => head::read(&head, method)?,
-                None => match self.poll_fill(cx) {
-                    Poll::Ready(Ok(0)) => return Poll::Ready(Err(failure.map_or(Broken::Early, Broken::Io))),
-                    Poll::Ready(Ok(_)) => continue,
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(Broken::Io(failure.unwrap_or(error)))),
-                    Poll::Pending => return Poll::Pending,
-                },
-            };
-            let status = head.response.status();
-            if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
-                *interim += 1;
-                if *interim > MAX_INTERIM {
-                    return Poll::Ready(Err(Broken::Head("it has too many interim answers before it")));
-                }
-                continue;
+            if let Some(head) = self.inbound.take_head(method)? {
+                return Poll::Ready(Ok(head));
             }
-            self.framing = head.framing;
-            self.keeps_alive = head.keeps_alive && status != StatusCode::SWITCHING_PROTOCOLS;
-            return Poll::Ready(Ok(head.response));
-        }
-    }
-
-    /// The head of an answer with its empty line, once it is whole.
-    fn take_head(&mut self) -> Result<Option<Bytes>, Broken> {
-        match memchr::memmem::find(&self.read, b"\r\n\r\n") {
-            Some(at) if at <= MAX_HEAD => Ok(Some(self.read.split_to(at + 4).freeze())),
-            None if self.read.len() <= MAX_HEAD => Ok(None),
-            _ => Err(Broken::Head("it is too large")),
+            match ready!(self.poll_fill(cx)) {
+                Ok(0) => return Poll::Ready(Err(failure.map_or(Broken::Early, Broken::Io))),
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(Err(Broken::Io(failure.unwrap_or(error)))),
+            }
         }
     }
 
     /// Reads once into the buffer; how much came, 0 at the end of the connection.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.read.reserve(self.room);
-        let count = ready!(poll_read_buf(Pin::new(&mut self.io), cx, &mut self.read))?;
+        self.inbound.bytes.reserve(self.room);
+        let count = ready!(poll_read_buf(Pin::new(&mut self.io), cx, &mut self.inbound.bytes))?;
         if count >= self.room {
             self.room = (self.room * 2).min(READ_MAX);
         }

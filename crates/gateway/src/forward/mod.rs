@@ -8,7 +8,7 @@ mod body;
 mod connect;
 mod error;
 mod fetch;
-mod h1;
+pub mod h1;
 mod h2;
 mod joined;
 pub mod outbound;

@@ -316,6 +316,81 @@ async fn broken_answers_are_errors_and_never_a_clean_end() {
 }
 
 #[tokio::test]
+async fn an_answer_may_come_late_early_or_in_pieces() {
+    // Interim answers (RFC 9110 section 15.2) are not for the client, and there are not many.
+    let interim = "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n";
+    let (address, count) = always(format!("{interim}{interim}{OK}").leak()).await;
+    let upstream = to(address);
+    for _ in 0..2 {
+        assert_eq!(text(upstream.send(request(Method::GET, "")).await.unwrap()).await, "ok");
+    }
+    assert_eq!(count.load(Ordering::SeqCst), 1);
+    let (address, _) = always(interim.repeat(17).leak()).await;
+    assert_eq!(
+        to(address).send(request(Method::GET, "")).await.unwrap_err().reason(),
+        Reason::UpstreamBroken
+    );
+
+    // An upstream that refuses a large body answers before it has read it (RFC 9112 section 9.3).
+    let (address, count) = listen(|mut tcp| async move {
+        let mut first = [0; 64];
+        let _ = tcp.read_exact(&mut first).await;
+        tcp.write_all(OK.as_bytes()).await.unwrap();
+        // Nothing more is read, until the client is gone.
+        let _ = tokio::time::timeout(Duration::from_secs(5), tcp.writable()).await;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let upstream = to(address);
+    for expected in 1..=2 {
+        let mut large = request(Method::POST, "");
+        *large.body_mut() = Bytes::from(vec![b'x'; 16 << 20]);
+        large.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(16 << 20));
+        assert_eq!(text(upstream.send(large).await.unwrap()).await, "ok");
+        // What was not written whole is not used again.
+        assert_eq!(count.load(Ordering::SeqCst), expected);
+    }
+
+    // Byte by byte, heads and chunks and trailers.
+    let whole = format!(
+        "{interim}HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\no\r\n1;x=y\r\nk\r\n0\r\nx-end: 1\r\n\r\n"
+    );
+    let (address, count) = listen(move |mut tcp| {
+        let whole = whole.clone();
+        async move {
+            tcp.set_nodelay(true).unwrap();
+            while read_request(&mut tcp).await.is_some() {
+                for byte in whole.as_bytes() {
+                    tcp.write_all(&[*byte]).await.unwrap();
+                    yield_now().await;
+                }
+            }
+        }
+    })
+    .await;
+    let upstream = to(address);
+    for _ in 0..2 {
+        let body =
+            upstream.send(request(Method::GET, "")).await.unwrap().into_body().collect().await.unwrap();
+        assert_eq!(body.trailers().unwrap()["x-end"], "1");
+        assert_eq!(body.to_bytes(), "ok");
+    }
+    assert_eq!(count.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn what_nobody_asked_for_ends_the_connection() {
+    // SMUGGLING: what follows an answer would be taken for the next one.
+    let (address, count) =
+        always(format!("{OK}HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil").leak()).await;
+    let upstream = to(address);
+    for expected in 1..=3 {
+        assert_eq!(text(upstream.send(request(Method::GET, "")).await.unwrap()).await, "ok");
+        assert_eq!(count.load(Ordering::SeqCst), expected);
+    }
+}
+
+#[tokio::test]
 async fn a_burst_of_chunks_leaves_in_few_frames() {
     let chunk = "data: {\"some\":\"event of a plausible length, as a model would stream it\"}\n\n";
     let burst = format!("{:x}\r\n{chunk}\r\n", chunk.len()).repeat(500);

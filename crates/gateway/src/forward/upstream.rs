@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::body::{Limits, UpstreamBody};
@@ -277,7 +278,7 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
 /// Removes what concerns the upstream connection alone (RFC 9110 section 7.6.1), and what only we may say.
 fn without_hop_by_hop<B>(mut response: Response<B>) -> Response<B> {
     let headers = response.headers_mut();
-    let mut dropped: Vec<HeaderName> = Vec::new();
+    let mut dropped: SmallVec<[HeaderName; 4]> = SmallVec::new();
     let mut is_coded = false;
     for name in headers.keys() {
         match name.as_str() {

@@ -100,7 +100,7 @@ impl Recording {
             principal: None,
             roles: None,
             policies: Vec::new(),
-            phases: Phases(Vec::with_capacity(8)),
+            phases: Phases::default(),
             findings: Vec::new(),
             notes: Vec::new(),
             halt: None,

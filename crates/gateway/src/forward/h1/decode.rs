@@ -127,7 +127,7 @@ fn section(read: &mut BytesMut) -> Result<Option<Bytes>, Broken> {
     }
     match memchr::memmem::find(read, b"\r\n\r\n") {
         Some(at) if at <= TRAILERS => Ok(Some(read.split_to(at + 4).freeze())),
-        None if read.len() <= TRAILERS => Ok(None),
+        None if read.len() < TRAILERS + 4 => Ok(None),
         _ => Err(Broken::Framing("its trailers are too large")),
     }
 }
@@ -138,7 +138,7 @@ fn size(line: &[u8]) -> Result<u64, Broken> {
     let end = line.iter().position(|byte| matches!(byte, b';' | b' ' | b'\t')).unwrap_or(line.len());
     let (digits, rest) = line.split_at_checked(end).unwrap_or((line, &[]));
     let is_extension = matches!(rest.trim_ascii_start().first(), None | Some(b';'));
-    if digits.is_empty() || digits.len() > 16 || !is_extension || rest.iter().any(|byte| *byte == b'\r') {
+    if digits.is_empty() || digits.len() > 16 || !is_extension || rest.contains(&b'\r') {
         return Err(fault);
     }
     let mut size = 0;
