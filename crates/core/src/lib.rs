@@ -4,7 +4,7 @@
 //! [`receive`] → [`identify`] → [`admit`] → [`authorize`] → [`validate`]; the crates above add `inspect`,
 //! `forward` and `screen`. [`halt`] is how any of them says no, [`record`] is what is remembered of it.
 //!
-//! The engines that the phases ask: [`route`] and [`contract`] (what exists, what it takes), [`policy`] (who may).
+//! The engines that the phases ask: [`route`] and [`contract`] (what exists, what it takes), [`policy`] and [`roles`] (who may).
 
 pub mod request;
 pub mod route;
@@ -18,6 +18,7 @@ pub mod validate;
 pub mod contract;
 pub mod json;
 pub mod policy;
+pub mod roles;
 
 pub mod halt;
 pub mod record;

@@ -11,10 +11,11 @@ use portcullis_core::contract::{
 };
 use portcullis_core::identify::{Algorithm, IdentifyRules, Issuer, IssuerRules, Issuers};
 use portcullis_core::json::JsonLimits;
-use portcullis_core::policy::{ActionKind, ActionSpec, Policy, PolicyProblem, Source};
+use portcullis_core::policy::{ActionKind, ActionSpec, Policy, PolicyProblem, Source, spoken_roles};
 use portcullis_core::receive::ReceiveRules;
 use portcullis_core::receive::strict::HeadLimits;
 use portcullis_core::record::Action;
+use portcullis_core::roles::{self, CompiledRoles};
 use portcullis_core::route::{Route, RouteId, Routes, Surface};
 use portcullis_core::validate::{Answers, Unknown, ValidateRules};
 use portcullis_inspect::detect::Groups;
@@ -246,7 +247,9 @@ impl<'s> Compiler<'s> {
             .iter()
             .map(|file| Source { name: file.name.to_string(), text: file.text.to_string() })
             .collect();
-        match Policy::load(&sources, &self.actions(contracts)) {
+        let actions = self.actions(contracts);
+        let roles = self.roles(&sources, &actions);
+        match Policy::load_with_roles(&sources, &actions, &roles) {
             Ok((policy, loaded)) => {
                 let warnings =
                     loaded.warnings.iter().map(|problem| self.policy_problem(problem, false)).collect();
@@ -261,10 +264,35 @@ impl<'s> Compiler<'s> {
         }
     }
 
+    /// What the roles file comes to; nothing of it where something is wrong with it.
+    fn roles(&mut self, sources: &[Source], actions: &[ActionSpec]) -> CompiledRoles {
+        let Some(file) = &self.settings.roles else { return CompiledRoles::default() };
+        let issuers: Vec<SmolStr> =
+            self.settings.issuers.iter().map(|one| one.name.as_str().into()).collect();
+        let spoken_of = spoken_roles(sources);
+        let known = roles::Known { actions, issuers: &issuers, spoken_of: &spoken_of };
+        let problems = roles::check(&file.book, known);
+        for problem in &problems {
+            let mut diagnostic = file.place(problem.mark).error(problem.code, problem.message.clone());
+            if let Some((wrong, names)) = &problem.unknown {
+                diagnostic.nearest(wrong, names.iter().map(SmolStr::as_str));
+            }
+            if let Some(help) = &problem.help {
+                diagnostic.help(help.clone());
+            }
+            self.problems.push(diagnostic);
+        }
+        let compiled = roles::compile(&file.book, actions);
+        // Its policies would only be said to be wrong once more.
+        if problems.is_empty() { compiled } else { CompiledRoles { policies: Vec::new(), ..compiled } }
+    }
+
     fn policy_problem(&self, problem: &PolicyProblem, is_error: bool) -> Diagnostic {
         let file = self.settings.policies.iter().find(|file| *file.name == *problem.source);
         let offset = problem.offset.clone().unwrap_or_default();
-        let place = file.map(|file| file.at(offset.start, offset.len())).unwrap_or_default();
+        let marked = self.settings.roles.as_ref().zip(problem.mark).map(|(roles, mark)| roles.place(mark));
+        let in_file = file.map(|file| file.at(offset.start, offset.len()));
+        let place = marked.or(in_file).unwrap_or_default();
         let mut diagnostic = if is_error {
             place.error("bad-policy", problem.message.clone())
         } else {

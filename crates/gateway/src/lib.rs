@@ -2,7 +2,9 @@
 
 pub mod compile;
 pub mod config;
+pub mod explain;
 pub mod gate;
+pub mod review;
 pub mod server;
 
 mod pipeline;

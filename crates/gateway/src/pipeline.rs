@@ -60,10 +60,11 @@ async fn pass(
     let request = record.passed(receive(&gate.routes, &gate.receive, *wire)?);
     gate.fetch_unknown_key(&request).await;
     let request = record.passed(identify(&gate.issuers, request, now)?);
+    record.draft.roles = gate.policy.roles_of(request.stage().principal());
     let request = record.passed(admit(&gate.buckets, request, gate.nanos(record.started()))?);
     let body = read_body(gate, &request, rest.body, record).await?;
-    let request = request.with_body(body);
-    let request = record.passed(authorize(&gate.policy, request, record.time())?);
+    let request = authorize(&gate.policy, request.with_body(body), record.time());
+    let request = record.passed(request.inspect_err(|_| record.alarm(gate.policy.take_differences()))?);
     let request = record.passed(validate(request)?);
     let guards = gate.guards(request.stage().route().id);
     let findings = &mut record.draft.findings;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use portcullis_core::admit::{BUCKETS, Buckets};
+pub use portcullis_core::policy::Matrix;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -89,21 +90,45 @@ pub struct Checked {
     pub diagnostics: Diagnostics,
     /// The Cedar schema of its contracts, when those compile.
     pub schema: Option<String>,
+    /// Who may call what, when there is nothing wrong.
+    pub matrix: Option<Matrix>,
 }
 
 /// Does everything that [`Server::start`] does before it opens a socket.
 pub fn check(path: &Path) -> Checked {
     let config::Loaded { settings, mut diagnostics, .. } = config::load(path, &Disk);
-    let Some(settings) = settings else { return Checked { diagnostics, schema: None } };
+    let Some(settings) = settings else { return Checked { diagnostics, schema: None, matrix: None } };
     let kept = Kept::new(Arc::new(keyring()));
+    let mut matrix = None;
     match compile(&settings, &kept) {
-        Ok(compiled) => diagnostics.0.extend(compiled.warnings),
+        Ok(compiled) => {
+            diagnostics.0.extend(compiled.warnings);
+            matrix = Some(compiled.gate.policy.matrix());
+        }
         Err(problems) => diagnostics.0.extend(problems),
     }
+    diagnostics.0.extend(ended_grants(&settings, unix_seconds()));
     if let Err(error) = tls(&settings.listeners.public) {
         diagnostics.0.push(tls_problem(&settings, &error));
     }
-    Checked { diagnostics, schema: crate::compile::schema(&settings, &kept).ok() }
+    Checked { diagnostics, schema: crate::compile::schema(&settings, &kept).ok(), matrix }
+}
+
+/// Grants of the roles file that hold no longer: they do nothing, and look as if they did.
+fn ended_grants(settings: &Settings, now: i64) -> Vec<config::Diagnostic> {
+    let Some(roles) = &settings.roles else { return Vec::new() };
+    let grants = roles.book.roles.iter().flat_map(|role| &role.grants);
+    let ended = grants.filter(|grant| grant.until.is_some_and(|until| until <= now));
+    let warn = |grant: &portcullis_core::roles::Grant| {
+        let message = format!("the grant of `{}` has ended", grant.action);
+        roles.place(grant.mark).warning("ended-grant", message)
+    };
+    ended.map(warn).collect()
+}
+
+fn unix_seconds() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    i64::try_from(now).unwrap_or(i64::MAX)
 }
 
 fn tls_problem(settings: &Settings, error: &crate::listen::tls::TlsError) -> config::Diagnostic {
@@ -111,7 +136,7 @@ fn tls_problem(settings: &Settings, error: &crate::listen::tls::TlsError) -> con
     pair.map(|pair| pair.place.clone()).unwrap_or_default().error("bad-certificate", error.to_string())
 }
 
-fn keyring() -> Keyring {
+pub(crate) fn keyring() -> Keyring {
     Keyring::new(Arc::new(Fetcher::new(TlsClientRules::default(), FETCH)), Timing::default())
 }
 

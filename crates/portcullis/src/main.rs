@@ -1,7 +1,9 @@
 //! `portcullis`: the commands. Nothing here decides about a request.
 
+mod access_review;
 mod check;
 mod demo;
+mod explain;
 mod init;
 mod run;
 mod signal;
@@ -49,7 +51,19 @@ enum Command {
         /// Print the Cedar schema that policies are checked against, and nothing else.
         #[arg(long)]
         schema: bool,
+        /// Print who may call what, roles by operations, and nothing else. Without it the matrix follows the check of
+        /// a configuration with a roles file.
+        #[arg(long, conflicts_with = "schema")]
+        matrix: bool,
     },
+    /// Say why a recorded call came out as it did, or how one would: which policies were considered, which decided, and
+    /// what would change the answer.
+    #[command(after_help = explain::EXAMPLES)]
+    Explain(explain::Question),
+    /// Review what was granted against what was used: grants never used, rights that grew, grants that end, and a
+    /// narrower roles file as a patch. Exit status 1 with `--ci` when something must be done.
+    #[command(after_help = access_review::EXAMPLES)]
+    AccessReview(access_review::Review),
     /// Write a configuration that runs, deny by default, from an OpenAPI document.
     #[command(
         after_help = "Example:\n  portcullis init --contract api.yaml --upstream http://127.0.0.1:9001\n\nFiles that exist are never overwritten."
@@ -94,7 +108,9 @@ enum Format {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Run { config } => run::run(&config),
-        Command::Check { config, format, schema } => check::check(&config, format, schema),
+        Command::Check { config, format, schema, matrix } => check::check(&config, format, schema, matrix),
+        Command::Explain(question) => explain::explain(&question),
+        Command::AccessReview(review) => access_review::review(&review),
         Command::Init { contract, upstream, issuer, audience, directory } => {
             init::init(&contract, &upstream, issuer.as_deref(), audience.as_deref(), &directory)
         }

@@ -9,6 +9,8 @@ use std::process::{Command, Output};
 
 const CONTRACT: &str = include_str!("../../../examples/demo/shop.openapi.yaml");
 
+const COMMANDS: [&str; 6] = ["run", "check", "explain", "access-review", "init", "demo"];
+
 /// Runs the binary in `folder`, without colours and at a fixed width.
 fn portcullis(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_portcullis"))
@@ -51,7 +53,7 @@ fn change(folder: &Path, from: &str, to: &str) {
 #[test]
 fn every_command_has_help_with_an_example() {
     let here = Path::new(".");
-    for command in ["run", "check", "init", "demo"] {
+    for command in COMMANDS {
         check(here, &[command, "--help"], 0, &["Usage: portcullis ", "Example:\n  portcullis "]);
     }
     check(here, &["--version"], 0, &[env!("CARGO_PKG_VERSION")]);
@@ -67,7 +69,7 @@ fn the_command_reference_is_what_help_says() {
          Every command ends with 0 when all is well, with 1 when something is wrong with what it was given or found,\n\
          and with 2 when its arguments make no sense.\n",
     );
-    for command in ["", "run", "check", "init", "demo"] {
+    for command in [""].into_iter().chain(COMMANDS) {
         let arguments = [command, "--help"];
         let output =
             portcullis(Path::new("."), if command.is_empty() { &arguments[1..] } else { &arguments });
@@ -130,4 +132,82 @@ fn a_port_in_use_is_said() {
 #[test]
 fn the_tour_comes_out_as_expected() {
     check(Path::new("."), &["demo", "--tour"], 0, &[" 0 came out otherwise than expected"]);
+}
+
+/// The example of roles in a folder of its own, with records and claims.
+fn clinic() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/roles");
+    std::fs::create_dir(folder.path().join("policy")).unwrap();
+    for name in ["portcullis.yaml", "clinic.openapi.yaml", "roles.yaml", "keys.json", "policy/clinic.cedar"] {
+        std::fs::copy(example.join(name), folder.path().join(name)).unwrap();
+    }
+    let record = r#"{"id":"r-1","time":"2026-01-01T10:00:00Z","method":"GET","route":"clinic","operation":"getPatient",
+        "tls":true,"principal":{"kind":"token","issuer":"corp","subject":"p7"},"roles":["patient"],
+        "policies":["role:patient/clinic.getPatient"],"status":200}"#;
+    std::fs::write(folder.path().join("records.jsonl"), record.replace('\n', "")).unwrap();
+    let claims = r#"{"iss":"https://login.example.com","sub":"p7","groups":["patients"]}"#;
+    std::fs::write(folder.path().join("claims.json"), claims).unwrap();
+    folder
+}
+
+#[test]
+fn check_prints_who_may_call_what() {
+    let folder = clinic();
+    let row = "clinic.getPatient        -          -          -        if       yes        if          yes";
+    check(folder.path(), &["check"], 0, &["operation", row, "1 file checked: 0 errors"]);
+    let json = portcullis(folder.path(), &["check", "--matrix", "--format", "json"]);
+    let matrices: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(matrices[0]["actions"][0], "clinic.getOpeningHours");
+    assert_eq!(matrices[0]["rows"][0]["cells"][0]["answer"], "yes");
+}
+
+#[test]
+fn a_call_is_explained() {
+    let folder = clinic();
+    let asked = ["explain", "--as", "claims.json", "--path", "/patients/p8", "--address", "192.0.2.7"];
+    check(
+        folder.path(),
+        &asked,
+        0,
+        &["corp/p7: denied", "what would change the answer:", "needs the role `reception`"],
+    );
+    let recorded = ["explain", "r-1", "--records", "records.jsonl"];
+    check(folder.path(), &recorded, 0, &["allowed", "decided by  role:patient/clinic.getPatient"]);
+    let json = portcullis(folder.path(), &[&asked[..], &["--format", "json"]].concat());
+    let answer: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(answer["outcome"], "denied");
+    check(
+        folder.path(),
+        &["explain", "r-2", "--records", "records.jsonl"],
+        1,
+        &["no record has the id `r-2`"],
+    );
+    check(folder.path(), &["explain", "r-1"], 1, &["name one with `--records`"]);
+    check(folder.path(), &["explain"], 2, &["required"]);
+    check(folder.path(), &["explain", "--path", "/", "-c", "none.yaml"], 1, &["there is no such file"]);
+}
+
+#[test]
+fn access_is_reviewed() {
+    let folder = clinic();
+    let asked = ["access-review", "--records", "records.jsonl"];
+    check(folder.path(), &asked, 0, &["role:visitor/clinic.getOpeningHours", "never used", "to be done"]);
+    let ci = [&asked[..], &["--ci", "--format", "json"]].concat();
+    check(folder.path(), &ci, 1, &["was not used for 90 days", "\"failures\": ["]);
+    check(folder.path(), &[&asked[..], &["--format", "html"]].concat(), 0, &["<h1>Access review</h1>"]);
+    check(folder.path(), &[&asked[..], &["--window", "30"]].concat(), 2, &["as `30d` or `12h`"]);
+    check(folder.path(), &[&asked[..], &["--before", "none.yaml"]].concat(), 1, &["there is no such file"]);
+    // Within a window that has the one record, what it used is all that stays.
+    let patch =
+        portcullis(folder.path(), &[&asked[..], &["--window", "36500d", "--format", "patch"]].concat());
+    let patch = String::from_utf8(patch.stdout).unwrap();
+    assert!(
+        patch.starts_with("--- ./roles.yaml\n+++ ./roles.yaml\n@@ ") || patch.starts_with("--- roles.yaml"),
+        "{patch}"
+    );
+    assert!(
+        patch.contains("\n-  laboratory:\n") && patch.contains("\n+      - action: [clinic.getPatient]\n"),
+        "{patch}"
+    );
 }

@@ -20,6 +20,11 @@ pub(super) fn judge(
     check_audience(rules, &claims)?;
     let times = Times::of(&claims)?;
     times.check(rules, now)?;
+    name(&rules.name, claims)
+}
+
+/// Who verified claims name: an identity of this issuer.
+pub(super) fn name(issuer: &str, claims: Map<String, Value>) -> Result<Identity, TokenFault> {
     let subject = text(&claims, "sub")?.ok_or(TokenFault::ClaimMissing("sub"))?;
     if subject.is_empty() {
         return Err(TokenFault::ClaimMalformed("sub"));
@@ -29,12 +34,12 @@ pub(super) fn judge(
     let mut roles = list(&claims, "roles")?;
     roles.append(&mut list(&claims, "groups")?);
     Ok(Identity {
-        issuer: rules.name.clone(),
+        issuer: issuer.into(),
         subject: subject.into(),
         scopes,
         roles,
-        expires: times.expires,
-        not_before: times.not_before,
+        expires: seconds(&claims, "exp", f64::floor)?.unwrap_or(u64::MAX),
+        not_before: seconds(&claims, "nbf", f64::ceil)?,
         token_id: text(&claims, "jti")?.map(Box::from),
         claims,
     })

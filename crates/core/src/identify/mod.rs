@@ -103,6 +103,15 @@ impl fmt::Debug for Identity {
 }
 
 impl Identity {
+    /// The identity that a token with these claims would give, to ask what it could do. Nothing is verified, so nothing
+    /// that serves requests may call it.
+    ///
+    /// # Errors
+    /// Claims without a subject, or of a type that no token may have.
+    pub fn supposed(issuer: &str, claims: Map<String, Value>) -> Result<Self, TokenFault> {
+        claims::name(issuer, claims)
+    }
+
     /// The claim at a path of names joined by dots (`address.country`).
     ///
     /// Names that hold dots themselves (`https://example.com/tenant`) are found too: at every level the longest

@@ -1,4 +1,5 @@
-//! The indexed engine: which policies can match is looked up, conditions are evaluated by Cedar's own code.
+//! The indexed engine: which policies can match is looked up; conditions are evaluated by a small tree of our own, or
+//! by Cedar's own code where they have a form that the tree does not know.
 //!
 //! This module and its children are the only place that touches `cedar_policy_core`; that crate is pinned to an
 //! exact version because it promises no stability. Leaving out a policy whose scope does not match changes
@@ -7,11 +8,13 @@
 
 #[cfg(test)]
 mod conformance;
+mod consider;
 mod context;
 #[cfg(test)]
 mod faults;
 mod index;
 mod principal;
+mod tree;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -37,6 +40,7 @@ use super::schema::{ActionKind, ActionSpec};
 use super::{Call, Response};
 use context::Reads;
 use index::{Buckets, Names};
+use tree::{Slots, Tree};
 
 /// All policies, indexed for all actions.
 #[derive(Debug)]
@@ -66,6 +70,10 @@ struct Rule {
     forbids: bool,
     /// The `T` of `principal is T in E`, which its bucket does not test.
     principal_type: Option<EntityType>,
+    /// Its principal scope as Cedar writes it.
+    whom: String,
+    /// The role that its principal scope names.
+    role: Option<SmolStr>,
     condition: Option<Condition>,
 }
 
@@ -79,6 +87,8 @@ struct Condition {
     reads_action: bool,
     /// Entities with parents that it names literally.
     statics: Vec<Arc<Entity>>,
+    /// Its compiled form, where it has one.
+    tree: Option<Tree>,
 }
 
 /// A policy whose scope admits a call, and whose condition is to be evaluated.
@@ -99,6 +109,22 @@ struct Plan {
     path: Vec<SmolStr>,
     query: Vec<SmolStr>,
     is_model: bool,
+}
+
+/// Whether a condition, which must be one, can read the client's address.
+pub(crate) fn reads_address(condition: &str) -> bool {
+    condition.parse::<Expr>().is_ok_and(|condition| Reads::of(&condition).has(Reads::ADDRESS))
+}
+
+/// Whether the condition of a policy can read the client's address, and does not ask for a token itself.
+pub(super) fn is_network_enough(policy: &cedar_policy::Policy) -> bool {
+    let policy: &Policy = policy.as_ref();
+    let Some(condition) = policy.non_scope_constraints_arc() else { return false };
+    let asks_for_user = |part: &Expr| match part.expr_kind() {
+        ExprKind::Is { expr, .. } => matches!(expr.expr_kind(), ExprKind::Var(Var::Principal)),
+        _ => false,
+    };
+    Reads::of(condition).has(Reads::ADDRESS) && !condition.subexpressions().any(asks_for_user)
 }
 
 /// The name of a type of the schema that this crate writes itself.
@@ -127,7 +153,7 @@ impl Engine {
         };
         let statics = statics(actions, roles, &types.role);
         let mut names = Names::default();
-        let rules = policies.iter().map(|policy| Rule::new(policy, &statics)).collect();
+        let rules = policies.iter().map(|policy| Rule::new(policy, &statics, &types.role)).collect();
         for policy in &policies {
             names.intern_scope(policy.template().principal_constraint().as_inner());
         }
@@ -145,6 +171,20 @@ impl Engine {
         }
     }
 
+    /// How roles are had, and what they include.
+    pub(super) fn roles(&self) -> &Roles {
+        &self.roles
+    }
+
+    fn rule(&self, index: u32) -> Option<&Rule> {
+        self.rules.get(usize::try_from(index).ok()?)
+    }
+
+    /// Whether a roles file says who has which role.
+    pub(super) fn has_book(&self) -> bool {
+        self.roles.book().is_some()
+    }
+
     /// How many policies there are.
     pub(super) fn len(&self) -> usize {
         self.rules.len()
@@ -155,6 +195,11 @@ impl Engine {
         self.rules.iter().map(|rule| &rule.id)
     }
 
+    /// The permits' ids.
+    pub(super) fn permits(&self) -> impl Iterator<Item = &SmolStr> {
+        self.rules.iter().filter(|rule| !rule.forbids).map(|rule| &rule.id)
+    }
+
     /// The most policies that one request can touch.
     pub(super) fn largest(&self) -> usize {
         self.plans.iter().map(|plan| plan.buckets.len()).max().unwrap_or(0)
@@ -162,7 +207,7 @@ impl Engine {
 
     /// The id of a policy by its index in a [`Response`].
     pub(super) fn id(&self, index: u32) -> Option<&SmolStr> {
-        self.rules.get(usize::try_from(index).ok()?).map(|rule| &rule.id)
+        self.rule(index).map(|rule| &rule.id)
     }
 
     /// Decides, with the whole response: every determining and every erroring policy.
@@ -178,15 +223,21 @@ impl Engine {
         if conditional.is_empty() {
             return Ok(tally.response());
         }
-        let reads = conditional.iter().fold(Reads::default(), |all, one| all.and(one.condition.reads));
-        let context = context::build(plan, call, reads)?;
+        // What any condition can read must be there, also where it is not looked at in the end.
+        let reads = reads_of(&conditional);
+        let slots = Slots::new(plan, principal, call, reads)?;
+        let others = self.settle_compiled(&slots, conditional, &mut tally);
+        if others.is_empty() {
+            return Ok(tally.response());
+        }
+        let context = context::build(plan, call, reads_of(&others))?;
         let request = Request::new_unchecked(
             principal.entry().clone(),
             plan.action.clone(),
             plan.resource.clone(),
             Some(Context::Value(Arc::new(context))),
         );
-        let more = needed(plan, &conditional);
+        let more = needed(plan, &others);
         let enlarged;
         // PERF: the principal's store is shared by all its requests; few conditions need more than that.
         let entities = if more.is_empty() {
@@ -196,18 +247,16 @@ impl Engine {
             &enlarged
         };
         let evaluator = Evaluator::new(request, entities, Extensions::all_available());
-        self.settle(&evaluator, &conditional, &mut tally);
+        self.settle(&evaluator, &others, &mut tally);
         Ok(tally.response())
     }
 
     /// Looks up the policies whose scope admits the call: counts those without condition, returns the others.
     fn admitted(&self, buckets: &Buckets, principal: &Prepared, tally: &mut Tally) -> Vec<Conditional<'_>> {
-        let mut conditional = Vec::new();
+        let mut conditional = Vec::with_capacity(buckets.len().min(64));
         buckets.each(principal, |index| {
-            let Some(rule) = usize::try_from(index).ok().and_then(|index| self.rules.get(index)) else {
-                return;
-            };
-            if rule.principal_type.as_ref().is_some_and(|wanted| wanted != principal.kind()) {
+            let Some(rule) = self.rule(index) else { return };
+            if !rule.admits(principal.kind()) {
                 return;
             }
             match &rule.condition {
@@ -216,6 +265,25 @@ impl Engine {
             }
         });
         conditional
+    }
+
+    /// Evaluates the conditions that are compiled, and returns the others.
+    fn settle_compiled<'e>(
+        &self,
+        slots: &Slots<'_>,
+        conditional: Vec<Conditional<'e>>,
+        tally: &mut Tally,
+    ) -> Vec<Conditional<'e>> {
+        let mut others = Vec::new();
+        for one in conditional {
+            match one.condition.tree.as_ref().map(|tree| tree.holds(slots)) {
+                Some(Some(true)) => tally.satisfied(one.index, one.forbids),
+                Some(Some(false)) => {}
+                Some(None) => self.failed(&one, tally),
+                None => others.push(one),
+            }
+        }
+        others
     }
 
     /// Evaluates conditions by Cedar's own code.
@@ -250,6 +318,10 @@ fn verdict(evaluator: &Evaluator<'_>, condition: &Condition, slots: &SlotEnv) ->
     }
 }
 
+fn reads_of(conditional: &[Conditional<'_>]) -> Reads {
+    conditional.iter().fold(Reads::default(), |all, one| all.and(one.condition.reads))
+}
+
 fn needed(plan: &Plan, conditional: &[Conditional<'_>]) -> Vec<Arc<Entity>> {
     let mut needed = Vec::new();
     for one in conditional {
@@ -275,8 +347,9 @@ fn enlarge(store: &Entities, more: Vec<Arc<Entity>>) -> Result<Entities, Incompl
 }
 
 impl Rule {
-    fn new(policy: &Policy, statics: &FxHashMap<EntityUID, Arc<Entity>>) -> Self {
-        let principal_type = match policy.template().principal_constraint().as_inner() {
+    fn new(policy: &Policy, statics: &FxHashMap<EntityUID, Arc<Entity>>, role: &EntityType) -> Self {
+        let constraint = policy.template().principal_constraint().as_inner();
+        let principal_type = match constraint {
             Constraint::IsIn(kind, _) => Some((**kind).clone()),
             Constraint::Any | Constraint::In(_) | Constraint::Eq(_) | Constraint::Is(_) => None,
         };
@@ -284,6 +357,11 @@ impl Rule {
             id: policy.id().clone().into_smolstr(),
             forbids: policy.effect() == Effect::Forbid,
             principal_type,
+            whom: policy.template().principal_constraint().to_string(),
+            role: constraint.get_euid().filter(|uid| uid.entity_type() == role).map(|uid| {
+                let name: &str = uid.eid().as_ref();
+                SmolStr::new(name)
+            }),
             condition: policy
                 .non_scope_constraints_arc()
                 .map(|expression| Condition::new(expression, statics)),
@@ -309,6 +387,7 @@ impl Condition {
             reads: Reads::of(expression),
             reads_action,
             statics: found,
+            tree: Tree::of(expression),
         }
     }
 }

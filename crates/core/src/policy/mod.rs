@@ -2,11 +2,14 @@
 //!
 //! [`schema`](schema()) is what policies may speak of, [`Policy::load`] checks them against it, [`Policy::decide`]
 //! answers for one call. Whatever cannot be decided refuses: no policy, an unknown action, a policy that errors.
-//! One call in [`SHADOW_EVERY`] is decided by plain Cedar as well, and a difference refuses.
+//! One call in [`SHADOW_EVERY`] is decided by plain Cedar as well, and a difference refuses; after the first one every
+//! call of this policy is decided by both.
 
 mod engine;
+mod explain;
 mod facts;
 mod load;
+mod matrix;
 mod plain;
 pub(crate) mod query;
 mod roles;
@@ -21,11 +24,17 @@ use quick_cache::sync::Cache;
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 
-pub use load::{Loaded, PolicyProblem, Source};
+pub(crate) use engine::reads_address;
+pub use explain::{Considered, Explanation, Part, Said, Unknowns};
+pub(crate) use load::is_condition;
+pub use load::{Loaded, PolicyProblem, Source, spoken_roles};
+pub use matrix::{Answer, Cell, Matrix, Row};
 pub use roles::{RoleCycle, Roles};
+pub(crate) use schema::quoted;
 pub use schema::{ActionKind, ActionSpec, schema};
 
 use crate::identify::{Identity, Principal};
+use crate::roles::CompiledRoles;
 use engine::{Engine, Incomplete, Prepared};
 use plain::Plain;
 
@@ -45,6 +54,8 @@ pub struct Policy {
     plain: Plain,
     principals: Cache<usize, Kept>,
     calls: AtomicU64,
+    /// Differences between the engines, all and those not yet reported.
+    differences: [AtomicU64; 2],
 }
 
 /// A prepared principal, and whose it is.
@@ -165,20 +176,20 @@ impl Policy {
     /// # Errors
     /// Everything that is wrong with any of the sources, at once.
     pub fn load(sources: &[Source], actions: &[ActionSpec]) -> Result<(Self, Loaded), Vec<PolicyProblem>> {
-        Self::load_with_roles(sources, actions, &Roles::default())
+        Self::load_with_roles(sources, actions, &CompiledRoles::default())
     }
 
-    /// As [`load`](Self::load), with roles that inherit from others.
+    /// As [`load`](Self::load), with a roles file.
     ///
     /// # Errors
     /// Everything that is wrong with any of the sources, at once.
     pub fn load_with_roles(
         sources: &[Source],
         actions: &[ActionSpec],
-        roles: &Roles,
+        roles: &CompiledRoles,
     ) -> Result<(Self, Loaded), Vec<PolicyProblem>> {
-        let (set, warnings) = load::check(sources, actions)?;
-        let policy = Self::compile(set, actions, roles).map_err(|problem| vec![problem])?;
+        let (set, warnings) = load::check(sources, actions, roles)?;
+        let policy = Self::compile(set, actions, &roles.roles).map_err(|problem| vec![problem])?;
         let policies = policy.engine.len();
         let largest = policy.engine.largest();
         Ok((policy, Loaded { policies, largest, warnings }))
@@ -203,6 +214,7 @@ impl Policy {
             plain,
             principals: Cache::new(KEPT_PRINCIPALS),
             calls: AtomicU64::new(0),
+            differences: Default::default(),
         })
     }
 
@@ -212,23 +224,53 @@ impl Policy {
         Some(ActionIndex { generation: self.generation, index })
     }
 
+    /// All actions, as they were declared.
+    pub fn specs(&self) -> &[ActionSpec] {
+        &self.specs
+    }
+
+    /// The ids of all permits.
+    pub fn permits(&self) -> impl Iterator<Item = &SmolStr> {
+        self.engine.permits()
+    }
+
     /// What an action was declared as; `None` if it is of another policy.
     pub fn spec(&self, action: ActionIndex) -> Option<&ActionSpec> {
         self.specs.get(self.position(action)?)
     }
 
-    /// Decides one call. PERF: about 3 µs with a principal seen before, nearly whatever the number of policies.
+    /// The roles that a principal has directly; `None` without a roles file, and for a caller without credentials.
+    pub fn roles_of(&self, principal: &Principal) -> Option<Arc<[SmolStr]>> {
+        match principal {
+            Principal::Identity(identity) if self.engine.has_book() => {
+                Some(Arc::clone(self.prepared(identity).held()))
+            }
+            Principal::Identity(_) | Principal::Anonymous => None,
+        }
+    }
+
+    /// Decides one call. PERF: 0.2 µs at 50 policies and 1 µs at 1,000, with a principal seen before.
     pub fn decide(&self, call: &Call<'_>) -> Verdict {
-        let is_shadowed = self.calls.fetch_add(1, Ordering::Relaxed).is_multiple_of(SHADOW_EVERY);
+        let [differences, unreported] = &self.differences;
+        let is_shadowed = self.calls.fetch_add(1, Ordering::Relaxed).is_multiple_of(SHADOW_EVERY)
+            || differences.load(Ordering::Relaxed) > 0;
         let Some(action) = self.position(call.action) else { return refused(Cause::UnknownAction) };
         let response = match self.respond(action, call) {
             Ok(response) => response,
             Err(incomplete) => return refused(incomplete.into()),
         };
         if is_shadowed && let Err(policies) = self.shadow(action, call, &response) {
+            differences.fetch_add(1, Ordering::Relaxed);
+            unreported.fetch_add(1, Ordering::Relaxed);
             return Verdict::Indeterminate { cause: Cause::Disagreement, policies };
         }
         self.verdict(response)
+    }
+
+    /// How often the engines differed since this was asked last. Anything but 0 is to be said aloud.
+    pub fn take_differences(&self) -> u64 {
+        let [_, unreported] = &self.differences;
+        unreported.swap(0, Ordering::Relaxed)
     }
 
     /// Decides one call by plain Cedar: the slow reference, tens to hundreds of microseconds.

@@ -36,6 +36,7 @@ pub(super) struct Plain {
     entities: Entities,
     actions: Vec<Known>,
     types: Types,
+    roles: Roles,
 }
 
 #[derive(Debug)]
@@ -89,7 +90,7 @@ impl Plain {
             .map_err(|error| PlainError::Entities(Box::new(error)))?;
         let actions = actions.iter().map(|spec| known(spec, &types)).collect();
         let indexes = ids.cloned().zip(0..).collect();
-        Ok(Self { policies, indexes, entities, actions, types })
+        Ok(Self { policies, indexes, entities, actions, types, roles: roles.clone() })
     }
 
     /// Decides; `None` when Cedar does not take the call's facts.
@@ -121,7 +122,8 @@ impl Plain {
                 Some(Entity::new_no_attrs(uid(&self.types.anonymous, ANONYMOUS), HashSet::new()))
             }
             Principal::Identity(identity) => {
-                let parents = identity.roles.iter().map(|role| uid(&self.types.role, role)).collect();
+                let held = self.roles.held(identity);
+                let parents = held.iter().map(|role| uid(&self.types.role, role)).collect();
                 Entity::new(uid(&self.types.user, &user_id(identity)), attributes(identity), parents).ok()
             }
         }

@@ -1,13 +1,20 @@
-//! Roles that inherit from others.
+//! How roles reach Cedar: who has which, and which stand for others too.
+
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
+
+use crate::identify::Identity;
+use crate::roles::Book;
 
 /// Which roles a role stands for besides itself, closed under inheritance.
 #[derive(Debug, Clone, Default)]
 pub struct Roles {
     direct: FxHashMap<SmolStr, Vec<SmolStr>>,
     inherited: FxHashMap<SmolStr, Vec<SmolStr>>,
+    /// Who has which role; without it, what the issuer calls roles and groups are the roles.
+    book: Option<Arc<Book>>,
 }
 
 /// A role that inherits itself, by way of others.
@@ -37,7 +44,29 @@ impl Roles {
             (SmolStr::new(role), parents.iter().map(SmolStr::new).collect())
         };
         let direct = parents.iter().map(owned).collect();
-        Ok(Self { direct, inherited })
+        Ok(Self { direct, inherited, book: None })
+    }
+
+    /// The same roles, had by whoever the book says, and by nobody else.
+    #[must_use]
+    pub fn held_as(self, book: Arc<Book>) -> Self {
+        Self { book: Some(book), ..self }
+    }
+
+    /// The book that says who has which role.
+    pub fn book(&self) -> Option<&Book> {
+        self.book.as_deref()
+    }
+
+    /// The roles that an identity has directly, without those that they inherit.
+    pub fn held(&self, identity: &Identity) -> Vec<SmolStr> {
+        match &self.book {
+            None => identity.roles.iter().map(|role| SmolStr::new(&**role)).collect(),
+            Some(book) => {
+                let held = book.roles.iter().filter(|role| role.is_held_by(identity));
+                held.map(|role| role.name.clone()).collect()
+            }
+        }
     }
 
     /// All roles that `role` inherits, without itself.

@@ -48,7 +48,7 @@ impl ActionSpec {
     }
 
     /// `<api>.read` or `<api>.write`.
-    pub(super) fn group(&self) -> SmolStr {
+    pub fn group(&self) -> SmolStr {
         format_smolstr!("{}.{}", self.api, if self.reads { "read" } else { "write" })
     }
 }
@@ -169,7 +169,8 @@ fn record_json(names: &[SmolStr], kind: &Value) -> Value {
 }
 
 /// A Cedar string literal.
-fn quoted(text: &str) -> String {
+/// A text as a Cedar string literal.
+pub(crate) fn quoted(text: &str) -> String {
     format!("\"{}\"", text.escape_debug())
 }
 

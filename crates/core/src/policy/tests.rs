@@ -125,7 +125,7 @@ fn what_is_generated_without_errors_passes_the_strict_check() {
         let mut seed = Seed::new(3_000 + number);
         let world = World::random(&mut seed, false);
         let sources = [Source { name: "world.cedar".into(), text: world.text.clone() }];
-        let (policy, loaded) = Policy::load_with_roles(&sources, &world.actions, &world.roles)
+        let (policy, loaded) = Policy::load_with_roles(&sources, &world.actions, &world.compiled_roles())
             .unwrap_or_else(|problems| panic!("{problems:#?}\n{}", world.text));
         assert_eq!(loaded.policies, world.policies);
         for _ in 0..50 {
@@ -149,12 +149,19 @@ fn a_difference_to_plain_cedar_refuses_and_names_the_policy() {
         policy.engine.plant(Fault::PermitAsForbid, &set);
         for _ in 0..20 {
             let drawn = random_call(&world, &mut seed);
-            policy.calls.store(0, Ordering::Relaxed);
+            policy.differences = Default::default();
+            policy.calls.store(1, Ordering::Relaxed);
+            let unseen = policy.decide(&drawn.call(&policy));
+            assert!(!matches!(unseen, Verdict::Indeterminate { .. }), "only the shadow sees it");
+            policy.calls.store(SHADOW_EVERY, Ordering::Relaxed);
             let shadowed = policy.decide(&drawn.call(&policy));
             let alone = policy.decide(&drawn.call(&policy));
-            if let Verdict::Indeterminate { cause: Cause::Disagreement, policies } = shadowed {
+            if let Verdict::Indeterminate { cause: Cause::Disagreement, policies } = &shadowed {
                 assert!(!policies.is_empty());
-                assert!(!matches!(alone, Verdict::Indeterminate { .. }), "only the shadow sees it");
+                // From now on both engines are asked, whatever the count.
+                assert_eq!(alone, shadowed);
+                assert_eq!(policy.take_differences(), 2);
+                assert_eq!(policy.take_differences(), 0);
                 found = true;
             }
         }
@@ -295,9 +302,9 @@ fn large_sets_agree_as_well() {
 fn many_actions_load() {
     let (policies, operations) = if cfg!(debug_assertions) { (5, 300) } else { (50, 1_000) };
     let world = World::sized(&mut Seed::new(12), policies, operations);
-    let source = Source { name: "large.cedar".into(), text: world.text };
+    let source = Source { name: "large.cedar".into(), text: world.text.clone() };
     let start = Instant::now();
-    let (_, loaded) = Policy::load_with_roles(&[source], &world.actions, &world.roles).unwrap();
+    let (_, loaded) = Policy::load_with_roles(&[source], &world.actions, &world.compiled_roles()).unwrap();
     println!("{policies} policies, {} actions: {:?} to load", world.actions.len(), start.elapsed());
     assert_eq!(loaded.policies, policies);
 }
@@ -312,4 +319,55 @@ fn cost(calls: &[Call<'_>], rounds: u32, decide: impl Fn(&Call<'_>) -> Verdict) 
         start.elapsed()
     };
     (0..rounds).map(|_| round()).min().unwrap().as_secs_f64() * 1e6 / 50.0
+}
+
+/// What is said of each policy, one by one, adds up to the decision; and the matrix promises nothing that is refused.
+#[test]
+fn explanations_and_the_matrix_agree_with_decisions() {
+    let (mut allowed, mut denied, mut certain) = (0, 0, 0);
+    for number in 0..40 {
+        let mut seed = Seed::new(5_000 + number);
+        let world = World::random(&mut seed, false);
+        let (policy, _) = compiled(&world);
+        let matrix = policy.matrix();
+        for _ in 0..40 {
+            let drawn = random_call(&world, &mut seed);
+            let call = drawn.call(&policy);
+            let explained = policy.explain(&call, Unknowns::default(), None);
+            let verdict = policy.decide(&call);
+            assert_eq!(explained.verdict, verdict);
+            let applying = |forbids: bool| -> Vec<SmolStr> {
+                let all = explained.considered.iter().filter(|one| one.applies() && one.forbids == forbids);
+                all.map(|one| one.policy.clone()).collect()
+            };
+            let (permits, forbids) = (applying(false), applying(true));
+            match &verdict {
+                Verdict::Allow { policies } => {
+                    assert_eq!((policies, forbids.len()), (&permits, 0), "{drawn:?}")
+                }
+                Verdict::Deny { policies } => assert_eq!(policies, &forbids, "{drawn:?}"),
+                Verdict::Indeterminate { .. } => panic!("{verdict:?} {drawn:?}"),
+            }
+            allowed += usize::from(matches!(verdict, Verdict::Allow { .. }));
+            denied += usize::from(matches!(verdict, Verdict::Deny { .. }));
+            // Policies may also name one principal, whom the matrix does not know: so only what it says is sure counts.
+            let name = format!("{}.{}", drawn.api, drawn.operation);
+            let column = matrix.actions.iter().position(|action| *action == name).unwrap();
+            let rows = matrix.rows.iter().filter(|row| match &drawn.principal {
+                Principal::Anonymous => row.who == "anonymous",
+                Principal::Identity(_) => row.who == "any token" || explained.roles.contains(&row.who),
+            });
+            for cell in rows.map(|row| &row.cells[column]) {
+                let is_never = cell.answer == Answer::Never;
+                assert!(!is_never || matches!(verdict, Verdict::Deny { .. }), "{cell:?} {verdict:?}");
+                let is_known = matches!(&verdict, Verdict::Allow { policies } if policies.iter().any(|one| cell.policies.contains(one)));
+                certain += usize::from(is_never);
+                if cell.answer == Answer::Yes && forbids.is_empty() {
+                    assert!(is_known, "{cell:?} {verdict:?}");
+                    certain += 1;
+                }
+            }
+        }
+    }
+    assert!(allowed > 100 && denied > 100 && certain > 50, "{allowed} {denied} {certain}");
 }

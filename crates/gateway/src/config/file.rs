@@ -495,8 +495,9 @@ pub(crate) struct RecordFile {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Policy {
+    /// The roles file: who has which role, and what each may call.
+    pub(crate) roles: Option<At<String>>,
     /// Files of Cedar policies; `*` and `?` match within a name.
-    #[schemars(extend("x-required" = true))]
     pub(crate) cedar: Option<Vec<At<String>>>,
 }
 

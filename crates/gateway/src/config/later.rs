@@ -1,12 +1,13 @@
 //! Words that are understood in order to be refused well: what a later version brings, what is called otherwise.
 
 /// Keys of a later version: the type, the key, what it is about.
-const LATER_KEYS: [(&str, &str, &str); 13] = [
+const LATER_KEYS: [(&str, &str, &str); 14] = [
     ("File", "tools", "tool servers (MCP)"),
     ("File", "ledger", "the tamper-evident ledger; `record` writes plain records"),
     ("File", "state", "state shared by many gates; this version counts in one process"),
     ("Identity", "api_keys", "API keys"),
-    ("Policy", "roles", "roles; write Cedar policies in `cedar`"),
+    ("Holder", "key_scope", "API keys"),
+    ("Holder", "certificate", "client certificates (mutual TLS)"),
     ("Budget", "tokens", "budgets of tokens; `limit` counts requests"),
     ("Budget", "cost", "budgets of money; `limit` counts requests"),
     ("Budget", "when", "conditional budgets"),
@@ -26,7 +27,7 @@ const LATER_WORDS: [(&str, &str); 4] = [
 ];
 
 /// Keys that other gates, or earlier drafts, call otherwise: the type, their word, ours.
-const CALLED_OTHERWISE: [(&str, &str, &str); 44] = [
+const CALLED_OTHERWISE: [(&str, &str, &str); 50] = [
     ("File", "routes", "apis"),
     ("File", "services", "apis"),
     ("File", "llms", "models"),
@@ -71,6 +72,12 @@ const CALLED_OTHERWISE: [(&str, &str, &str); 44] = [
     ("Tls", "cert", "certificate"),
     ("Tls", "private_key", "key"),
     ("Upstream", "api_key", "credential"),
+    ("Role", "permissions", "may"),
+    ("Role", "members", "held_by"),
+    ("Role", "inherits", "includes"),
+    ("Grant", "actions", "action"),
+    ("Grant", "expires", "until"),
+    ("Holder", "role", "group"),
 ];
 
 /// What a key of a later version is about.

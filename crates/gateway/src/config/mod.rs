@@ -17,6 +17,7 @@ mod later;
 mod mask;
 mod read;
 mod render;
+mod roles_file;
 mod schema;
 mod secret;
 mod shape;
@@ -25,6 +26,7 @@ mod tree;
 mod units;
 
 pub mod init;
+pub mod roles;
 pub mod watch;
 
 use std::path::Path;

@@ -8,10 +8,13 @@ use serde_json::Map;
 use serde_json::Value as Json;
 
 use super::file::File;
+use super::roles_file::RolesFile;
 
 static SCHEMA: LazyLock<Json> = LazyLock::new(|| {
     let settings = schemars::generate::SchemaSettings::draft2020_12().for_deserialize();
-    let mut schema = settings.into_generator().into_root_schema_for::<File>().to_value();
+    let mut generator = settings.into_generator();
+    generator.subschema_for::<RolesFile>();
+    let mut schema = generator.into_root_schema_for::<File>().to_value();
     without_null(&mut schema);
     with_required(&mut schema);
     if let Some(root) = schema.as_object_mut() {
@@ -124,6 +127,8 @@ pub fn reference() -> String {
     section(&mut out, "The file", &SCHEMA);
     let mut done: Vec<&str> = Vec::new();
     let mut next = mentioned(&SCHEMA);
+    // Another file, named by this one.
+    next.push("RolesFile");
     while !next.is_empty() {
         let mut after = Vec::new();
         for name in next {

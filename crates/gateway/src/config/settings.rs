@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::{HeaderName, Uri};
 use ipnet::IpNet;
 use portcullis_core::authorize::{CreatedId, Place as Stands, Pointer, Who};
+use portcullis_core::roles::{Book, Mark};
 use portcullis_core::validate::Told;
 
 use super::contract::Contract;
@@ -36,6 +37,8 @@ pub struct Settings {
     pub policies: Vec<SourceText>,
     /// Where the gate remembers who created what, when it does.
     pub ownership: Option<Ownership>,
+    /// The roles file.
+    pub roles: Option<Roles>,
     /// Where records go.
     pub record: RecordTarget,
 }
@@ -97,6 +100,25 @@ impl SourceText {
     /// The place of `length` bytes at byte `offset`, for diagnostics about what the file says.
     pub fn at(&self, offset: usize, length: usize) -> Place {
         Place::in_text(&self.name, &self.text, offset, length)
+    }
+}
+
+/// A roles file, read. Its names are looked up when the gate is compiled.
+#[derive(Debug, Clone)]
+pub struct Roles {
+    /// The file.
+    pub file: SourceText,
+    /// What it says.
+    pub book: Book,
+    /// Where it says it, by [`Mark`].
+    pub places: Vec<Place>,
+}
+
+impl Roles {
+    /// Where something of the book is written.
+    pub fn place(&self, mark: Mark) -> Place {
+        let place = usize::try_from(mark.0).ok().and_then(|mark| self.places.get(mark));
+        place.cloned().unwrap_or_else(|| Place { file: self.file.name.clone(), ..Place::default() })
     }
 }
 

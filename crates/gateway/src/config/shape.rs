@@ -13,9 +13,15 @@ use super::{later, mask, schema, units};
 
 /// What of `root` has the shape of a configuration.
 pub(crate) fn conform(root: Node, report: &mut Report) -> Option<Node> {
-    let schema = schema::value();
     let top = Span { line: 1, column: 1, length: 1 };
-    Walk { report }.node(root, schema, "File", top)
+    Walk { report }.node(root, schema::value(), "File", top)
+}
+
+/// What of `root` has the shape of the file that a type of the schema describes.
+pub(crate) fn conform_to(root: Node, of: &str, report: &mut Report) -> Option<Node> {
+    let schema = schema::value().get("$defs")?.get(of)?;
+    let top = Span { line: 1, column: 1, length: 1 };
+    Walk { report }.node(root, schema, of, top)
 }
 
 struct Walk<'r> {

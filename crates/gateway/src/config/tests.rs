@@ -295,7 +295,7 @@ models:
     budgets: [ { per: principal, tokens: 50k/hour, cost: 5 USD/day, limit: 1/s } ]
     answer: { pii: redact, code: observe }
 tools: {}
-policy: { roles: roles.yaml, cedar: [] }
+policy: { cedar: [] }
 ledger: { path: data }
 state: memory
 "#,

@@ -96,6 +96,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     principal: Option<Who<'a>>,
     #[serde(skip_serializing_if = "is_empty")]
+    roles: &'a [smol_str::SmolStr],
+    #[serde(skip_serializing_if = "is_empty")]
     policies: &'a [smol_str::SmolStr],
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
@@ -184,6 +186,7 @@ fn line(draft: &Draft, took: Duration) -> Line<'_> {
                 Who { kind: "token", issuer: Some(&identity.issuer), subject: Some(&identity.subject) }
             }
         }),
+        roles: draft.roles.as_deref().unwrap_or_default(),
         policies: &draft.policies,
         status: draft.status.map(|status| status.as_u16()),
         reason: draft.halt.as_ref().map(|(reason, _)| reason.code()),

@@ -60,6 +60,8 @@ pub(crate) struct Draft {
     pub(crate) route: Option<Arc<Route>>,
     pub(crate) operation: Option<portcullis_core::contract::OperationIndex>,
     pub(crate) principal: Option<Principal>,
+    /// The roles that the caller has directly; `None` without a roles file.
+    pub(crate) roles: Option<Arc<[SmolStr]>>,
     pub(crate) policies: Vec<SmolStr>,
     pub(crate) phases: Phases,
     pub(crate) findings: Vec<Finding>,
@@ -106,6 +108,7 @@ impl Recording {
             route: None,
             operation: None,
             principal: None,
+            roles: None,
             policies: Vec::new(),
             phases: Phases::default(),
             findings: Vec::new(),
@@ -199,6 +202,18 @@ impl Recording {
         self.draft.halt = Some((refusal.reason, refusal.detail.clone().into_owned()));
     }
 
+    /// Policy's two engines differed this often: that is counted and said aloud, for one of them is wrong.
+    pub(crate) fn alarm(&self, differences: u64) {
+        if differences > 0 {
+            self.recorder.metrics.policy_disagreements.inc_by(differences);
+            tracing::error!(
+                id = %self.draft.id,
+                differences,
+                "the policy index and plain Cedar differ; every call is decided by both until the next reload"
+            );
+        }
+    }
+
     /// The answer's status is decided.
     pub(crate) fn answered(&mut self, status: StatusCode) {
         self.draft.status = Some(status);
@@ -232,5 +247,21 @@ impl Drop for Recording {
         if let Some(sink) = &self.recorder.sink {
             line::write(&self.draft, took, |line| sink.push(line));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_between_the_engines_is_counted() {
+        let recorder = Recorder { sink: None, metrics: Arc::new(Metrics::default()) };
+        let record = || Recording::begin(recorder.clone(), Method::GET, [127, 0, 0, 1].into(), true);
+        record().alarm(0);
+        assert!(recorder.metrics.text().contains("portcullis_policy_disagreements_total 0\n"));
+        record().alarm(2);
+        record().alarm(1);
+        assert!(recorder.metrics.text().contains("portcullis_policy_disagreements_total 3\n"));
     }
 }

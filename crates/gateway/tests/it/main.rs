@@ -18,6 +18,8 @@ mod objects;
 #[cfg(test)]
 mod record;
 #[cfg(test)]
+mod roles;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod websocket;

@@ -35,21 +35,21 @@ pub(super) struct Reads(pub(super) u8);
 const NAMES: [&str; 8] = ["address", "tls", "time", "path", "query", "model", "stream", "tools"];
 
 impl Reads {
-    const ADDRESS: Self = Self(1);
+    pub(super) const ADDRESS: Self = Self(1);
     const TLS: Self = Self(1 << 1);
     const TIME: Self = Self(1 << 2);
-    const PATH: Self = Self(1 << 3);
-    const QUERY: Self = Self(1 << 4);
+    pub(super) const PATH: Self = Self(1 << 3);
+    pub(super) const QUERY: Self = Self(1 << 4);
     const MODEL: Self = Self(1 << 5);
     const STREAM: Self = Self(1 << 6);
     const TOOLS: Self = Self(1 << 7);
-    const ALL: Self = Self(u8::MAX);
+    pub(super) const ALL: Self = Self(u8::MAX);
 
     pub(super) fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    fn has(self, one: Self) -> bool {
+    pub(super) fn has(self, one: Self) -> bool {
         self.0 & one.0 != 0
     }
 

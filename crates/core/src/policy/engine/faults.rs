@@ -5,6 +5,7 @@ use cedar_policy_core::ast::{ActionConstraint, EntityUID, Policy, PolicySet};
 use super::context::Reads;
 use super::index::Buckets;
 use super::principal::Prepared;
+use super::tree::{List, Number, Text, Tree};
 use super::{Engine, admits_action, admits_resource};
 use crate::policy::roles::Roles;
 
@@ -44,6 +45,78 @@ faults! {
     QueryNotRead,
     ActionEntityMissing,
     StaticsMissing,
+    BothAsEither,
+    EitherAsBoth,
+    NotDropped,
+    LessAsLessOrSame,
+    LikeAsAnything,
+    HasAsTrue,
+    AttributesSwapped,
+    AllAsAny,
+    AnyAsAll,
+    RangeIgnored,
+    PathAsQuery,
+    ChoiceSwapped,
+    InAsIs,
+    ListsSwapped,
+    SumAsDifference,
+    AddressIgnored,
+    Ipv4Swapped,
+    KindIgnored,
+    WhoIgnored,
+    ModelCallSwapped,
+    InContextIgnored,
+    SameAsLessOrSame,
+    FlagNegated,
+}
+
+/// A tree with the fault in each of its parts.
+fn corrupted(tree: Tree, fault: Fault) -> Tree {
+    let inner = |tree: Box<Tree>| Box::new(corrupted(*tree, fault));
+    let text = |text: Text| match (fault, text) {
+        (Fault::AttributesSwapped, Text::Own(index)) => Text::Own(1_usize.saturating_sub(index)),
+        (Fault::PathAsQuery, Text::Path(name)) => Text::Query(name),
+        (_, text) => text,
+    };
+    let list = |list: List| match (fault, list) {
+        (Fault::ListsSwapped, List::Scopes) => List::Roles,
+        (Fault::ListsSwapped, List::Roles) => List::Scopes,
+        (_, list) => list,
+    };
+    match (fault, tree) {
+        (Fault::BothAsEither, Tree::Both(left, right)) => Tree::Either(inner(left), inner(right)),
+        (Fault::EitherAsBoth, Tree::Either(left, right)) => Tree::Both(inner(left), inner(right)),
+        (_, Tree::Both(left, right)) => Tree::Both(inner(left), inner(right)),
+        (_, Tree::Either(left, right)) => Tree::Either(inner(left), inner(right)),
+        (Fault::NotDropped, Tree::Not(tree)) => corrupted(*tree, fault),
+        (_, Tree::Not(tree)) => Tree::Not(inner(tree)),
+        (Fault::ChoiceSwapped, Tree::Choice(parts)) => {
+            let [test, then, other] = *parts;
+            Tree::Choice(Box::new([test, other, then]))
+        }
+        (Fault::LessAsLessOrSame, Tree::Less(left, right)) => Tree::LessOrSame(left, right),
+        (Fault::SumAsDifference, Tree::LessOrSame(Number::Sum(parts), right)) => {
+            Tree::LessOrSame(Number::Difference(parts), right)
+        }
+        (Fault::Ipv4Swapped, Tree::IsIpv4(wanted)) => Tree::IsIpv4(!wanted),
+        (Fault::ModelCallSwapped, Tree::IsModelCall(wanted)) => Tree::IsModelCall(!wanted),
+        (Fault::SameAsLessOrSame, Tree::SameNumber(left, right)) => Tree::LessOrSame(left, right),
+        (Fault::FlagNegated, Tree::Flag(flag)) => Tree::Not(Box::new(Tree::Flag(flag))),
+        (Fault::KindIgnored, Tree::IsA(_))
+        | (Fault::WhoIgnored, Tree::IsOneOf(_))
+        | (Fault::InContextIgnored, Tree::InContext(_))
+        | (Fault::AddressIgnored, Tree::IsAddress(_)) => Tree::Is(true),
+        (Fault::LikeAsAnything, Tree::Like(..)) | (Fault::RangeIgnored, Tree::InRange(_)) => Tree::Is(true),
+        (Fault::HasAsTrue, Tree::HasText(_) | Tree::HasVerified) => Tree::Is(true),
+        (Fault::AllAsAny, Tree::HoldsAll(one, wanted)) => Tree::HoldsAny(list(one), wanted),
+        (Fault::AnyAsAll, Tree::HoldsAny(one, wanted)) => Tree::HoldsAll(list(one), wanted),
+        (Fault::InAsIs, Tree::IsIn(uids)) => Tree::IsOneOf(uids),
+        (_, Tree::Same(left, right)) => Tree::Same(text(left), text(right)),
+        (_, Tree::Like(one, pattern)) => Tree::Like(text(one), pattern),
+        (_, Tree::Holds(one, wanted)) => Tree::Holds(list(one), text(wanted)),
+        (_, Tree::IsEmpty(one)) => Tree::IsEmpty(list(one)),
+        (_, tree) => tree,
+    }
 }
 
 fn lose(list: &mut Vec<u32>) {
@@ -62,6 +135,7 @@ impl Engine {
                 _ => {}
             }
             let Some(condition) = &mut rule.condition else { continue };
+            condition.tree = condition.tree.take().map(|tree| corrupted(tree, fault));
             match fault {
                 Fault::NothingRead => condition.reads = Reads::default(),
                 Fault::PathNotRead => condition.reads.0 &= !(1 << 3),

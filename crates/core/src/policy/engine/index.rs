@@ -75,6 +75,13 @@ impl Buckets {
         self.len
     }
 
+    /// Every policy, each once.
+    pub(super) fn all(&self) -> Vec<u32> {
+        let by_type = self.by_type.iter().map(|(_, list)| list);
+        let lists = by_type.chain(self.by_ancestor.values()).chain(self.by_self.values());
+        lists.chain(std::iter::once(&self.any)).flatten().copied().collect()
+    }
+
     /// Every policy whose scope can admit this principal, each once.
     pub(super) fn each(&self, principal: &Prepared, mut found: impl FnMut(u32)) {
         let mut all = |list: &Vec<u32>| list.iter().copied().for_each(&mut found);

@@ -9,6 +9,7 @@ use cedar_policy_core::extensions::Extensions;
 use smol_str::SmolStr;
 
 use super::index::Names;
+use super::tree::{Own, TEXTS};
 use super::{Engine, Types, known, uid};
 use crate::identify::Identity;
 use crate::policy::facts::{ANONYMOUS, optional_facts, user_id};
@@ -22,6 +23,9 @@ pub(in crate::policy) struct Prepared {
     /// INVARIANT: closed under inheritance, and with the principal itself, for `in` is reflexive.
     pub(super) ancestors_and_self: Vec<u32>,
     store: Entities,
+    held: Arc<[SmolStr]>,
+    entity: Arc<Entity>,
+    facts: Own,
 }
 
 impl Prepared {
@@ -37,17 +41,27 @@ impl Prepared {
         ancestors_and_self.dedup();
         let entry = known(entity.uid().clone());
         let kind = entity.uid().entity_type().clone();
+        let entity = Arc::new(entity);
         // One entity cannot be a duplicate of another, so the store always takes it; were it left out, every
         // condition that looks at the principal would error, which refuses.
         let store = Entities::new()
             .add_entities(
-                [Arc::new(entity)],
+                [Arc::clone(&entity)],
                 None::<&NoEntitiesSchema>,
                 TCComputation::AssumeAlreadyComputed,
                 Extensions::all_available(),
             )
             .unwrap_or_default();
-        Self { entry, kind, own, ancestors_and_self, store }
+        Self {
+            entry,
+            kind,
+            own,
+            ancestors_and_self,
+            store,
+            held: Arc::default(),
+            entity,
+            facts: Own::default(),
+        }
     }
 
     pub(super) fn entry(&self) -> &EntityUIDEntry {
@@ -56,6 +70,25 @@ impl Prepared {
 
     pub(super) fn kind(&self) -> &EntityType {
         &self.kind
+    }
+
+    /// The roles that it has directly.
+    pub(in crate::policy) fn held(&self) -> &Arc<[SmolStr]> {
+        &self.held
+    }
+
+    /// What compiled conditions read.
+    pub(super) fn own_facts(&self) -> &Own {
+        &self.facts
+    }
+
+    pub(super) fn is(&self, uid: &EntityUID) -> bool {
+        self.entity.uid() == uid
+    }
+
+    /// `in` is reflexive.
+    pub(super) fn is_in(&self, uid: &EntityUID) -> bool {
+        super::is_in(&self.entity, uid)
     }
 
     pub(super) fn own(&self) -> Option<u32> {
@@ -79,6 +112,11 @@ impl Engine {
 
     /// Prepares the principal of a verified token: costs microseconds, so it is kept with the token.
     pub(in crate::policy) fn prepare(&self, identity: &Identity) -> Prepared {
+        self.prepared_as(identity, self.roles.held(identity))
+    }
+
+    /// As [`prepare`](Self::prepare), with roles that are known otherwise.
+    pub(super) fn prepared_as(&self, identity: &Identity, held: Vec<SmolStr>) -> Prepared {
         let strings = |list: &[Box<str>]| Value::set(list.iter().map(|one| Value::from(&**one)), None);
         let mut attributes: Vec<(SmolStr, PartialValue)> = vec![
             (SmolStr::new_static("issuer"), Value::from(&*identity.issuer).into()),
@@ -96,20 +134,41 @@ impl Engine {
         }
         let own = uid(&self.types.user, &user_id(identity));
         let entity =
-            Entity::new_with_attr_partial_value(own, attributes, HashSet::new(), self.parents(identity), []);
-        let prepared = Prepared::new(entity, &self.names);
+            Entity::new_with_attr_partial_value(own, attributes, HashSet::new(), self.closed(&held), []);
+        let prepared =
+            Prepared { held: held.into(), facts: own_facts(identity), ..Prepared::new(entity, &self.names) };
         #[cfg(test)]
         let prepared = self.planted(prepared);
         prepared
     }
 
-    fn parents(&self, identity: &Identity) -> HashSet<EntityUID> {
+    /// Roles with all that they include, as entities.
+    pub(super) fn closed(&self, held: &[SmolStr]) -> HashSet<EntityUID> {
         let mut parents = HashSet::new();
-        for role in &identity.roles {
+        for role in held {
             parents.insert(uid(&self.types.role, role));
             let inherited = self.roles.inherited(role).iter();
             parents.extend(inherited.map(|role| uid(&self.types.role, role)));
         }
         parents
+    }
+}
+
+fn own_facts(identity: &Identity) -> Own {
+    let facts = optional_facts(identity);
+    let text = |name: &&str| -> Option<Box<str>> {
+        match *name {
+            "issuer" => Some(identity.issuer.clone()),
+            "subject" => Some(identity.subject.clone()),
+            other => {
+                let (_, value) = facts.texts.iter().find(|(known, _)| *known == other)?;
+                value.map(Box::from)
+            }
+        }
+    };
+    Own {
+        texts: TEXTS.each_ref().map(text),
+        lists: Some([identity.scopes.clone(), identity.roles.clone()]),
+        email_verified: facts.email_verified,
     }
 }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde_json::json;
 
 use super::*;
+use crate::roles::{Book, Holder, Mark, Role, Sign};
 
 /// A small generator of numbers (xorshift64*): the same everywhere, so that a failing world can be named.
 #[derive(Debug, Clone)]
@@ -58,6 +59,10 @@ impl World {
         Self::new(seed, policies, operations / APIS.len(), false, true)
     }
 
+    pub(super) fn compiled_roles(&self) -> CompiledRoles {
+        CompiledRoles { roles: self.roles.clone(), policies: Vec::new() }
+    }
+
     fn new(seed: &mut Seed, policies: usize, operations: usize, with_errors: bool, is_kind: bool) -> Self {
         let mut actions: Vec<ActionSpec> =
             APIS.iter().flat_map(|api| (0..operations).map(move |number| rest(api, number))).collect();
@@ -89,8 +94,27 @@ impl World {
             (&*names[role], parents)
         });
         let roles = Roles::new(direct.collect::<Vec<_>>()).unwrap();
+        let roles = if seed.percent(50) { roles.held_as(Arc::new(book(seed, &names))) } else { roles };
         Self { text, policies, actions, roles }
     }
+}
+
+/// Who has which role, by signs that the drawn identities show now and then.
+fn book(seed: &mut Seed, names: &[String]) -> Book {
+    let mut holder = || {
+        let number = seed.below(ROLES);
+        let sign = match seed.below(5) {
+            0 => Sign::Scope(format!("s{}", number % 5).into()),
+            1 => Sign::Subject(format!("u{}", number % 5).into()),
+            2 => Sign::Claim("tenant".into(), format!("t{}", number % 2).into()),
+            _ => Sign::Group(format!("r{number}").into()),
+        };
+        let issuer = seed.percent(30).then(|| "partner".into());
+        Holder { mark: Mark::default(), issuer, sign }
+    };
+    let role =
+        |name: &String| Role { name: name.into(), holders: vec![holder(), holder()], ..Role::default() };
+    Book { roles: names.iter().map(role).collect() }
 }
 
 fn rest(api: &str, number: usize) -> ActionSpec {
@@ -188,9 +212,11 @@ fn of_principal(seed: &mut Seed) -> String {
     match seed.below(8) {
         0 => format!("principal.scopes.contains(\"s{number}\")"),
         1 => format!("principal.scopes.containsAny([\"s{number}\", \"s1\"])"),
+        2 if number > 2 => format!("principal.scopes.containsAll([\"s{number}\", \"s1\"])"),
         2 => format!("principal.roles.contains(\"r{number}\")"),
         3 => format!("principal.subject == \"u{number}\""),
         4 => "principal has tenant && principal.tenant == \"t1\"".into(),
+        5 if number > 2 => "if principal has tenant then principal.tenant == \"t0\" else context.tls".into(),
         5 => "principal has email_verified && principal.email_verified".into(),
         6 => "principal.issuer == \"corp\" || principal has client".into(),
         _ => "principal.scopes.isEmpty()".into(),
@@ -242,6 +268,11 @@ fn in_error(seed: &mut Seed) -> String {
     seed.pick(&[
         "principal.tenant == \"t1\"",
         "principal.nothing == 1",
+        "context has query",
+        "context has stream || context has nothing",
+        "context has model && !(context has path)",
+        "context has address && context.tls",
+        "context.query has page || context.model like \"gpt*\"",
         "resource.owner == principal.subject",
         "resource has owner",
         "context.nothing",

@@ -81,14 +81,31 @@ fn all_that_is_wrong_is_said_at_once_with_its_place() {
 }
 
 #[test]
-fn what_can_never_apply_is_a_warning() {
-    let text = "permit(principal, action == Action::\"orders.list\", resource is Model);\
-        permit(principal, action, resource) when { context.tls && !context.tls && false };";
-    let warned = match load(&[text]) {
-        Ok((_, loaded)) => loaded.warnings,
-        Err(problems) => problems,
+fn what_can_never_apply_is_an_error() {
+    let check = |text: &str| {
+        let problems = load(&[text]).map(|_| ()).unwrap_err();
+        let [only] = problems.as_slice() else { panic!("{problems:#?}") };
+        assert!(only.source == "a.cedar" && only.offset.is_some() && only.help.is_some(), "{only:#?}");
     };
-    assert!(warned.iter().any(|one| one.source == "a.cedar" && one.offset.is_some()), "{warned:#?}");
+    check("permit(principal, action == Action::\"orders.list\", resource is Model);");
+    check("permit(principal, action, resource) when { context.tls && !context.tls && false };");
+    check("forbid(principal is Anonymous in Role::\"x\", action, resource);");
+}
+
+#[test]
+fn a_network_that_grants_is_a_warning() {
+    let check = |scope: &str, expected: usize| {
+        let text = format!("{scope} when {{ context.address.isInRange(ip(\"10.0.0.0/8\")) }};");
+        let (_, loaded) = load(&[&text]).unwrap();
+        assert_eq!(loaded.warnings.len(), expected, "{text}: {:#?}", loaded.warnings);
+        assert!(loaded.warnings.iter().all(|one| one.source == "a.cedar" && one.offset.is_some()));
+    };
+    check("permit(principal, action, resource)", 1);
+    check("permit(principal is Anonymous, action, resource)", 1);
+    check("permit(principal is User, action, resource)", 0);
+    check("permit(principal in Role::\"a\", action, resource)", 0);
+    check("permit(principal, action, resource) when { principal is User }", 0);
+    check("forbid(principal, action, resource)", 0);
 }
 
 #[test]

@@ -10,7 +10,7 @@ mod upstream;
 use super::diagnostic::{Diagnostic, Report};
 use super::file;
 use super::read::{At, Either};
-use super::settings::{Limits, RecordTarget, Settings, SourceText};
+use super::settings::{Limits, RecordTarget, Roles, Settings, SourceText};
 use super::source::Loader;
 use super::tree::Span;
 
@@ -29,7 +29,10 @@ impl Checker<'_, '_> {
         let issuers = self.issuers(file.identity.unwrap_or_default().issuers);
         let names: Vec<At<String>> = issuers.iter().map(|(name, _)| name.clone()).collect();
         let routes = self.routes(file.apis, file.models, &names);
-        let policies = self.policies(file.policy.as_ref(), routes.is_policy_asked);
+        let roles = self.roles(file.policy.as_ref());
+        let has_roles = roles.as_ref().is_some_and(|roles| !roles.book.roles.is_empty());
+        let asked = routes.is_policy_asked.filter(|_| !has_roles);
+        let policies = self.policies(file.policy.as_ref(), asked);
         let ownership = file.ownership.and_then(|written| self.ownership(&written));
         self.expect_ownership(&routes.apis, ownership.is_some());
         let record = match file.record {
@@ -48,6 +51,7 @@ impl Checker<'_, '_> {
             models: routes.models,
             policies,
             ownership,
+            roles,
             record: record?,
         })
     }
@@ -94,6 +98,24 @@ impl Checker<'_, '_> {
         networks
     }
 
+    fn roles(&mut self, policy: Option<&At<file::Policy>>) -> Option<Roles> {
+        let policy = policy?;
+        if policy.value.roles.is_none() && policy.value.cedar.is_none() {
+            let problem = self.error("missing-key", policy.at, "it is not said who may do what");
+            problem.expected("`roles`, `cedar` or both");
+        }
+        let text = self.text(policy.value.roles.as_ref()?)?;
+        match super::roles::read(text) {
+            Ok(roles) => Some(roles),
+            Err(problems) => {
+                problems.0.into_iter().for_each(|problem| {
+                    self.report.add(problem);
+                });
+                None
+            }
+        }
+    }
+
     /// `asked` is where an API first says that policy decides.
     fn policies(&mut self, policy: Option<&At<file::Policy>>, asked: Option<Span>) -> Vec<SourceText> {
         let mut texts: Vec<SourceText> = Vec::new();
@@ -108,7 +130,8 @@ impl Checker<'_, '_> {
         if let (Some(asked), true, false) = (asked, is_empty, self.report.has_errors()) {
             let at = policy.map_or(asked, |policy| policy.at);
             self.warning("nothing-allowed", at, "there is no policy, so nothing will be allowed").help(
-                "add a policy in `policy: { cedar: [\"policy/*.cedar\"] }`, or write `authorize: none`",
+                "add a role in `policy: { roles: roles.yaml }` or a policy in `policy: { cedar: [\"policy/*.cedar\"] }`, or \
+                 write `authorize: none`",
             );
         }
         texts

@@ -1,0 +1,569 @@
+//! Why a call is, was or would be allowed or refused: the gate compiled without sockets, and asked.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use portcullis_core::halt::Halt;
+use portcullis_core::identify::{Identity, Principal};
+use portcullis_core::policy::{
+    ActionIndex, ActionKind, Call, Considered, Explanation, Facts, Said, Unknowns, Verdict,
+};
+use portcullis_core::receive::receive;
+use portcullis_core::request::{Peer, Wire};
+use portcullis_core::route::Route;
+use serde_json::{Map, Value, json};
+use smol_str::SmolStr;
+
+use crate::compile::{Compiled, Kept, compile};
+use crate::config::settings::{RecordTarget, Settings};
+use crate::config::{self, Diagnostics, Disk};
+use crate::server;
+
+/// How many permits are shown that would have allowed a refused call.
+const NEAREST: usize = 5;
+
+/// A configuration with its gate, which serves nothing.
+#[derive(Debug)]
+pub struct Desk {
+    /// The configuration.
+    pub settings: Settings,
+    compiled: Compiled,
+}
+
+/// A request that nobody sent.
+#[derive(Debug, Clone)]
+pub struct Supposed {
+    /// Its method.
+    pub method: String,
+    /// Path and query.
+    pub target: String,
+    /// The claims of its token; `None` without one.
+    pub claims: Option<Map<String, Value>>,
+    /// Where it comes from.
+    pub address: IpAddr,
+    /// Whether it comes over TLS.
+    pub tls: bool,
+    /// The model that a model call asks for.
+    pub model: Option<String>,
+    /// When it comes, in seconds since the epoch.
+    pub now: i64,
+}
+
+/// Why a question cannot be answered.
+#[derive(Debug, thiserror::Error)]
+pub enum Unanswered {
+    /// The request could not be sent to any gate.
+    #[error("this is no request: {0}")]
+    Request(#[from] http::Error),
+    /// No issuer of the configuration is the token's.
+    #[error("no issuer of the configuration is called `{0}` (`iss`)")]
+    Issuer(String),
+    /// No token has such claims.
+    #[error("no token has such claims: {0}")]
+    Claims(String),
+    /// The line is no record.
+    #[error("the record does not say its `{0}`")]
+    Record(&'static str),
+}
+
+/// What is to be said of a call.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The call in a few words.
+    pub call: String,
+    /// The operation as policy names it.
+    pub action: Option<String>,
+    /// `allowed`, `denied` or `refused`, as it is now or as the record says.
+    pub outcome: &'static str,
+    /// Why, where something other than policy decided.
+    pub detail: Option<String>,
+    /// The policies that decided.
+    pub decided_by: Vec<String>,
+    /// Every policy about the operation.
+    pub explanation: Option<Explanation>,
+    /// What shows each role.
+    pub holders: BTreeMap<SmolStr, Vec<String>>,
+}
+
+impl Desk {
+    /// Reads and compiles a configuration.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn open(path: &Path) -> Result<Self, Diagnostics> {
+        let config::Loaded { settings, mut diagnostics, .. } = config::load(path, &Disk);
+        let Some(settings) = settings else { return Err(diagnostics) };
+        let kept = Kept::new(Arc::new(server::keyring()));
+        match compile(&settings, &kept) {
+            Ok(compiled) => Ok(Self { settings, compiled }),
+            Err(problems) => {
+                diagnostics.0.extend(problems);
+                Err(diagnostics)
+            }
+        }
+    }
+
+    /// The file of records that the configuration names.
+    pub fn records(&self) -> Option<&Path> {
+        match &self.settings.record {
+            RecordTarget::File(path) => Some(path),
+            RecordTarget::Stdout | RecordTarget::None => None,
+        }
+    }
+
+    /// The names of the issuers.
+    pub(crate) fn issuers(&self) -> Vec<SmolStr> {
+        self.settings.issuers.iter().map(|issuer| issuer.name.as_str().into()).collect()
+    }
+
+    /// Who may do what.
+    pub(crate) fn policy(&self) -> &portcullis_core::policy::Policy {
+        &self.compiled.gate.policy
+    }
+
+    /// Answers for a request that nobody sent: everything up to authorize, but for budgets, bodies and objects.
+    ///
+    /// # Errors
+    /// When it is no request, or no token could have such claims.
+    pub fn suppose(&self, supposed: &Supposed) -> Result<Answer, Unanswered> {
+        let gate = &self.compiled.gate;
+        let principal = self.principal(supposed.claims.as_ref())?;
+        let who = match &principal {
+            Principal::Anonymous => "without credentials".to_owned(),
+            Principal::Identity(identity) => format!("as {}/{}", identity.issuer, identity.subject),
+        };
+        let call = format!("{} {} {who}", supposed.method, supposed.target);
+        let request = http::Request::builder()
+            .method(supposed.method.as_str())
+            .uri(&supposed.target)
+            .header("host", "portcullis.invalid")
+            .body(())?;
+        let peer = Peer { address: supposed.address, is_tls: supposed.tls };
+        let wire = Wire { parts: request.into_parts().0, peer, has_body: false };
+        let before = |detail: String| Answer {
+            call: call.clone(),
+            action: None,
+            outcome: "refused",
+            detail: Some(detail),
+            decided_by: Vec::new(),
+            explanation: None,
+            holders: BTreeMap::new(),
+        };
+        let request = match receive(&gate.routes, &gate.receive, wire) {
+            Ok(request) => request,
+            Err(Halt::Refusal(refusal) | Halt::Fault(refusal)) => {
+                return Ok(before(format!("receive: {}: {}", refusal.reason.code(), refusal.detail)));
+            }
+            Err(Halt::Reply(_)) => return Ok(before("receive: the gate answers itself".to_owned())),
+        };
+        let stage = request.stage();
+        let route = stage.route();
+        if let Some(detail) = not_identified(route, &principal) {
+            return Ok(before(detail));
+        }
+        let index = usize::try_from(stage.operation().0).unwrap_or(usize::MAX);
+        let Some(action) = route.authorize.actions.get(index).copied().flatten() else {
+            return Ok(before("authorize: the operation is no action of the policy".to_owned()));
+        };
+        let is_model = gate.policy.spec(action).is_some_and(|spec| spec.kind == ActionKind::Model);
+        let facts = if is_model {
+            let model = supposed.model.as_deref().unwrap_or_default();
+            Facts::Model { model, stream: false, tools: false }
+        } else {
+            Facts::Rest { path: &stage.path_parameters().0, query: request.head().query.as_deref() }
+        };
+        let asked = Call {
+            principal: &principal,
+            action,
+            address: supposed.address,
+            is_tls: supposed.tls,
+            now: supposed.now,
+            facts,
+        };
+        let explanation = gate.policy.explain(&asked, Unknowns::default(), None);
+        let mut answer = self.answer(call, action, explanation);
+        if !route.authorize.enforced {
+            (answer.outcome, answer.decided_by) = ("allowed", Vec::new());
+            answer.detail = Some("the route says `authorize: none`, so policy is not asked".to_owned());
+        }
+        Ok(answer)
+    }
+
+    /// Answers for a request that was recorded. What the record does not say stays unknown.
+    ///
+    /// # Errors
+    /// When the line is no record.
+    pub fn recorded(&self, record: &Value) -> Result<Answer, Unanswered> {
+        let text = |name: &'static str| record.get(name).and_then(Value::as_str);
+        let by_policy =
+            record.pointer("/phases/authorize/outcome").and_then(Value::as_str) == Some("refused");
+        let outcome = match text("reason") {
+            None => "allowed",
+            Some(_) if by_policy => "denied",
+            Some(_) => "refused",
+        };
+        let principal = recorded_principal(record)?;
+        let who = match &principal {
+            Principal::Anonymous => "without credentials".to_owned(),
+            Principal::Identity(identity) => format!("as {}/{}", identity.issuer, identity.subject),
+        };
+        let operation = text("route").zip(text("operation"));
+        let name = operation.map(|(route, operation)| format!("{route}.{operation}"));
+        let call = format!(
+            "{} {} {who} at {}",
+            text("method").unwrap_or("-"),
+            name.as_deref().unwrap_or("(no operation)"),
+            text("time").ok_or(Unanswered::Record("time"))?
+        );
+        let detail = text("reason").map(|reason| format!("{reason}: {}", text("detail").unwrap_or_default()));
+        let strings = |name: &str| -> Vec<String> {
+            let list = record.get(name).and_then(Value::as_array).into_iter().flatten();
+            list.filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        let found = operation.and_then(|(route, operation)| self.policy().action(route, operation));
+        let Some(action) = found else {
+            let holders = BTreeMap::new();
+            let decided_by = strings("policies");
+            return Ok(Answer {
+                call,
+                action: name,
+                outcome,
+                detail,
+                decided_by,
+                explanation: None,
+                holders,
+            });
+        };
+        let time = text("time").and_then(|time| time.parse::<jiff::Timestamp>().ok());
+        let kind = self.policy().spec(action).map(|spec| spec.kind.clone());
+        let path: Vec<(Box<str>, Box<str>)> = match kind {
+            Some(ActionKind::Rest { path, .. }) => {
+                path.iter().map(|name| (name.as_str().into(), "".into())).collect()
+            }
+            Some(ActionKind::Model) | None => Vec::new(),
+        };
+        let facts = match self.policy().spec(action).map(|spec| &spec.kind) {
+            Some(ActionKind::Model) => Facts::Model { model: "", stream: false, tools: false },
+            Some(ActionKind::Rest { .. }) | None => Facts::Rest { path: &path, query: None },
+        };
+        let asked = Call {
+            principal: &principal,
+            action,
+            address: [0, 0, 0, 0].into(),
+            is_tls: record.get("tls").and_then(Value::as_bool).unwrap_or_default(),
+            now: time.map_or(0, jiff::Timestamp::as_second),
+            facts,
+        };
+        let roles: Vec<SmolStr> = strings("roles").iter().map(SmolStr::new).collect();
+        let unknowns = Unknowns { claims: true, request: true };
+        let explanation = self.policy().explain(&asked, unknowns, Some(&roles));
+        let decided_by = strings("policies");
+        Ok(Answer { call, outcome, detail, decided_by, ..self.answer(String::new(), action, explanation) })
+    }
+
+    fn answer(&self, call: String, action: ActionIndex, explanation: Explanation) -> Answer {
+        let (outcome, policies, detail) = match &explanation.verdict {
+            Verdict::Allow { policies } => ("allowed", policies, None),
+            Verdict::Deny { policies } if policies.is_empty() => {
+                ("denied", policies, Some("no policy allows the call".to_owned()))
+            }
+            Verdict::Deny { policies } => ("denied", policies, None),
+            Verdict::Indeterminate { cause, policies } => ("refused", policies, Some(cause.to_string())),
+        };
+        let holders =
+            self.settings.roles.iter().flat_map(|roles| &roles.book.roles).map(|role| {
+                (role.name.clone(), role.holders.iter().map(|holder| holder.describe()).collect())
+            });
+        Answer {
+            call,
+            action: self.policy().spec(action).map(|spec| spec.name().to_string()),
+            outcome,
+            detail,
+            decided_by: policies.iter().map(ToString::to_string).collect(),
+            holders: holders.collect(),
+            explanation: Some(explanation),
+        }
+    }
+
+    fn principal(&self, claims: Option<&Map<String, Value>>) -> Result<Principal, Unanswered> {
+        let Some(claims) = claims else { return Ok(Principal::Anonymous) };
+        let named = claims.get("iss").and_then(Value::as_str).unwrap_or_default();
+        let mut issuers = self.settings.issuers.iter();
+        let issuer = issuers.find(|one| one.issuer == named || one.name == named);
+        let issuer = issuer.ok_or_else(|| Unanswered::Issuer(named.to_owned()))?;
+        let identity = Identity::supposed(&issuer.name, claims.clone());
+        let identity = identity.map_err(|fault| Unanswered::Claims(fault.to_string()))?;
+        Ok(Principal::Identity(Arc::new(identity)))
+    }
+}
+
+fn not_identified(route: &Route, principal: &Principal) -> Option<String> {
+    match principal {
+        Principal::Anonymous if route.identify.allows_anonymous => None,
+        Principal::Anonymous => Some("identify: the route takes no call without credentials".to_owned()),
+        Principal::Identity(identity) => {
+            let counts = route.identify.issuers.iter().any(|one| **one == *identity.issuer);
+            (!counts).then(|| format!("identify: tokens of issuer `{}` do not count here", identity.issuer))
+        }
+    }
+}
+
+fn recorded_principal(record: &Value) -> Result<Principal, Unanswered> {
+    let Some(who) = record.get("principal") else { return Ok(Principal::Anonymous) };
+    let text = |name: &str| who.get(name).and_then(Value::as_str);
+    let (Some(issuer), Some(subject)) = (text("issuer"), text("subject")) else {
+        return Ok(Principal::Anonymous);
+    };
+    let claims = Map::from_iter([("sub".to_owned(), Value::from(subject))]);
+    let identity = Identity::supposed(issuer, claims).map_err(|_| Unanswered::Record("principal"))?;
+    Ok(Principal::Identity(Arc::new(identity)))
+}
+
+/// The record with this id, in a file of one record a line.
+pub fn find_record(text: &str, id: &str) -> Option<Value> {
+    let lines = text.lines().filter(|line| line.contains(id));
+    let mut records = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    records.find(|record| record.get("id").and_then(Value::as_str) == Some(id))
+}
+
+impl Answer {
+    fn roles(&self) -> &[SmolStr] {
+        self.explanation.as_ref().map_or(&[], |explanation| &explanation.roles)
+    }
+
+    fn nearest(&self) -> Vec<&Considered> {
+        let Some(explanation) = self.explanation.as_ref().filter(|_| self.outcome != "allowed") else {
+            return Vec::new();
+        };
+        explanation.nearest().into_iter().take(NEAREST).collect()
+    }
+
+    /// What a policy would need to allow the call, in words.
+    fn needs(&self, one: &Considered) -> Vec<String> {
+        let mut needs = Vec::new();
+        if !one.is_for_caller {
+            needs.push(match &one.role {
+                Some(role) => match self.holders.get(role).filter(|holders| !holders.is_empty()) {
+                    Some(holders) => format!("the role `{role}`, had by {}", holders.join(" or ")),
+                    None => format!("the role `{role}`"),
+                },
+                None => format!("another caller: `{}`", one.whom),
+            });
+        }
+        for part in one.parts.iter().filter(|part| part.said != Said::Holds) {
+            let what = match part.said {
+                Said::Errs => "without an error",
+                Said::Unknown => "not known from the record",
+                Said::Holds | Said::Fails => "true",
+            };
+            needs.push(format!("`{}` {what}", part.text));
+        }
+        needs
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut out = format!("{}: {}\n", self.call, self.outcome);
+        // A String takes whatever is written to it: there is no error to look at, here and below.
+        if let Some(detail) = &self.detail {
+            let _ = writeln!(out, "  because     {detail}");
+        }
+        if let Some(action) = &self.action {
+            let _ = writeln!(out, "  operation   {action}");
+        }
+        if !self.roles().is_empty() {
+            let _ = writeln!(out, "  roles       {}", self.roles().join(", "));
+        }
+        if !self.decided_by.is_empty() {
+            let _ = writeln!(out, "  decided by  {}", self.decided_by.join(", "));
+        }
+        let Some(explanation) = &self.explanation else { return out };
+        let _ = writeln!(out, "\npolicies about the operation: {}", explanation.considered.len());
+        for one in &explanation.considered {
+            let effect = if one.forbids { "forbid" } else { "permit" };
+            let said = match (one.is_for_caller, one.said()) {
+                (false, _) => "not about the caller",
+                (true, Said::Holds) => "applies",
+                (true, Said::Fails) => "does not apply",
+                (true, Said::Errs) => "errs",
+                (true, Said::Unknown) => "not known",
+            };
+            let _ = writeln!(out, "  {effect} {}: {said}", one.policy);
+            let sign = if one.is_for_caller { "+" } else { "-" };
+            let _ = writeln!(out, "    {sign} {}", one.whom);
+            for part in one.parts.iter().filter(|_| one.is_for_caller) {
+                let sign = match part.said {
+                    Said::Holds => "+",
+                    Said::Fails => "-",
+                    Said::Errs => "!",
+                    Said::Unknown => "?",
+                };
+                let values: Vec<String> =
+                    part.values.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+                let _ = writeln!(out, "    {sign} {}", part.text);
+                if !values.is_empty() {
+                    let _ = writeln!(out, "        {}", values.join(", "));
+                }
+            }
+        }
+        self.changes(&mut out);
+        out
+    }
+
+    fn changes(&self, out: &mut String) {
+        let Some(explanation) = self.explanation.as_ref().filter(|_| self.outcome != "allowed") else {
+            return;
+        };
+        let forbidding = explanation.forbidding();
+        if forbidding.is_empty() && self.nearest().is_empty() {
+            out.push_str("\nnothing would allow it: no policy is about this operation\n");
+            return;
+        }
+        out.push_str("\nwhat would change the answer:\n");
+        for one in forbidding {
+            let _ = writeln!(out, "  {} must no longer apply: it stands above every permit", one.policy);
+        }
+        for one in self.nearest() {
+            let _ = writeln!(out, "  {} needs {}", one.policy, self.needs(one).join("; and "));
+        }
+    }
+
+    /// For programs.
+    pub fn json(&self) -> Value {
+        let nearest: Vec<Value> = self
+            .nearest()
+            .into_iter()
+            .map(|one| json!({ "policy": one.policy, "needs": self.needs(one) }))
+            .collect();
+        json!({
+            "call": self.call,
+            "outcome": self.outcome,
+            "detail": self.detail,
+            "action": self.action,
+            "roles": self.roles(),
+            "decided_by": self.decided_by,
+            "considered": self.explanation.as_ref().map(|explanation| &explanation.considered),
+            "would_allow": nearest,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn desk() -> Desk {
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/roles/portcullis.yaml");
+        Desk::open(&example).unwrap()
+    }
+
+    fn supposed(method: &str, target: &str, claims: Option<Value>) -> Supposed {
+        Supposed {
+            method: method.into(),
+            target: target.into(),
+            claims: claims.map(|claims| claims.as_object().unwrap().clone()),
+            address: [192, 0, 2, 1].into(),
+            tls: true,
+            model: None,
+            now: 1_800_000_000,
+        }
+    }
+
+    /// The outcome, and that the text has all of `expected`.
+    fn check(asked: &Supposed, outcome: &str, expected: &[&str]) {
+        let answer = desk().suppose(asked).unwrap();
+        let text = answer.text();
+        assert_eq!(answer.outcome, outcome, "{text}");
+        for part in expected {
+            assert!(text.contains(part), "no `{part}` in: {text}");
+        }
+        assert_eq!(answer.json()["outcome"], outcome);
+    }
+
+    fn token(groups: &[&str]) -> Option<Value> {
+        Some(json!({ "iss": "https://login.example.com", "sub": "p7", "groups": groups }))
+    }
+
+    #[test]
+    fn a_supposed_request_is_explained() {
+        let own = supposed("GET", "/patients/p7", token(&["patients"]));
+        check(
+            &own,
+            "allowed",
+            &[
+                "GET /patients/p7 as corp/p7: allowed",
+                "decided by  role:patient/clinic.getPatient",
+                "= \"p7\"",
+            ],
+        );
+        let other = supposed("GET", "/patients/p8", token(&["patients"]));
+        check(
+            &other,
+            "denied",
+            &[
+                "no policy allows the call",
+                "principal.subject = \"p7\", context.path.patientId = \"p8\"",
+                "role:reception/clinic.read needs the role `reception`, had by group `reception` of issuer `corp`",
+                "role:patient/clinic.getPatient needs `",
+            ],
+        );
+        let plain = Supposed { tls: false, ..supposed("DELETE", "/patients/p8", token(&["reception"])) };
+        check(
+            &plain,
+            "denied",
+            &["decided by  deleting-needs-tls", "must no longer apply", "needs the role `records`"],
+        );
+        check(&supposed("GET", "/patients/p8", None), "denied", &["GET /patients/p8 without credentials"]);
+        check(&supposed("GET", "/nothing", None), "refused", &["receive: "]);
+        let laboratory =
+            json!({ "iss": "https://login.laboratory.example", "sub": "l", "scope": "clinic:results" });
+        let mut from = supposed("GET", "/patients/p8", Some(laboratory));
+        check(
+            &from,
+            "denied",
+            &["context.address = ip(\"192.0.2.1", "role:laboratory/clinic.getPatient needs `"],
+        );
+        from.address = [203, 0, 113, 9].into();
+        check(&from, "allowed", &["roles       laboratory"]);
+    }
+
+    #[test]
+    fn what_no_token_could_be_is_said() {
+        let fails = |claims: Value| {
+            desk().suppose(&supposed("GET", "/patients/p8", Some(claims))).unwrap_err().to_string()
+        };
+        assert!(
+            fails(json!({ "iss": "https://elsewhere.example", "sub": "x" })).contains("elsewhere.example")
+        );
+        assert!(fails(json!({ "iss": "corp" })).contains("no token has such claims"));
+    }
+
+    #[test]
+    fn a_recorded_request_is_explained_as_far_as_its_record_goes() {
+        let record = json!({ "id": "r-1", "time": "2026-11-19T10:00:00Z", "method": "GET", "route": "clinic",
+            "operation": "getPatient", "tls": true, "roles": ["patient"], "reason": "forbidden",
+            "detail": "no policy allows the call", "phases": { "authorize": { "outcome": "refused", "us": 4 } },
+            "principal": { "kind": "token", "issuer": "corp", "subject": "p7" } });
+        let text = format!("broken\n{{\"id\":\"r-2\",\"x\":\"r-1\"}}\n{record}\n");
+        let found = find_record(&text, "r-1").unwrap();
+        assert_eq!(found, record);
+        assert_eq!(find_record(&text, "r-3"), None);
+        let answer = desk().recorded(&found).unwrap();
+        let text = answer.text();
+        assert_eq!(answer.outcome, "denied", "{text}");
+        for part in [
+            "GET clinic.getPatient as corp/p7 at 2026-11-19T10:00:00Z: denied",
+            "roles       patient",
+            "permit role:patient/clinic.getPatient: not known",
+            "permit role:reception/clinic.read: not about the caller",
+            "not known from the record",
+        ] {
+            assert!(text.contains(part), "no `{part}` in: {text}");
+        }
+    }
+}

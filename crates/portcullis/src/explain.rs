@@ -1,0 +1,125 @@
+//! `portcullis explain`.
+
+use std::io::{BufRead, BufReader};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use portcullis_gateway::config::Format as Rendering;
+use portcullis_gateway::explain::{Answer, Desk, Supposed, Unanswered, find_record};
+
+pub(crate) const EXAMPLES: &str = "Example:
+  portcullis explain 019ab0c2-7b1e-7d3a-9c55-0e6f1f0c2a11 --records records.jsonl
+  portcullis explain --as claims.json --method GET --path /orders/7 --address 10.0.0.7
+
+Nothing is sent, and budgets, bodies and the owners of objects are not asked. Exit status 0 whatever the answer is.";
+
+/// What is asked.
+#[derive(Debug, Args)]
+pub(crate) struct Question {
+    /// The id of a record (`x-request-id`).
+    #[arg(conflicts_with_all = ["claims", "path"], required_unless_present = "path")]
+    record: Option<String>,
+    /// The configuration file.
+    #[arg(short, long, default_value = "portcullis.yaml", env = "PORTCULLIS_CONFIG")]
+    config: PathBuf,
+    /// Files of records. Default: the one that the configuration names.
+    #[arg(long, num_args = 1.., requires = "record")]
+    records: Vec<PathBuf>,
+    /// A JSON file with the claims of the token that the request would bring. Without it, it brings none.
+    #[arg(long = "as")]
+    claims: Option<PathBuf>,
+    /// The method of the request.
+    #[arg(long, default_value = "GET")]
+    method: String,
+    /// Path and query of the request.
+    #[arg(long)]
+    path: Option<String>,
+    /// Where the request would come from.
+    #[arg(long, default_value = "127.0.0.1")]
+    address: IpAddr,
+    /// The request would come without TLS.
+    #[arg(long)]
+    plain: bool,
+    /// The model that a model call would ask for.
+    #[arg(long)]
+    model: Option<String>,
+    /// How to print the answer.
+    #[arg(long, value_enum, default_value_t = Shape::Text)]
+    format: Shape,
+}
+
+/// How an answer is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Shape {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Prints why; false when the configuration cannot be used.
+pub(crate) fn explain(question: &Question) -> anyhow::Result<bool> {
+    let desk = match Desk::open(&question.config) {
+        Ok(desk) => desk,
+        Err(diagnostics) => {
+            anstream::eprint!("{}", diagnostics.render(Rendering::Text { colours: false }));
+            return Ok(false);
+        }
+    };
+    let answer = match &question.record {
+        Some(id) => recorded(&desk, question, id)?,
+        None => supposed(&desk, question)?,
+    };
+    match question.format {
+        Shape::Text => anstream::print!("{}", answer.text()),
+        Shape::Json => anstream::println!("{}", serde_json::to_string_pretty(&answer.json())?),
+    }
+    Ok(true)
+}
+
+fn recorded(desk: &Desk, question: &Question, id: &str) -> anyhow::Result<Answer> {
+    let own = desk.records().map(Path::to_path_buf);
+    let files: Vec<PathBuf> =
+        if question.records.is_empty() { own.into_iter().collect() } else { question.records.clone() };
+    if files.is_empty() {
+        bail!("the configuration writes its records to no file; name one with `--records`");
+    }
+    for file in &files {
+        let reading = || format!("cannot read {}", file.display());
+        let opened = std::fs::File::open(file).with_context(reading)?;
+        for line in BufReader::new(opened).lines() {
+            if let Some(record) = find_record(&line.with_context(reading)?, id) {
+                return Ok(desk.recorded(&record)?);
+            }
+        }
+    }
+    bail!("no record has the id `{id}`")
+}
+
+fn supposed(desk: &Desk, question: &Question) -> anyhow::Result<Answer> {
+    let claims = match &question.claims {
+        None => None,
+        Some(file) => {
+            let text =
+                std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+            Some(
+                serde_json::from_str(&text)
+                    .with_context(|| format!("{} is no JSON object", file.display()))?,
+            )
+        }
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let supposed = Supposed {
+        method: question.method.to_ascii_uppercase(),
+        target: question.path.clone().unwrap_or_default(),
+        claims,
+        address: question.address,
+        tls: !question.plain,
+        model: question.model.clone(),
+        now: i64::try_from(now).unwrap_or(i64::MAX),
+    };
+    desk.suppose(&supposed).map_err(|unanswered: Unanswered| unanswered.into())
+}
