@@ -68,7 +68,7 @@ impl Inbound {
     /// All of the body that can be taken now, piece by piece, until it returns `None`.
     ///
     /// # Errors
-    /// As [`take_piece`](Self::take_piece).
+    /// When the coding of the body is broken.
     pub fn take_frame(&mut self) -> Result<Option<Frame<Bytes>>, Broken> {
         Ok(match self.take_piece()? {
             Piece::Data(data) => Some(Frame::data(data)),
