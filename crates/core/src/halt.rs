@@ -222,6 +222,11 @@ reasons! {
     /// The body breaks the contract.
     BodyInvalid: Validate Client UNPROCESSABLE_ENTITY "invalid_body" "The request body does not meet the contract.";
 
+    /// An operation of GraphQL is not one of those that were listed.
+    OperationUnlisted: Authorize Client FORBIDDEN "operation_unlisted" "The operation is not one of those allowed here.";
+    /// An operation of GraphQL exceeds a limit.
+    OperationTooLarge: Validate Client UNPROCESSABLE_ENTITY "operation_too_large" "The operation asks for too much.";
+
     /// A detector found what a rule blocks.
     ContentBlocked: Inspect Client FORBIDDEN "content_blocked" "The content is not allowed.";
 

@@ -8,6 +8,7 @@ use portcullis_core::record::Phase;
 use portcullis_core::route::Surface;
 use portcullis_inspect::dialect::openai;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::record::{RecordId, Recording};
 use crate::screen::{Answer, Screened, ScreenedBody};
@@ -80,6 +81,7 @@ fn body(refusal: &Refusal, surface: Surface, id: &RecordId) -> Bytes {
     let reason = refusal.reason;
     match surface {
         Surface::OpenAiChat => openai::error_body(reason, id.as_str()).into(),
+        Surface::GraphQl => graph_body(refusal, id).into(),
         Surface::Rest => serde_json::to_vec(&Problem {
             r#type: format!("urn:portcullis:problem:{}", reason.code()),
             title: reason.title(),
@@ -93,10 +95,38 @@ fn body(refusal: &Refusal, surface: Surface, id: &RecordId) -> Bytes {
     }
 }
 
+/// An execution result without data (GraphQL section 7.1.2): one error for what is wrong, or one for each place.
+fn graph_body(refusal: &Refusal, id: &RecordId) -> Vec<u8> {
+    let reason = refusal.reason;
+    let extensions = json!({ "code": reason.code(), "id": id.as_str() });
+    let errors: Vec<_> = match refusal.violations.as_slice() {
+        [] => vec![json!({ "message": reason.title(), "extensions": extensions })],
+        all => all
+            .iter()
+            .map(|one| {
+                let mut error = json!({ "message": one.message, "extensions": extensions });
+                if let Some((line, column)) = place(&one.at) {
+                    error["locations"] = json!([{ "line": line, "column": column }]);
+                } else if !one.at.is_empty() {
+                    error["extensions"]["at"] = json!(one.at);
+                }
+                error
+            })
+            .collect(),
+    };
+    json!({ "errors": errors }).to_string().into_bytes()
+}
+
+/// Line and column of `query:3:14`.
+fn place(at: &str) -> Option<(u32, u32)> {
+    let (line, column) = at.strip_prefix("query:")?.split_once(':')?;
+    Some((line.parse().ok()?, column.parse().ok()?))
+}
+
 fn content_type(surface: Surface) -> &'static str {
     match surface {
         Surface::Rest => "application/problem+json",
-        Surface::OpenAiChat => "application/json",
+        Surface::OpenAiChat | Surface::GraphQl => "application/json",
     }
 }
 

@@ -45,6 +45,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, response};
 use http_body::{Body, Frame, SizeHint};
 use portcullis_core::contract::OperationIndex;
+use portcullis_core::graph::check_answer;
 use portcullis_core::halt::{Halt, Reason, Violation};
 use portcullis_core::record::{Finding, Outcome, Phase, Usage};
 use portcullis_core::route::{Route, Surface};
@@ -242,6 +243,10 @@ impl Judged<'_> {
             Surface::OpenAiChat => {
                 Err(Halt::new(Reason::AnswerUnreadable, format!("a model answered with `{media}`")))
             }
+            Surface::GraphQl if is_bodiless || is_json(media) => Ok(Manner::Whole),
+            Surface::GraphQl => {
+                Err(Halt::new(Reason::AnswerUnreadable, format!("a graph answered with `{media}`")))
+            }
             Surface::Rest if needs_contract => {
                 let lines = AnswerLines::new(self.route, self.operation, parts.status, &parts.headers);
                 if let Some(lines) = lines.filter(|_| !body.is_end_stream()) {
@@ -304,6 +309,13 @@ impl Judged<'_> {
         if self.route.validate.answers == Answers::Off {
             return Ok(bytes);
         }
+        if let Some(graph) = &self.route.graph {
+            let checked = check_answer(&bytes, graph.rules().limits.batch);
+            return match checked {
+                Ok(()) => Ok(bytes),
+                Err(violations) => self.broken(&violations, draft).map(|()| bytes),
+            };
+        }
         match validate_answer(self.route, self.operation, parts.status, &parts.headers, &bytes) {
             Ok(held) => Ok(held.body.map_or(bytes, Bytes::from)),
             Err(violations) => self.broken(&violations, draft).map(|()| bytes),
@@ -341,8 +353,10 @@ impl Judged<'_> {
                 draft.usage = screened.usage;
                 Ok((screened.body, Verdict::Pass))
             }
-            Surface::Rest if screen.is_off() || bytes.is_empty() => Ok((bytes, Verdict::Pass)),
-            Surface::Rest => {
+            Surface::Rest | Surface::GraphQl if screen.is_off() || bytes.is_empty() => {
+                Ok((bytes, Verdict::Pass))
+            }
+            Surface::Rest | Surface::GraphQl => {
                 let screened = if is_json(&media_type(&parts.headers)) {
                     screen_json(screen, &bytes, "answer:")
                 } else {
