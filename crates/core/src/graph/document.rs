@@ -3,8 +3,9 @@
 use std::sync::OnceLock;
 
 use apollo_compiler::ast::{self, Definition, DirectiveList, OperationDefinition, Selection, Value};
+use apollo_compiler::diagnostic::Diagnostic;
 use apollo_compiler::parser::Parser;
-use apollo_compiler::validation::{DiagnosticList, Valid};
+use apollo_compiler::validation::{DiagnosticData, DiagnosticList, Valid};
 use apollo_compiler::{ExecutableDocument, Node};
 
 use super::{Fault, Graph, GraphLimits, measure};
@@ -108,11 +109,19 @@ impl Document {
     }
 }
 
+/// The mistakes, without those that only follow from others: a field that does not exist is left out of the
+/// selections, and then these look as if they were empty.
+pub(super) fn mistakes(errors: &DiagnosticList) -> impl Iterator<Item = Diagnostic<'_, DiagnosticData>> {
+    let is = |one: &Diagnostic<'_, DiagnosticData>, name| one.error.unstable_error_name() == Some(name);
+    let has_unknown = errors.iter().any(|one| is(&one, "UndefinedField"));
+    errors.iter().filter(move |one| !(has_unknown && is(one, "MissingSubselection")))
+}
+
 /// What is wrong, by place: the client is told what kind of mistake it is, and nothing of the schema.
 fn invalid(reason: Reason, errors: &DiagnosticList) -> Fault {
     let mut violations = Vec::new();
     let mut detail = String::new();
-    for one in errors.iter().take(MOST_VIOLATIONS) {
+    for one in mistakes(errors).take(MOST_VIOLATIONS) {
         let at = one.line_column_range().map_or_else(
             || "query".to_owned(),
             |range| format!("query:{}:{}", range.start.line, range.start.column),

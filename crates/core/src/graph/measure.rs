@@ -9,7 +9,7 @@ use crate::halt::Reason;
 /// Deepest nesting of any kind in a text that is read at all.
 pub(super) const NESTING: usize = 64;
 /// Deepest nesting of selections with fragments spread. INVARIANT: bounds the recursion here and in the validation.
-const SPREAD_NESTING: u32 = 128;
+const SPREAD_NESTING: u32 = 90;
 /// Most fragments of one document.
 const FRAGMENTS: usize = 200;
 

@@ -20,9 +20,10 @@ use std::sync::Arc;
 
 use apollo_compiler::Schema;
 use apollo_compiler::ast::OperationType;
+use apollo_compiler::diagnostic::Diagnostic;
 use apollo_compiler::parser::Parser;
 use apollo_compiler::schema::{ExtendedType, FieldDefinition};
-use apollo_compiler::validation::{DiagnosticList, Valid};
+use apollo_compiler::validation::{DiagnosticData, DiagnosticList, Valid};
 use http::HeaderMap;
 use quick_cache::sync::Cache;
 use rustc_hash::FxHashMap;
@@ -440,15 +441,14 @@ fn named(schema: &Schema, name: SmolStr, kind: &str, depth: usize, out: &mut Vec
 }
 
 fn problems(errors: &DiagnosticList, text: &str) -> Vec<GraphProblem> {
-    let problem = |one: apollo_compiler::diagnostic::Diagnostic<'_, _>| {
+    let problem = |one: Diagnostic<'_, DiagnosticData>| {
         let span = one.line_column_range().map_or(0..1, |range| {
             let start = offset(text, range.start.line, range.start.column);
             start..offset(text, range.end.line, range.end.column).max(start + 1)
         });
-        let one: &apollo_compiler::validation::DiagnosticData = one.error;
-        GraphProblem { span, message: one.to_string() }
+        GraphProblem { span, message: one.error.to_string() }
     };
-    errors.iter().map(problem).collect()
+    document::mistakes(errors).map(problem).collect()
 }
 
 /// The byte of a line and a column, both from 1, columns in characters.
