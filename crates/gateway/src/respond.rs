@@ -8,7 +8,6 @@ use portcullis_core::record::Phase;
 use portcullis_core::route::Surface;
 use portcullis_inspect::dialect::openai;
 use serde::Serialize;
-use serde_json::json;
 
 use crate::record::{RecordId, Recording};
 use crate::screen::{Answer, Screened, ScreenedBody};
@@ -95,32 +94,54 @@ fn body(refusal: &Refusal, surface: Surface, id: &RecordId) -> Bytes {
     }
 }
 
-/// An execution result without data (GraphQL section 7.1.2): one error for what is wrong, or one for each place.
+/// An execution result without data (GraphQL section 7.1.2).
+#[derive(Serialize)]
+struct GraphErrors<'a> {
+    errors: Vec<GraphError<'a>>,
+}
+
+#[derive(Serialize)]
+struct GraphError<'a> {
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    locations: Option<[GraphPlace; 1]>,
+    extensions: GraphDetail<'a>,
+}
+
+#[derive(Serialize)]
+struct GraphPlace {
+    line: u32,
+    column: u32,
+}
+
+#[derive(Serialize)]
+struct GraphDetail<'a> {
+    code: &'a str,
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<&'a str>,
+}
+
+/// One error for what is wrong, or one for each place.
 fn graph_body(refusal: &Refusal, id: &RecordId) -> Vec<u8> {
-    let reason = refusal.reason;
-    let extensions = json!({ "code": reason.code(), "id": id.as_str() });
-    let errors: Vec<_> = match refusal.violations.as_slice() {
-        [] => vec![json!({ "message": reason.title(), "extensions": extensions })],
-        all => all
-            .iter()
-            .map(|one| {
-                let mut error = json!({ "message": one.message, "extensions": extensions });
-                if let Some((line, column)) = place(&one.at) {
-                    error["locations"] = json!([{ "line": line, "column": column }]);
-                } else if !one.at.is_empty() {
-                    error["extensions"]["at"] = json!(one.at);
-                }
-                error
-            })
-            .collect(),
-    };
-    json!({ "errors": errors }).to_string().into_bytes()
+    let detail = |at| GraphDetail { code: refusal.reason.code(), id: id.as_str(), at };
+    let title = || GraphError { message: refusal.reason.title(), locations: None, extensions: detail(None) };
+    let mut errors: Vec<GraphError<'_>> = Vec::with_capacity(refusal.violations.len().max(1));
+    for one in &refusal.violations {
+        let locations = place(&one.at).map(|place| [place]);
+        let at = (locations.is_none() && !one.at.is_empty()).then_some(one.at.as_str());
+        errors.push(GraphError { message: &one.message, locations, extensions: detail(at) });
+    }
+    if errors.is_empty() {
+        errors.push(title());
+    }
+    serde_json::to_vec(&GraphErrors { errors }).unwrap_or_default()
 }
 
 /// Line and column of `query:3:14`.
-fn place(at: &str) -> Option<(u32, u32)> {
+fn place(at: &str) -> Option<GraphPlace> {
     let (line, column) = at.strip_prefix("query:")?.split_once(':')?;
-    Some((line.parse().ok()?, column.parse().ok()?))
+    Some(GraphPlace { line: line.parse().ok()?, column: column.parse().ok()? })
 }
 
 fn content_type(surface: Surface) -> &'static str {

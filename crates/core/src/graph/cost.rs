@@ -67,7 +67,7 @@ impl<'d> Walk<'d> {
     fn field(&mut self, field: &'d Field, inherited: Option<u64>) -> u64 {
         let directives = &field.definition.directives;
         let kind = field.ty().inner_named_type();
-        let of_type = || self.schema.types.get(kind).and_then(|kind| weight_of_type(kind));
+        let of_type = || self.schema.types.get(kind).and_then(weight_of_type);
         let weight = weight(directives).or_else(of_type).unwrap_or(1);
         let sliced = self.sliced(field);
         let is_list = field.ty().is_list();

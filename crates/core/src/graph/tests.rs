@@ -474,7 +474,7 @@ fn a_document_is_kept_when_it_was_judged() {
 fn a_wrong_schema_is_told_with_its_place() {
     let sdl = "type Query {\n  a: Missing\n}\n";
     let problems = Graph::compile(sdl, GraphRules::default()).unwrap_err();
-    assert_eq!(&sdl[problems[0].span.clone()], "Missing", "{problems:?}");
+    assert_eq!(sdl.get(problems[0].span.clone()), Some("Missing"), "{problems:?}");
     assert!(Graph::compile("type Query {", GraphRules::default()).is_err());
     assert!(Graph::compile("", GraphRules::default()).is_err());
 }
