@@ -242,8 +242,11 @@ impl<'s> Compiler<'s> {
 
     /// The graph is kept by its name for its route.
     fn graph(&mut self, graph: &'s settings::Graph) -> Option<()> {
-        match graphs::compile(graph) {
-            Ok(compiled) => self.graphs.push((&graph.name, Arc::new(compiled))),
+        match graphs::compile(graph, today()) {
+            Ok((compiled, warnings)) => {
+                self.warnings.extend(warnings);
+                self.graphs.push((&graph.name, Arc::new(compiled)));
+            }
             Err(problems) => {
                 self.problems.extend(problems);
                 return None;
@@ -448,8 +451,7 @@ impl<'s> Compiler<'s> {
         };
         let objects = match part {
             Part::Api(api) => {
-                let today = jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::now()).date();
-                let bound = bind(api, &contract, &mut self.lookups, today);
+                let bound = bind(api, &contract, &mut self.lookups, today());
                 self.problems.extend(bound.problems);
                 self.warnings.extend(bound.warnings);
                 bound.rules
@@ -562,6 +564,11 @@ impl<'s> Compiler<'s> {
             operations: (!operations.is_empty()).then(|| operations.into()),
         })
     }
+}
+
+/// The day, on which waivers hold or not.
+fn today() -> jiff::civil::Date {
+    jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::now()).date()
 }
 
 /// What the core finds worth a look in a contract.

@@ -1,16 +1,26 @@
 //! From settings to a graph: its schema and its listed operations, with the place of all that is wrong.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::civil::Date;
 use portcullis_core::authorize::{Bound, Owner, Place as Stands};
-use portcullis_core::graph::{BoundArgument, Graph, GraphProblem, GraphRules};
+use portcullis_core::graph::{BoundArgument, Graph, GraphProblem, GraphRules, Site};
+use smol_str::SmolStr;
 
-use crate::config::Diagnostic;
 use crate::config::settings::{self, SourceText};
+use crate::config::{Diagnostic, Place, names_object};
 
-/// Compiles a graph.
+/// So many unbound arguments are listed each by itself.
+const LISTED: usize = 50;
+
+/// Compiles a graph; returns it with what is worth knowing. Waivers that ended before `today` hold no more.
 ///
 /// # Errors
 /// Everything that is wrong with its schema; where that is right, with the rest.
-pub(crate) fn compile(written: &settings::Graph) -> Result<Graph, Vec<Diagnostic>> {
+pub(crate) fn compile(
+    written: &settings::Graph,
+    today: Date,
+) -> Result<(Graph, Vec<Diagnostic>), Vec<Diagnostic>> {
     let bound = written.objects.iter().map(|object| BoundArgument {
         rule: Bound {
             parameter: object.argument.0.as_str().into(),
@@ -30,7 +40,7 @@ pub(crate) fn compile(written: &settings::Graph) -> Result<Graph, Vec<Diagnostic
     };
     let sdl: String = written.schema.iter().flat_map(|file| [&*file.text, "\n"]).collect();
     let mut graph = Graph::compile(&sdl, rules).map_err(|problems| {
-        problems.iter().map(|problem| in_schema(&written.schema, problem)).collect::<Vec<_>>()
+        problems.iter().map(|problem| in_schema(&written.schema, problem, "bad-schema")).collect::<Vec<_>>()
     })?;
     let mut diagnostics = Vec::new();
     for file in &written.operations {
@@ -39,36 +49,73 @@ pub(crate) fn compile(written: &settings::Graph) -> Result<Graph, Vec<Diagnostic
                 .extend(problems.iter().map(|problem| at(file, &problem.span, problem, "bad-operation")));
         }
     }
-    for object in &written.objects {
-        let (argument, place) = &object.argument;
+    let objects = written.objects.iter().map(|object| (&object.argument, &object.fields));
+    let waivers = written.waivers.iter().map(|waiver| (&waiver.argument, &waiver.fields));
+    for ((argument, place), fields) in objects.chain(waivers) {
         if !graph.has_argument(argument) {
             let message = format!("no field of the schema has an argument `{argument}`");
             diagnostics.push(place.error("unknown-argument", message));
         }
-        for (field, place) in object.fields.iter().filter(|(field, _)| !graph.has_field(field)) {
+        for (field, place) in fields.iter().filter(|(field, _)| !graph.has_field(field)) {
             let mut diagnostic = place.error("unknown-field", format!("the schema has no field `{field}`"));
             diagnostic.help("write it as `Type.field`");
             diagnostics.push(diagnostic);
         }
     }
-    if diagnostics.is_empty() { Ok(graph) } else { Err(diagnostics) }
+    let unbound = unbound(written, &graph, &sdl, today);
+    if written.allows_unbound && !unbound.is_empty() {
+        let names: BTreeSet<&str> = unbound.keys().map(SmolStr::as_str).collect();
+        let names: Vec<String> = names.into_iter().take(8).map(|name| format!("`{name}`")).collect();
+        let message = format!("what names an object is not bound to its owner: {}", names.join(", "));
+        let mut warning = written.place.warning("unbound-object", message);
+        warning.help("bind each in `objects` or write why not in `waive`, then remove `unbound: allow`");
+        return if diagnostics.is_empty() { Ok((graph, vec![warning])) } else { Err(diagnostics) };
+    }
+    for (argument, sites) in unbound.iter().take(LISTED) {
+        let of = sites.iter().take(4).map(|site| format!("`{}`", site.field)).collect::<Vec<_>>().join(", ");
+        let message = format!("`{argument}` names an object and is bound to no owner in {of}");
+        let span = sites.first().map_or(0..1, |site| site.span.clone());
+        let problem = GraphProblem { span, message };
+        let mut diagnostic = in_schema(&written.schema, &problem, "unbound-object");
+        let name = &written.name;
+        diagnostic.help(format!("bind it in `objects` of `{name}`, or say why nobody owns it in `waive`"));
+        diagnostics.push(diagnostic);
+    }
+    if diagnostics.is_empty() { Ok((graph, Vec::new())) } else { Err(diagnostics) }
+}
+
+/// Arguments that name objects and are neither bound nor waived, and where they are.
+fn unbound(written: &settings::Graph, graph: &Graph, sdl: &str, today: Date) -> BTreeMap<SmolStr, Vec<Site>> {
+    let mut unbound: BTreeMap<SmolStr, Vec<Site>> = BTreeMap::new();
+    for site in graph.sites(sdl) {
+        let last = site.argument.rsplit('.').next().unwrap_or_default();
+        let is_meant = |argument: &str, fields: &[(String, Place)]| {
+            argument == site.argument
+                && (fields.is_empty() || fields.iter().any(|(one, _)| *one == *site.field))
+        };
+        let is_bound = written.objects.iter().any(|one| is_meant(&one.argument.0, &one.fields));
+        let is_waived = written.waivers.iter().any(|one| {
+            is_meant(&one.argument.0, &one.fields) && one.until.is_none_or(|until| today <= until)
+        });
+        if (site.is_id || names_object(last)) && !is_bound && !is_waived {
+            unbound.entry(site.argument.clone()).or_default().push(site);
+        }
+    }
+    unbound
 }
 
 /// The files of a schema are read one after the other, as one text.
-fn in_schema(files: &[SourceText], problem: &GraphProblem) -> Diagnostic {
+fn in_schema(files: &[SourceText], problem: &GraphProblem, code: &'static str) -> Diagnostic {
     let mut before = 0;
     for file in files {
         let end = before + file.text.len() + 1;
         if problem.span.start < end {
             let span = problem.span.start - before..problem.span.end.saturating_sub(before);
-            return at(file, &span, problem, "bad-schema");
+            return at(file, &span, problem, code);
         }
         before = end;
     }
-    files
-        .last()
-        .map_or_else(Default::default, |file| file.place.clone())
-        .error("bad-schema", problem.message.clone())
+    files.last().map_or_else(Default::default, |file| file.place.clone()).error(code, problem.message.clone())
 }
 
 fn at(

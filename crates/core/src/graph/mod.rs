@@ -14,6 +14,7 @@ mod cost;
 mod document;
 mod envelope;
 mod measure;
+mod sites;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use smol_str::{SmolStr, format_smolstr};
 
 pub use answer::check_answer;
 pub use envelope::{Asked, Call, Given, RootCall};
+pub use sites::Site;
 
 use crate::authorize::{Bound, ObjectError};
 use crate::halt::{Halt, Reason, Violation};

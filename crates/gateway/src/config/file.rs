@@ -616,7 +616,7 @@ words! {
 mod graphs;
 mod objects;
 
-pub(crate) use graphs::{Graph, GraphLimits, GraphObject};
+pub(crate) use graphs::{Graph, GraphLimits, GraphObject, GraphWaiver};
 pub(crate) use objects::{
     Created, Excess, Expose, List, Lookup, Object, Ownership, Unbound, Waiver, WaiverPlace,
 };

@@ -339,6 +339,10 @@ pub struct Graph {
     pub listed_only: bool,
     /// Object rules.
     pub objects: Vec<GraphObject>,
+    /// Arguments that need no owner.
+    pub waivers: Vec<GraphWaiver>,
+    /// Whether an argument that names an object may be neither bound nor waived.
+    pub allows_unbound: bool,
     /// Budgets, in the file's order; their `operations` are empty.
     pub budgets: Vec<Budget>,
     /// Whether answers must be execution results.
@@ -366,6 +370,19 @@ pub struct GraphObject {
     pub fields: Vec<(String, Place)>,
     /// Who is not bound.
     pub unless: Vec<Who>,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// An argument that needs no owner.
+#[derive(Debug, Clone)]
+pub struct GraphWaiver {
+    /// The argument, and where it is written.
+    pub argument: (String, Place),
+    /// Only for these fields, `Type.field`, and where each is written; empty: for all.
+    pub fields: Vec<(String, Place)>,
+    /// The last day on which it holds.
+    pub until: Option<jiff::civil::Date>,
     /// Where it is written.
     pub place: Place,
 }

@@ -27,7 +27,7 @@ const POLICY: &str = r#"
 async fn gate(more: &str) -> Gate {
     let rest = format!(
         "graphs:\n  shop:\n    schema: shop.graphql\n    upstream: \"http://UPSTREAM/api\"\n    identify: corp\n    \
-         objects: [{{ argument: userId, owner: \"claim:sub\" }}]\n{more}"
+         objects: [{{ argument: userId, owner: \"claim:sub\" }}]\n    waive: [{{ argument: id, reason: policy }}]\n{more}"
     );
     let gate = Gate::start_with(Files::of(&rest, "", POLICY), |folder| {
         fs::write(folder.join("shop.graphql"), SDL).unwrap();

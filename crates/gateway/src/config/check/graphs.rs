@@ -6,9 +6,10 @@ use portcullis_core::validate::Told;
 use super::Checker;
 use super::routes::{Used, below, detectors};
 use super::upstream::Timeouts;
+use crate::config::diagnostic::Place;
 use crate::config::file;
 use crate::config::read::{At, OneOrMany};
-use crate::config::settings::{Check, Detectors, Graph, GraphObject, SourceText, Upstream};
+use crate::config::settings::{Check, Detectors, Graph, GraphObject, GraphWaiver, SourceText, Upstream};
 
 impl Checker<'_, '_> {
     pub(super) fn graph(
@@ -59,6 +60,8 @@ impl Checker<'_, '_> {
         };
         let objects = written.objects.into_iter().map(|object| self.graph_object(object));
         let objects = objects.collect::<Vec<_>>().into_iter().collect::<Option<Vec<_>>>();
+        let waivers = written.waive.into_iter().map(|waiver| self.graph_waiver(waiver));
+        let waivers = waivers.collect::<Vec<_>>().into_iter().collect::<Option<Vec<_>>>();
         Some(Graph {
             name: name.value.clone(),
             schema: schema?,
@@ -73,6 +76,8 @@ impl Checker<'_, '_> {
             operations: operations?,
             listed_only: is_listing && written.unlisted != Some(file::Tolerance::Allow),
             objects: objects?,
+            waivers: waivers?,
+            allows_unbound: written.unbound == Some(file::Unbound::Allow),
             budgets,
             answers: match written.answers {
                 None | Some(file::Answers::Enforce | file::Answers::Strip) => Check::Enforce,
@@ -116,14 +121,34 @@ impl Checker<'_, '_> {
                 return None;
             }
         };
-        let place = |checker: &Self, one: At<String>| (one.value, checker.report.place(one.at));
         Some(GraphObject {
-            argument: place(self, value.argument?),
+            argument: self.placed(value.argument?),
             equals,
-            fields: value.fields.unwrap_or_default().into_iter().map(|one| place(self, one)).collect(),
+            fields: value.fields.unwrap_or_default().into_iter().map(|one| self.placed(one)).collect(),
             unless: unless?,
             place: self.report.place(at),
         })
+    }
+
+    fn graph_waiver(&mut self, At { at, value }: At<file::GraphWaiver>) -> Option<GraphWaiver> {
+        let reason = value.reason?;
+        if reason.value.trim().is_empty() {
+            self.error("bad-value", reason.at, "a waiver has a reason").expected("why nobody need own it");
+        }
+        let until = value.until.as_ref().map(|until| (until.at, until.value.parse().ok()));
+        if let Some((at, None)) = until {
+            self.error("bad-value", at, "this is not a day").expected("a day as `2027-01-31`");
+        }
+        Some(GraphWaiver {
+            argument: self.placed(value.argument?),
+            fields: value.fields.unwrap_or_default().into_iter().map(|one| self.placed(one)).collect(),
+            until: until.and_then(|(_, day)| day),
+            place: self.report.place(at),
+        })
+    }
+
+    fn placed(&self, one: At<String>) -> (String, Place) {
+        (one.value, self.report.place(one.at))
     }
 }
 

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Answers, Authorize, Budget, Detectors, Nothing, Size, Tolerance, Upstream, Violations};
+use super::{Answers, Authorize, Budget, Detectors, Nothing, Size, Tolerance, Unbound, Upstream, Violations};
 use crate::config::read::{At, Either, OneOrMany};
 
 /// A GraphQL API. Its root fields are operations of policy: `shop.query.orders`, `shop.mutation.cancelOrder`.
@@ -44,6 +44,12 @@ pub(crate) struct Graph {
     /// Object-level authorization: whose the objects must be that arguments name.
     #[serde(default)]
     pub(crate) objects: Vec<At<GraphObject>>,
+    /// Arguments that look as if they named an object and need no owner, each with its reason.
+    #[serde(default)]
+    pub(crate) waive: Vec<At<GraphWaiver>>,
+    /// What follows where an argument names an object and is neither bound in `objects` nor in `waive`.
+    #[schemars(extend("default" = "refuse"))]
+    pub(crate) unbound: Option<Unbound>,
     /// Budgets; a request takes from each.
     #[serde(default)]
     pub(crate) budgets: Vec<At<Budget>>,
@@ -108,4 +114,20 @@ pub(crate) struct GraphObject {
     pub(crate) fields: Option<Vec<At<String>>>,
     /// Callers who are not bound: `role:NAME`, `scope:NAME` or `claim:NAME=VALUE`, or a list of them.
     pub(crate) unless: Option<OneOrMany<At<String>>>,
+}
+
+/// An argument that needs no owner.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GraphWaiver {
+    /// Its name; within an input object with a dot: `input.userId`.
+    #[schemars(extend("x-required" = true))]
+    pub(crate) argument: Option<At<String>>,
+    /// Only for these fields, each as `Type.field`. Default: for all that have it.
+    pub(crate) fields: Option<Vec<At<String>>>,
+    /// Why nobody needs to own what it names.
+    #[schemars(extend("x-required" = true))]
+    pub(crate) reason: Option<At<String>>,
+    /// The last day on which this holds, as `2027-01-31`. Default: no end.
+    pub(crate) until: Option<At<String>>,
 }
