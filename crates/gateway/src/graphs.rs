@@ -50,8 +50,8 @@ pub(crate) fn compile(
         }
     }
     let objects = written.objects.iter().map(|object| (&object.argument, &object.fields));
-    let waivers = written.waivers.iter().map(|waiver| (&waiver.argument, &waiver.fields));
-    for ((argument, place), fields) in objects.chain(waivers) {
+    let waived = written.waivers.iter().map(|waiver| (&waiver.argument, &waiver.fields));
+    for ((argument, place), fields) in objects.chain(waived) {
         if !graph.has_argument(argument) {
             let message = format!("no field of the schema has an argument `{argument}`");
             diagnostics.push(place.error("unknown-argument", message));
@@ -62,6 +62,9 @@ pub(crate) fn compile(
             diagnostics.push(diagnostic);
         }
     }
+    let (ended, unneeded) = waivers(written, &graph, &sdl, today);
+    diagnostics.extend(ended);
+    let mut warnings = unneeded;
     let unbound = unbound(written, &graph, &sdl, today);
     if written.allows_unbound && !unbound.is_empty() {
         let names: BTreeSet<&str> = unbound.keys().map(SmolStr::as_str).collect();
@@ -69,7 +72,8 @@ pub(crate) fn compile(
         let message = format!("what names an object is not bound to its owner: {}", names.join(", "));
         let mut warning = written.place.warning("unbound-object", message);
         warning.help("bind each in `objects` or write why not in `waive`, then remove `unbound: allow`");
-        return if diagnostics.is_empty() { Ok((graph, vec![warning])) } else { Err(diagnostics) };
+        warnings.push(warning);
+        return if diagnostics.is_empty() { Ok((graph, warnings)) } else { Err(diagnostics) };
     }
     for (argument, sites) in unbound.iter().take(LISTED) {
         let of = sites.iter().take(4).map(|site| format!("`{}`", site.field)).collect::<Vec<_>>().join(", ");
@@ -81,23 +85,56 @@ pub(crate) fn compile(
         diagnostic.help(format!("bind it in `objects` of `{name}`, or say why nobody owns it in `waive`"));
         diagnostics.push(diagnostic);
     }
-    if diagnostics.is_empty() { Ok((graph, Vec::new())) } else { Err(diagnostics) }
+    if diagnostics.is_empty() { Ok((graph, warnings)) } else { Err(diagnostics) }
+}
+
+/// Waivers that hold no more, and those that nothing needs.
+fn waivers(
+    written: &settings::Graph,
+    graph: &Graph,
+    sdl: &str,
+    today: Date,
+) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
+    let (mut ended, mut unneeded) = (Vec::new(), Vec::new());
+    let sites = graph.sites(sdl);
+    for waiver in &written.waivers {
+        let argument = &waiver.argument.0;
+        if let Some(until) = waiver.until.filter(|until| *until < today) {
+            let message = format!("the waiver of `{argument}` ended on {until}");
+            ended.push(waiver.place.error("waiver-ended", message));
+        }
+        let needs = |site: &Site| {
+            is_identifier(site)
+                && is_meant(site, argument, &waiver.fields)
+                && !written.objects.iter().any(|one| is_meant(site, &one.argument.0, &one.fields))
+        };
+        if graph.has_argument(argument) && !sites.iter().any(needs) {
+            let message = format!("nothing needs this waiver of `{argument}`");
+            unneeded.push(waiver.place.warning("unused-waiver", message));
+        }
+    }
+    (ended, unneeded)
+}
+
+/// Whether an argument names an object, by all that can be told.
+fn is_identifier(site: &Site) -> bool {
+    site.is_id || names_object(site.argument.rsplit('.').next().unwrap_or_default())
+}
+
+/// Whether a rule about an argument is about this one.
+fn is_meant(site: &Site, argument: &str, fields: &[(String, Place)]) -> bool {
+    argument == site.argument && (fields.is_empty() || fields.iter().any(|(one, _)| *one == *site.field))
 }
 
 /// Arguments that name objects and are neither bound nor waived, and where they are.
 fn unbound(written: &settings::Graph, graph: &Graph, sdl: &str, today: Date) -> BTreeMap<SmolStr, Vec<Site>> {
     let mut unbound: BTreeMap<SmolStr, Vec<Site>> = BTreeMap::new();
     for site in graph.sites(sdl) {
-        let last = site.argument.rsplit('.').next().unwrap_or_default();
-        let is_meant = |argument: &str, fields: &[(String, Place)]| {
-            argument == site.argument
-                && (fields.is_empty() || fields.iter().any(|(one, _)| *one == *site.field))
-        };
-        let is_bound = written.objects.iter().any(|one| is_meant(&one.argument.0, &one.fields));
+        let is_bound = written.objects.iter().any(|one| is_meant(&site, &one.argument.0, &one.fields));
         let is_waived = written.waivers.iter().any(|one| {
-            is_meant(&one.argument.0, &one.fields) && one.until.is_none_or(|until| today <= until)
+            is_meant(&site, &one.argument.0, &one.fields) && one.until.is_none_or(|until| today <= until)
         });
-        if (site.is_id || names_object(last)) && !is_bound && !is_waived {
+        if is_identifier(&site) && !is_bound && !is_waived {
             unbound.entry(site.argument.clone()).or_default().push(site);
         }
     }

@@ -1,7 +1,10 @@
 //! Graphs, end to end: what is asked for in a body is allowed, bounded and rebuilt.
 
 use std::fs;
+use std::path::Path;
 
+use portcullis_gateway::config::Format;
+use portcullis_gateway::server::check;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Files, Gate, stopped_at};
@@ -229,4 +232,99 @@ async fn answers_must_be_execution_results() {
         gate.upstream.answers("200 OK", headers, body);
         assert_eq!(ask(&gate, "{ me { id } }").await.status, status, "{headers} {body}");
     }
+}
+
+/// What `check` says of a graph with these lines, and its matrix.
+fn said(more: &str, sdl: &str, operation: &str) -> (String, Option<String>) {
+    let folder = tempfile::TempDir::new().unwrap();
+    let put = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let lines: String = more.lines().map(|line| format!("    {line}\n")).collect();
+    put(
+        "portcullis.yaml",
+        &format!(
+            "version: 1\nlisteners: {{ public: {{ address: \"127.0.0.1:0\" }} }}\n\
+             identity: {{ issuers: {{ corp: {{ issuer: \"https://i.test\", audience: a, jwks: \"file:jwks.json\" }} }} }}\n\
+             policy: {{ roles: roles.yaml }}\ngraphs:\n  shop:\n    schema: shop.graphql\n    \
+             upstream: \"http://127.0.0.1:1\"\n    identify: corp\n{lines}"
+        ),
+    );
+    put("jwks.json", &crate::support::Issuer::new().jwks().to_string());
+    put("shop.graphql", sdl);
+    put("me.graphql", operation);
+    put(
+        "roles.yaml",
+        "version: 1\nroles: { reader: { held_by: { group: reader }, may: [shop.read] }, writer: { held_by: { group: w }, may: \
+         [shop.mutation.note] } }",
+    );
+    let checked = check(Path::new(&folder.path().join("portcullis.yaml")));
+    let said = checked.diagnostics.render(Format::Text { colours: false });
+    let said = said.replace(&format!("{}/", folder.path().display()), "");
+    (said, checked.matrix.map(|matrix| serde_json::to_string(&matrix).unwrap()))
+}
+
+#[test]
+fn what_is_wrong_with_a_graph_is_said_with_its_place() {
+    let check = |more: &str, expected: &[&str]| {
+        let (said, _) = said(more, SDL, "{ me { id } }");
+        assert_eq!(said.is_empty(), expected.is_empty(), "{more}: {said}");
+        for text in expected {
+            assert!(said.contains(text), "{more}\n{text}\n{said}");
+        }
+    };
+    let bound =
+        "objects: [{ argument: userId, owner: \"claim:sub\" }, { argument: id, owner: \"claim:sub\" }]";
+    let with = |more: &str| format!("{bound}\n{more}");
+    check(bound, &[]);
+    check(&with("operations: me.graphql"), &[]);
+    check(
+        "",
+        &[
+            "shop.graphql:4:8: error: `id` names an object and is bound to no owner in `Query.user`, `Mutation.cancelOrder`",
+            "shop.graphql:5:10: error: `userId` names an object and is bound to no owner in `Query.orders`",
+            "bind it in `objects` of `shop`",
+        ],
+    );
+    check("unbound: allow", &["warning: what names an object is not bound to its owner: `id`, `userId`"]);
+    let waive = |more: &str| {
+        format!(
+            "objects: [{{ argument: userId, owner: \"claim:sub\" }}]\nwaive: [{{ argument: id, reason: r{more} }}]"
+        )
+    };
+    check(&waive(""), &[]);
+    check(&waive(", until: 9999-01-01"), &[]);
+    check(&waive(", until: 2020-01-01"), &["the waiver of `id` ended on 2020-01-01", "`id` names an object"]);
+    check(&waive(", until: soon"), &["this is not a day"]);
+    check(&waive(", fields: [Query.user]"), &["bound to no owner in `Mutation.cancelOrder`"]);
+    check(&waive(", fields: [Query.users]"), &["the schema has no field `Query.users`"]);
+    check(&with("waive: [{ argument: id, reason: r }]"), &["warning: nothing needs this waiver of `id`"]);
+    check(&with("waive: [{ argument: id }]"), &["`reason` is missing"]);
+    check(&with("waive: [{ argument: idd, reason: r }]"), &["no field of the schema has an argument `idd`"]);
+    check("objects: [{ argument: userId, owner: \"response:/id\" }]", &["does not say whose it is"]);
+    check(&with("path: /"), &["a graph has one path"]);
+    check(&with("budgets: [{ per: address, limit: 1/s, operations: [me] }]"), &["budgets are taken before"]);
+    check(&with("unlisted: refuse"), &["no operation is listed"]);
+    check(&with("limits: { depth: 0 }"), &["depth"]);
+    check(&with("limits: { dept: 3 }"), &["unknown key `dept`", "did you mean `depth`?"]);
+    check(&with("introspection: maybe"), &["introspection"]);
+    let listed = said(&with("operations: \"*e.graphql\""), SDL, "query Me {\n  me { id gone }\n}\n").0;
+    assert!(listed.contains("me.graphql:2:11: error: "), "{listed}");
+    let deep = said(&with("operations: me.graphql\nlimits: { depth: 1 }"), SDL, "{ me { id } }").0;
+    assert!(deep.contains("me.graphql:1:1: error: query deeper than 1"), "{deep}");
+    let broken = said(bound, "type Query {\n  me: Usr\n}\n", "").0;
+    assert!(broken.contains("shop.graphql:2:7: error: "), "{broken}");
+    let broken = said(bound, "type Query {\n  me: \n}\n", "").0;
+    assert!(broken.contains("shop.graphql:3:1: error: "), "{broken}");
+}
+
+#[test]
+fn the_matrix_shows_root_fields() {
+    let (said, matrix) = said("unbound: allow\nintrospection: allow", SDL, "");
+    let matrix = matrix.expect(&said);
+    for action in ["shop.query.me", "shop.query.__schema", "shop.mutation.note"] {
+        assert!(matrix.contains(&format!("{action:?}")), "{matrix}");
+    }
+    assert!(
+        matrix.contains("role:reader/shop.read") && matrix.contains("role:writer/shop.mutation.note"),
+        "{matrix}"
+    );
 }
