@@ -503,7 +503,8 @@ impl<'s> Compiler<'s> {
                 route.body_limit = graph.body_limit;
                 route.validate.violations = graph.violations;
                 route.validate.answers = match graph.answers {
-                    Check::Enforce | Check::Strip => Answers::Enforce,
+                    Check::Enforce => Answers::Enforce,
+                    Check::Strip => Answers::Strip,
                     Check::Observe => Answers::Observe,
                     Check::None => Answers::Off,
                 };

@@ -45,7 +45,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, response};
 use http_body::{Body, Frame, SizeHint};
 use portcullis_core::contract::OperationIndex;
-use portcullis_core::graph::check_answer;
+use portcullis_core::graph::Expected;
 use portcullis_core::halt::{Halt, Reason, Violation};
 use portcullis_core::record::{Finding, Outcome, Phase, Usage};
 use portcullis_core::route::{Route, Surface};
@@ -85,6 +85,8 @@ pub struct Forwarded {
     pub(crate) method: Method,
     pub(crate) hides_usage: bool,
     pub(crate) due: Option<Due>,
+    /// What a graph was asked for.
+    pub(crate) expected: Option<Expected>,
 }
 
 /// What follows the head of an upstream's answer.
@@ -131,14 +133,15 @@ pub(crate) async fn screen(
     record: &mut Recording,
 ) -> Result<Answer<Screened>, Halt> {
     let Answer { mut parts, stage } = answer;
-    let Forwarded { content, route, operation, method, hides_usage, due } = stage;
+    let Forwarded { content, route, operation, method, hides_usage, due, expected } = stage;
     let body = match content {
         Content::Body(body) => body,
         Content::Switched(switched) => {
             return Ok(Answer::screened(parts, ScreenedBody::empty(), Some(switched)));
         }
     };
-    let judged = Judged { gate, guards, route: &route, operation, due: due.as_ref() };
+    let judged =
+        Judged { gate, guards, route: &route, operation, due: due.as_ref(), expected: expected.as_ref() };
     let manner = judged.manner(&method, &parts, &body)?;
     if !matches!(manner, Manner::Whole | Manner::Chat) {
         judged.hold_head_to_contract(&parts, &mut record.draft)?;
@@ -206,6 +209,7 @@ struct Judged<'a> {
     route: &'a Arc<Route>,
     operation: OperationIndex,
     due: Option<&'a Due>,
+    expected: Option<&'a Expected>,
 }
 
 impl Judged<'_> {
@@ -310,9 +314,11 @@ impl Judged<'_> {
             return Ok(bytes);
         }
         if let Some(graph) = &self.route.graph {
-            let checked = check_answer(&bytes, graph.rules().limits.batch);
-            return match checked {
-                Ok(()) => Ok(bytes),
+            let expected =
+                self.expected.ok_or_else(|| Halt::new(Reason::Internal, "no operation was sent"))?;
+            let strips = self.route.validate.answers == Answers::Strip;
+            return match graph.check_answer(expected, &bytes, strips) {
+                Ok(stripped) => Ok(stripped.map_or(bytes, Bytes::from)),
                 Err(violations) => self.broken(&violations, draft).map(|()| bytes),
             };
         }

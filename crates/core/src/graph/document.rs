@@ -99,6 +99,11 @@ impl Document {
         measure::check(&self.ast, limits)
     }
 
+    /// As it was validated; `None` where it was not, or is not valid.
+    pub(super) fn validated(&self) -> Option<&Valid<ExecutableDocument>> {
+        self.executable.get()?.as_ref().ok()
+    }
+
     /// Validated against the schema. INVARIANT: it was measured before.
     pub(super) fn executable(&self, graph: &Graph) -> Result<&Valid<ExecutableDocument>, Fault> {
         let validated = self.executable.get_or_init(|| {

@@ -31,7 +31,7 @@ use rustc_hash::FxHashMap;
 use serde_json::Value;
 use smol_str::{SmolStr, format_smolstr};
 
-pub use answer::check_answer;
+pub use answer::Expected;
 pub use envelope::{Asked, Call, Given, RootCall};
 pub use sites::Site;
 

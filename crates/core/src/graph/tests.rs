@@ -20,7 +20,7 @@ type Query {
   search(text: String!, tags: [String!]): [Result!]! @cost(weight: "50")
   page(first: Int): Connection!
   node(id: ID!): Node
-  any(value: Json): String
+  any(value: Json): Json
 }
 type Mutation { cancelOrder(input: CancelInput!): Order! note(text: String!): Boolean }
 type Subscription { orders: Order! }
@@ -479,25 +479,76 @@ fn a_wrong_schema_is_told_with_its_place() {
     assert!(Graph::compile("", GraphRules::default()).is_err());
 }
 
+/// What becomes of an answer to a document: left as it is, rewritten, or refused.
+fn answered(graph: &Graph, sent: &str, body: &str, strips: bool) -> String {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let given = Given { method: &Method::POST, query: None, headers: &headers, body: sent.as_bytes() };
+    let asked = graph.read(&given).unwrap();
+    let judged = graph.judge(&asked, &caller(&[]), &headers).unwrap();
+    match graph.check_answer(&judged.expected(), body.as_bytes(), strips) {
+        Ok(None) => "as it is".to_owned(),
+        Ok(Some(body)) => String::from_utf8(body).unwrap(),
+        Err(all) => {
+            all.iter().map(|one| format!("{}: {}", one.at, one.message)).collect::<Vec<_>>().join("; ")
+        }
+    }
+}
+
 #[test]
-fn answers_are_execution_results() {
-    let check = |body: &str, batch: usize, expected: bool| {
-        assert_eq!(check_answer(body.as_bytes(), batch).is_ok(), expected, "{body}");
-    };
-    check(r#"{"data":{"me":null}}"#, 1, true);
-    check(r#"{"data":null,"errors":[{"message":"m","path":["a",1]}],"extensions":{}}"#, 1, true);
-    check(r#"{"errors":[{"message":"m"}]}"#, 1, true);
-    check("{}", 1, false);
-    check("[]", 1, false);
-    check(r#"{"data":[]}"#, 1, false);
-    check(r#"{"data":{},"debug":1}"#, 1, false);
-    check(r#"{"errors":[]}"#, 1, false);
-    check(r#"{"errors":[{"text":"m"}]}"#, 1, false);
-    check(r#"{"data":{},"data":{}}"#, 1, false);
-    check(r#"[{"data":{}},{"data":{}}]"#, 2, true);
-    check(r#"[{"data":{}},{"data":{}},{"data":{}}]"#, 2, false);
-    check(r#"[{"data":{}}]"#, 1, false);
-    check("<html>", 1, false);
+fn answers_show_what_was_asked_for() {
+    let graph = graph(|rules| rules.limits.batch = 2);
+    let query = "{ me { id name f: friends { ...F } tags } orders { total items { name } } search(text: \"x\") \
+                 { __typename ... on Order { total } ... on User { name } } any } fragment F on User { id }";
+    let sent = json!({ "query": query }).to_string();
+    let check =
+        |body: &str, expected: &str| assert_eq!(answered(&graph, &sent, body, false), expected, "{body}");
+    let fine = "as it is";
+    let not_asked = |at: &str| format!("{at}: there is a field that nobody asked for");
+    check(r#"{"data":{"me":{"id":"1","name":"n","f":[{"id":2}],"tags":["a"]}}}"#, fine);
+    check(
+        r#"{"data":{"orders":[{"total":1,"items":[]},{"total":1.5,"items":[{"name":"n"}]}],"any":{"free":1}}}"#,
+        fine,
+    );
+    check(r#"{"data":null,"errors":[{"message":"m","path":["a",1]}],"extensions":{}}"#, fine);
+    check(r#"{"errors":[{"message":"m"}]}"#, fine);
+    check(r#"{"data":{"me":{"id":"1","email":"e"}}}"#, &not_asked("/data/me"));
+    check(r#"{"data":{"me":{"friends":[]}}}"#, &not_asked("/data/me"));
+    check(r#"{"data":{"me":{"f":[{"id":"1","name":"n"}]}}}"#, &not_asked("/data/me/f/0"));
+    check(r#"{"data":{"admin":true}}"#, &not_asked("/data"));
+    check(r#"{"data":{"me":{"id":true}}}"#, "/data/me/id: it is of another type");
+    check(r#"{"data":{"me":{"id":null}}}"#, "/data/me/id: it may not be null");
+    check(r#"{"data":{"me":{"tags":"a"}}}"#, "/data/me/tags: a list is expected");
+    check(r#"{"data":{"me":{"tags":["a",null]}}}"#, "/data/me/tags/1: it may not be null");
+    check(r#"{"data":{"me":"x"}}"#, "/data/me: it is of another type");
+    check(r#"{"data":{"search":[{"__typename":"Order","total":1}]}}"#, fine);
+    check(r#"{"data":{"search":[{"__typename":"Order","name":"n"}]}}"#, &not_asked("/data/search/0"));
+    check(r#"{"data":{"search":[{"__typename":"Gone","name":"n"}]}}"#, fine);
+    check("{}", ": there is neither `data` nor `errors`");
+    check("[]", ": it is not what operations are answered with");
+    check(r#"{"data":[]}"#, "/data: it is of another type");
+    check(r#"{"data":{},"debug":1}"#, ": there is a member that a result does not have");
+    check(r#"{"errors":[]}"#, "/errors: each error has a message");
+    check(r#"{"errors":[{"text":"m"}]}"#, "/errors: each error has a message");
+    check(r#"{"data":{},"data":{}}"#, ": duplicate key at byte 11");
+    check("<html>", ": unexpected character at byte 0");
+    let strip =
+        |body: &str, expected: &str| assert_eq!(answered(&graph, &sent, body, true), expected, "{body}");
+    strip(r#"{"data":{"me":{"id":"1"}}}"#, fine);
+    strip(
+        r#"{"data":{"me":{"id":"1","email":"e","f":[{"id":"2","x":{}}]}},"debug":1,"extensions":{"t":1},"errors":[{"message":"m","stack":"s","extensions":{"e":1}}]}"#,
+        r#"{"data":{"me":{"id":"1","f":[{"id":"2"}]}},"errors":[{"message":"m"}]}"#,
+    );
+    strip(r#"{"data":{"me":{"id":null,"x":1}}}"#, "/data/me/id: it may not be null");
+    let batch = json!([{ "query": "{ me { id } }" }, { "query": "{ me { name } }" }]).to_string();
+    let check =
+        |body: &str, expected: &str| assert_eq!(answered(&graph, &batch, body, false), expected, "{body}");
+    check(r#"[{"data":{"me":{"id":"1"}}},{"data":{"me":{"name":"n"}}}]"#, fine);
+    check(r#"[{"data":{"me":{"id":"1"}}},{"data":{"me":{"id":"n"}}}]"#, &not_asked("/1/data/me"));
+    check(r#"[{"data":{"me":{"id":"1"}}}]"#, ": it is not what operations are answered with");
+    check(r#"{"errors":[{"message":"m"}]}"#, fine);
+    check(r#"{"data":{"me":{"id":"1"}}}"#, "/data: no data was asked for");
+    check("[7,{}]", "/0: an object is expected; /1: there is neither `data` nor `errors`");
 }
 
 #[test]

@@ -345,7 +345,7 @@ pub struct Graph {
     pub allows_unbound: bool,
     /// Budgets, in the file's order; their `operations` are empty.
     pub budgets: Vec<Budget>,
-    /// Whether answers must be execution results.
+    /// Whether answers must be execution results of what was asked for.
     pub answers: Check,
     /// Who is told where a request breaks the schema.
     pub violations: Told,

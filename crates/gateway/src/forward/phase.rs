@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderValue, Method};
 use hyper::upgrade::OnUpgrade;
+use portcullis_core::graph::Judged;
 use portcullis_core::halt::{Halt, Reason};
 use portcullis_core::record::{Outcome, Phase};
 use portcullis_core::request::{Head, Request};
@@ -37,6 +38,8 @@ pub(crate) async fn forward(
     let hides_usage = request.stage().hides_usage();
     let body = request.stage().outbound_body().clone();
     let due = Due::of(&request);
+    let judged = request.stage().graph().and_then(|call| call.judged().ok());
+    let expected = judged.map(Judged::expected);
     let mut head = request.into_head();
     if due.is_some() && matches!(method, Method::GET | Method::HEAD) {
         owners::whole(&mut head.headers);
@@ -72,7 +75,7 @@ pub(crate) async fn forward(
         },
     };
     record.close(Phase::Forward, Outcome::Passed);
-    Ok(Answer::new(parts, Forwarded { content, route, operation, method, hides_usage, due }))
+    Ok(Answer::new(parts, Forwarded { content, route, operation, method, hides_usage, due, expected }))
 }
 
 /// The one form in which operations of GraphQL are sent on, whatever form they came in.

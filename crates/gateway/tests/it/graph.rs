@@ -16,7 +16,7 @@ type Query {
   orders(userId: ID, first: Int): [Order!]!
   secret: String
 }
-type Mutation { cancelOrder(id: ID!): Order! note(text: String!): Boolean }
+type Mutation { cancelOrder(id: ID!): Order! note(text: String!): String }
 type User { id: ID! friends(first: Int): [User!]! }
 type Order { id: ID! owner: User! note: String }
 "#;
@@ -38,7 +38,7 @@ async fn gate(more: &str) -> Gate {
         fs::write(folder.join("operations/me.graphql"), "query Me { me { id } }").unwrap();
     });
     let gate = gate.await;
-    gate.upstream.answers("200 OK", "content-type: application/json", r#"{"data":{"me":{"id":"u1"}}}"#);
+    gate.upstream.answers("200 OK", "content-type: application/json", r#"{"data":{}}"#);
     gate
 }
 
@@ -60,6 +60,7 @@ async fn ask(gate: &Gate, query: &str) -> Answer {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_judged_is_sent_and_recorded() {
     let gate = gate("").await;
+    gate.upstream.answers("200 OK", "content-type: application/json", r#"{"data":{"me":{"id":"u1"}}}"#);
     let body = r#"{ "variables": {"f": 2}, "query": "query A($f: Int) { me { id } # x\n orders(userId: \"u1\", first: $f) { id } }", "operationName": "A" }"#;
     let answer = post(&gate, body).await;
     assert_eq!((answer.status, answer.text()), (200, r#"{"data":{"me":{"id":"u1"}}}"#));
@@ -217,20 +218,35 @@ async fn detectors_read_variables_literals_and_answers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn answers_must_be_execution_results() {
-    let gate = gate("").await;
-    for (headers, body, status) in [
-        ("content-type: application/json", r#"{"data":{"me":{"id":"u1"}}}"#, 200),
-        ("content-type: application/graphql-response+json", r#"{"errors":[{"message":"m"}]}"#, 200),
-        ("content-type: application/json", r#"{"data":{},"debug":{}}"#, 502),
-        ("content-type: application/json", "{}", 502),
-        ("content-type: application/json", "[]", 502),
-        ("content-type: text/html", "<html>", 502),
-        ("content-type: multipart/mixed; boundary=-", "---", 502),
-        ("content-type: text/event-stream", "data: {}\n\n", 502),
-    ] {
-        gate.upstream.answers("200 OK", headers, body);
-        assert_eq!(ask(&gate, "{ me { id } }").await.status, status, "{headers} {body}");
+async fn answers_are_results_of_what_was_asked_for() {
+    const JSON: &str = "content-type: application/json";
+    let all = [
+        (JSON, r#"{"data":{"me":{"id":"u1"}}}"#, 200, None),
+        ("content-type: application/graphql-response+json", r#"{"errors":[{"message":"m"}]}"#, 200, None),
+        (JSON, r#"{"data":{"me":{"id":"u1","mail":"x"}}}"#, 502, Some(r#"{"data":{"me":{"id":"u1"}}}"#)),
+        (JSON, r#"{"data":{"me":{"id":"u1"}},"debug":{}}"#, 502, Some(r#"{"data":{"me":{"id":"u1"}}}"#)),
+        (JSON, r#"{"data":{"me":{"id":true}}}"#, 502, None),
+        (JSON, "{}", 502, None),
+        (JSON, "[]", 502, None),
+        (JSON, "", 502, None),
+        ("content-type: text/html", "<html>", 502, None),
+        ("content-type: multipart/mixed; boundary=-", "---", 502, None),
+        ("content-type: text/event-stream", "data: {}\n\n", 502, None),
+    ];
+    let (strict, strip) = (gate("").await, gate("    answers: strip\n").await);
+    for (headers, body, status, stripped) in all {
+        strict.upstream.answers("200 OK", headers, body);
+        let answer = ask(&strict, "{ me { id } }").await;
+        assert_eq!(answer.status, status, "{headers} {body}");
+        if status == 200 {
+            assert_eq!(answer.text(), body);
+        }
+        strip.upstream.answers("200 OK", headers, body);
+        let answer = ask(&strip, "{ me { id } }").await;
+        match stripped {
+            Some(stripped) => assert_eq!((answer.status, answer.text()), (200, stripped)),
+            None => assert_eq!(answer.status, status, "{headers} {body}"),
+        }
     }
 }
 

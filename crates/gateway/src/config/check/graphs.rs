@@ -80,7 +80,8 @@ impl Checker<'_, '_> {
             allows_unbound: written.unbound == Some(file::Unbound::Allow),
             budgets,
             answers: match written.answers {
-                None | Some(file::Answers::Enforce | file::Answers::Strip) => Check::Enforce,
+                None | Some(file::Answers::Enforce) => Check::Enforce,
+                Some(file::Answers::Strip) => Check::Strip,
                 Some(file::Answers::Observe) => Check::Observe,
                 Some(file::Answers::None) => Check::None,
             },

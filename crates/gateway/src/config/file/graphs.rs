@@ -53,7 +53,8 @@ pub(crate) struct Graph {
     /// Budgets; a request takes from each.
     #[serde(default)]
     pub(crate) budgets: Vec<At<Budget>>,
-    /// Whether answers must be execution results. `strip` is the same as `enforce`.
+    /// Whether answers must be execution results of what was asked for, in the types of the schema. `strip` takes out
+    /// fields that nobody asked for, and `extensions`.
     #[schemars(extend("default" = "enforce"))]
     pub(crate) answers: Option<Answers>,
     /// Who is told where a request breaks the schema.
