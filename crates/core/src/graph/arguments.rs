@@ -30,6 +30,9 @@ pub(super) fn coerced(
     if given.keys().any(|name| !operation.variables.iter().any(|one| one.name == *name.as_str())) {
         return Err(wrong("there is a variable that the operation does not declare"));
     }
+    if given.values().any(is_rounded) {
+        return Err(wrong("a number is too large to be sent on exactly"));
+    }
     let internal = |error: serde_json::Error| Fault::new(Reason::Internal, error.to_string());
     let values: JsonMap = serde_json::from_value(Value::Object(given.clone())).map_err(internal)?;
     let coerced = coerce_variable_values(schema, operation, &values);
@@ -37,6 +40,19 @@ pub(super) fn coerced(
     match serde_json::to_value(&*coerced).map_err(internal)? {
         Value::Object(values) => Ok(values),
         _ => Err(Fault::new(Reason::Internal, "variables are no object")),
+    }
+}
+
+/// Whether a whole number was rounded when it was read, as those beyond 64 bits are.
+fn is_rounded(value: &Value) -> bool {
+    const LARGEST: f64 = 18_446_744_073_709_551_615.0;
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            number.as_f64().is_none_or(|number| number.abs() >= LARGEST && number.fract() == 0.0)
+        }
+        Value::Array(items) => items.iter().any(is_rounded),
+        Value::Object(fields) => fields.values().any(is_rounded),
+        _ => false,
     }
 }
 
@@ -83,6 +99,8 @@ impl Values<'_> {
             Literal::Boolean(is) => out.push((name.into(), is.to_string().into())),
             Literal::List(items) => items.iter().for_each(|item| self.literal(name, item, out)),
             Literal::Object(fields) => {
+                // A scalar of the schema's own may be an object: whoever asks for it by its name finds it there.
+                out.push((name.into(), "{}".into()));
                 fields.iter().for_each(|(inner, value)| self.literal(&format!("{name}.{inner}"), value, out));
             }
             Literal::Variable(variable) => match self.given.get(variable.as_str()) {
@@ -120,6 +138,7 @@ fn json(name: &str, value: &Value, out: &mut Pairs) {
         Value::Bool(is) => out.push((name.into(), is.to_string().into())),
         Value::Array(items) => items.iter().for_each(|item| json(name, item, out)),
         Value::Object(fields) => {
+            out.push((name.into(), "{}".into()));
             fields.iter().for_each(|(inner, value)| json(&format!("{name}.{inner}"), value, out));
         }
     }

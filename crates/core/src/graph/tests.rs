@@ -260,6 +260,12 @@ fn the_schema_decides_what_exists() {
     ] {
         check_body(&graph, &json!({ "query": query, "variables": { "v": value } }).to_string(), expected);
     }
+    let any = |value: &str| {
+        format!(r#"{{"query":"query($v: Json) {{ any(value: $v) }}","variables":{{"v":{value}}}}}"#)
+    };
+    check_body(&graph, &any("18446744073709551615"), "query.any sends");
+    check_body(&graph, &any("[{\"x\":18446744073709551616}]"), "BodyInvalid: /variables a number");
+    check_body(&graph, &any("0.1"), "query.any sends");
     // What is wrong is told by kind and place, and in no words of the schema.
     let halt = {
         let mut headers = HeaderMap::new();
@@ -427,6 +433,8 @@ fn facts_are_the_arguments_with_their_defaults() {
         facts(json!({ "query": query, "variables": variables })),
         "status=CLOSED&filter%2EownerId=a%26b%3Dc&filter%2Enot%2Etext=t"
     );
+    let any = json!({ "query": "{ any(value: {a: 1}) }" });
+    assert_eq!(facts(any), "value=%7B%7D");
     let search = json!({ "query": "{ search(text: \"a\", tags: [\"b\", \"c\"]) { __typename } }" });
     assert_eq!(facts(search), "text=a&tags=b&tags=c");
 }
