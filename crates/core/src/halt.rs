@@ -30,6 +30,7 @@ impl Halt {
             headers: Vec::new(),
             violations: Vec::new(),
             denied: None,
+            called: None,
         };
         match reason.source() {
             Source::Client => Self::Refusal(refusal),
@@ -65,6 +66,15 @@ impl Halt {
         self
     }
 
+    /// Says what was called where the path does not say it, for the record.
+    #[must_use]
+    pub fn with_called(mut self, called: impl FnOnce() -> Box<str>) -> Self {
+        if let Self::Refusal(refusal) | Self::Fault(refusal) = &mut self {
+            refusal.called = Some(called());
+        }
+        self
+    }
+
     /// The row of the table this halt stands for; `None` for a reply.
     pub fn reason(&self) -> Option<Reason> {
         match self {
@@ -87,6 +97,8 @@ pub struct Refusal {
     pub violations: Vec<Violation>,
     /// The parameter that named an object which is not the caller's.
     pub denied: Option<Box<str>>,
+    /// What was called, for the record, where the path does not say it.
+    pub called: Option<Box<str>>,
 }
 
 /// An answer of the gate's own that is neither refusal nor fault.

@@ -241,14 +241,15 @@ impl Question<'_> {
         let given = Given { method: self.method, query: self.query, headers: self.headers, body: self.body };
         let asked = graph.read(&given)?;
         let fields = asked.fields();
-        let permit = self.permit_graph(policy, now, &asked)?;
+        let called = || fields.join("+").into();
+        let permit = self.permit_graph(policy, now, &asked).map_err(|halt| halt.with_called(called))?;
         // What is asked for may be called: from here on its caller may know what the schema says of it.
         let judged = match graph.judge(&asked, self.principal, self.headers) {
             Ok(judged) => Ok(judged),
             Err(Stop::Fault(fault)) => Err(fault),
             Err(Stop::Foreign(error)) => {
                 let halt = Halt::new(Reason::ObjectForbidden, error.to_string());
-                return Err(halt.with_denied(error.denied()));
+                return Err(halt.with_denied(error.denied()).with_called(called));
             }
         };
         let graph = Some(Box::new(GraphCall { fields, judged }));
@@ -325,7 +326,11 @@ fn hidden(rules: &AuthorizeRules, halt: Halt) -> Halt {
     match halt {
         Halt::Refusal(refusal) if rules.hides => {
             let detail = format!("{:?}: {}", refusal.reason, refusal.detail);
-            Halt::new(Reason::Hidden, detail).with_denied(refusal.denied.as_deref())
+            let halt = Halt::new(Reason::Hidden, detail).with_denied(refusal.denied.as_deref());
+            match refusal.called {
+                Some(called) => halt.with_called(|| called),
+                None => halt,
+            }
         }
         other => other,
     }

@@ -189,8 +189,11 @@ impl Graph {
         let values = arguments::Values { given: variables, declared: &operation.variables };
         let root = self.schema.root_operation(operation.operation_type);
         let call = |field: &ast::Field| {
-            let id = format_smolstr!("{}.{}", operation.operation_type.name(), field.name);
+            let kind = operation.operation_type.name();
+            let id = format_smolstr!("{kind}.{}", field.name);
             let index = self.index.get(&id).copied();
+            // What is not in the schema may be as long as a body, and goes into the record.
+            let id = if index.is_none() { format_smolstr!("{kind}.{:.64}", field.name) } else { id };
             let known = index.and_then(|index| self.fields.get(index));
             let definition = root.and_then(|root| self.schema.type_field(root, &field.name).ok());
             let facts = match (known, definition) {

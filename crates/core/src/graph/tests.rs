@@ -440,6 +440,18 @@ fn facts_are_the_arguments_with_their_defaults() {
 }
 
 #[test]
+fn names_that_nobody_declared_are_cut_short() {
+    let graph = graph(|_| {});
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let body = json!({ "query": format!("{{ {} }}", "x".repeat(9_000)) }).to_string();
+    let given = Given { method: &Method::POST, query: None, headers: &headers, body: body.as_bytes() };
+    let asked = graph.read(&given).unwrap();
+    assert_eq!(asked.calls[0].roots[0].field, None);
+    assert_eq!(asked.fields(), [format!("query.{}", "x".repeat(64))]);
+}
+
+#[test]
 fn only_listed_operations_pass_where_that_is_written() {
     let mut graph = graph(|rules| rules.listed_only = true);
     let text = "# The caller.\nquery Me { me { id } }\n";

@@ -202,6 +202,9 @@ impl Recording {
         if let Some(parameter) = &refusal.denied {
             self.draft.denied = Some(Denied { parameter: parameter.clone(), objects: 1 });
         }
+        if let Some(called) = &refusal.called {
+            self.draft.called = Some(SmolStr::new(called));
+        }
         self.draft.halt = Some((refusal.reason, refusal.detail.clone().into_owned()));
     }
 

@@ -140,6 +140,10 @@ async fn what_may_not_pass_does_not_reach_the_upstream() {
             }
         };
         assert_eq!(stopped_at(&record).0, phase, "{query}");
+        if query == "{ me { id } secret }" {
+            assert_eq!(record["operation"], "query.me+query.secret");
+            assert_eq!(record["detail"], "`query.secret`: no policy allows the call");
+        }
     }
     let one = r#"{"query":"{me{id}}"}"#;
     for (body, status) in [
