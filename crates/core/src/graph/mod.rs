@@ -43,7 +43,7 @@ use document::Document;
 /// The transport of a graph as a contract: one path, `POST` and `GET`.
 pub const TRANSPORT: &str = include_str!("transport.json");
 
-/// Documents that are kept parsed. One of a few KiB takes about 100 KiB.
+/// Documents that are kept parsed.
 const KEPT_DOCUMENTS: usize = 256;
 /// Longer documents are not kept.
 const KEPT_LENGTH: usize = 16 << 10;
