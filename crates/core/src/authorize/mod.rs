@@ -63,8 +63,8 @@ impl Default for AuthorizeRules {
 /// What allowed a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Permit {
-    /// `<api>.<operation>`; `None` where policy is not asked and has no such action.
-    pub action: Option<SmolStr>,
+    /// What was allowed; `None` where policy is not asked and has no such action.
+    pub action: Option<ActionIndex>,
     /// Ids of the policies that allowed it; empty where policy is not asked.
     pub policies: Vec<SmolStr>,
 }
@@ -206,9 +206,8 @@ impl Question<'_> {
                 Halt::new(Reason::ObjectForbidden, error.to_string()).with_denied(error.denied())
             })?,
         };
-        let name = spec.map(|spec| spec.name());
         if !self.rules.enforced {
-            let permit = Permit { action: name, policies: Vec::new() };
+            let permit = Permit { action, policies: Vec::new() };
             return Ok(Allowed { permit, envelope, obligations, graph: None });
         }
         let (Some(action), Some(spec)) = (action, spec) else {
@@ -231,7 +230,7 @@ impl Question<'_> {
             now: seconds(now),
             facts,
         });
-        let permit = Permit { action: name, policies: allowing(verdict)? };
+        let permit = Permit { action: Some(action), policies: allowing(verdict)? };
         Ok(Allowed { permit, envelope, obligations, graph: None })
     }
 
@@ -265,11 +264,11 @@ impl Question<'_> {
             for root in &call.roots {
                 let action = root.field.and_then(|index| *self.rules.fields.get(index)?);
                 let spec = action.and_then(|action| policy.spec(action));
-                let (Some(action), Some(spec)) = (action, spec) else {
+                let (Some(action), Some(_)) = (action, spec) else {
                     let detail = format!("`{}` is no action of the policy", root.id);
                     return Err(Halt::new(Reason::Forbidden, detail));
                 };
-                permit.action.get_or_insert_with(|| spec.name());
+                permit.action.get_or_insert(action);
                 if !self.rules.enforced {
                     continue;
                 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::Response;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use super::error::ForwardError;
 
 use super::stream::Stream;
-use super::upstream::OutBody;
+use super::upstream::Outgoing;
 
 /// Streams on one connection before another is opened.
 const STREAMS_EACH: usize = 100;
@@ -111,21 +111,22 @@ impl Multiplexed {
 pub(super) struct Unanswered {
     pub(super) error: ForwardError,
     /// The request, where nothing of it was sent.
-    pub(super) unsent: Option<Box<Request<OutBody>>>,
+    pub(super) unsent: Option<Box<Outgoing>>,
 }
 
 impl Place {
     /// Sends one request and waits for the head of the answer, until `deadline`.
     pub(super) async fn exchange(
         mut self,
-        request: Box<Request<OutBody>>,
+        outgoing: Box<Outgoing>,
         deadline: Instant,
     ) -> Result<(Response<Incoming>, StreamGuard), Unanswered> {
-        let body = request.body().clone();
-        match timeout_at(deadline, self.sender.try_send_request(request.map(Full::new))).await {
+        // INVARIANT: there are no lines where HTTP/2 may be spoken; all headers are fields.
+        let body = outgoing.request.body().clone();
+        match timeout_at(deadline, self.sender.try_send_request(outgoing.request.map(Full::new))).await {
             Ok(Ok(response)) => Ok((response, self.guard)),
             Ok(Err(mut error)) => {
-                let unsent = error.take_message().map(|request| Box::new(request.map(|_| body)));
+                let unsent = error.take_message().map(|request| Box::new(request.map(|_| body).into()));
                 Err(Unanswered { error: ForwardError::Broken(error.into_error().into()), unsent })
             }
             Err(_) => Err(Unanswered { error: ForwardError::FirstByteTimeout, unsent: None }),

@@ -23,6 +23,21 @@ use crate::websocket::proves_handshake;
 /// A request body, whole; empty is no body.
 pub type OutBody = Bytes;
 
+/// What is sent to an upstream.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// Head and body.
+    pub request: Request<OutBody>,
+    /// More of the head, as lines of HTTP/1.1 with their ends. None where HTTP/2 may be spoken.
+    pub(super) lines: Vec<u8>,
+}
+
+impl From<Request<OutBody>> for Outgoing {
+    fn from(request: Request<OutBody>) -> Self {
+        Self { request, lines: Vec::new() }
+    }
+}
+
 /// A connection that rested longer than this may have been closed by the upstream at this very moment.
 const FRESH: Duration = Duration::from_secs(1);
 /// Stands for "no limit" where a point in time is needed.
@@ -111,13 +126,13 @@ impl Upstream {
     ///
     /// # Errors
     /// The upstream cannot be reached, broke the exchange, or did not begin to answer in time.
-    pub async fn send(&self, request: Box<Request<OutBody>>) -> Result<Response<UpstreamBody>, ForwardError> {
+    pub async fn send(&self, outgoing: Box<Outgoing>) -> Result<Response<UpstreamBody>, ForwardError> {
         let begun = Instant::now();
         let answer = if self.http2 {
             // Multiplexed exchanges are the rarer kind; their state should not widen every request's future.
-            Box::pin(self.send_h2(request, begun)).await
+            Box::pin(self.send_h2(outgoing, begun)).await
         } else {
-            self.send_h1(request, begun).await
+            self.send_h1(outgoing, begun).await
         };
         answer.map(without_hop_by_hop)
     }
@@ -126,13 +141,18 @@ impl Upstream {
     ///
     /// # Errors
     /// As [`send`](Self::send); also a 101 that does not answer this handshake.
-    pub async fn upgrade(&self, request: Box<Request<OutBody>>) -> Result<Upgrade, ForwardError> {
+    pub async fn upgrade(&self, outgoing: Box<Outgoing>) -> Result<Upgrade, ForwardError> {
         let begun = Instant::now();
-        let key = request.headers().get(header::SEC_WEBSOCKET_KEY).cloned().ok_or(ForwardError::Handshake)?;
+        let key = outgoing
+            .request
+            .headers()
+            .get(header::SEC_WEBSOCKET_KEY)
+            .cloned()
+            .ok_or(ForwardError::Handshake)?;
         let stream = self.connector.connect(false).await?;
         let deadline = self.answer_deadline(begun);
         let mut connection = H1::over(stream, deadline);
-        let response = connection.exchange(&request, deadline).await.map_err(|failure| failure.error)?;
+        let response = connection.exchange(&outgoing, deadline).await.map_err(|failure| failure.error)?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Ok(Upgrade::Declined(without_hop_by_hop(self.answer_h1(response, connection, begun))));
         }
@@ -145,22 +165,22 @@ impl Upstream {
 
     async fn send_h1(
         &self,
-        request: Box<Request<OutBody>>,
+        outgoing: Box<Outgoing>,
         begun: Instant,
     ) -> Result<Response<UpstreamBody>, ForwardError> {
         let deadline = self.answer_deadline(begun);
         while let Some(mut connection) = self.pool.take() {
             let is_doubtful = begun.saturating_duration_since(connection.rested_at) > FRESH;
-            match connection.exchange(&request, deadline).await {
+            match connection.exchange(&outgoing, deadline).await {
                 Ok(response) => return self.no_switch(response, connection, begun),
                 Err(Failure { is_unsent: true, .. }) => {}
                 Err(Failure { error: error @ ForwardError::FirstByteTimeout, .. }) => return Err(error),
-                Err(_) if is_doubtful && request.method().is_idempotent() => break,
+                Err(_) if is_doubtful && outgoing.request.method().is_idempotent() => break,
                 Err(Failure { error, .. }) => return Err(error),
             }
         }
         let mut connection = Box::pin(self.open_h1(deadline)).await?;
-        match connection.exchange(&request, deadline).await {
+        match connection.exchange(&outgoing, deadline).await {
             Ok(response) => self.no_switch(response, connection, begun),
             Err(failure) => Err(failure.error),
         }
@@ -173,7 +193,7 @@ impl Upstream {
 
     async fn send_h2(
         &self,
-        mut request: Box<Request<OutBody>>,
+        mut outgoing: Box<Outgoing>,
         begun: Instant,
     ) -> Result<Response<UpstreamBody>, ForwardError> {
         let deadline = self.answer_deadline(begun);
@@ -182,18 +202,18 @@ impl Upstream {
             let place = match self.place(deadline).await? {
                 Ok(place) => place,
                 Err(mut connection) => {
-                    let answer = connection.exchange(&request, deadline).await;
+                    let answer = connection.exchange(&outgoing, deadline).await;
                     let response = answer.map_err(|failure| failure.error)?;
                     return self.no_switch(response, connection, begun);
                 }
             };
-            request = self.in_absolute_form(request)?;
-            match place.exchange(request, deadline).await {
+            outgoing = self.in_absolute_form(outgoing)?;
+            match place.exchange(outgoing, deadline).await {
                 Ok((response, stream)) => {
                     let limits = self.limits(response.headers(), begun);
                     return Ok(response.map(|incoming| UpstreamBody::h2(incoming, stream, limits)));
                 }
-                Err(Unanswered { unsent: Some(unsent), .. }) => request = unsent,
+                Err(Unanswered { unsent: Some(unsent), .. }) => outgoing = unsent,
                 Err(failure) => return Err(failure.error),
             }
         }
@@ -218,12 +238,10 @@ impl Upstream {
     }
 
     /// HTTP/2 names scheme and authority in the target, and has no `Host` (RFC 9113 section 8.3.1).
-    fn in_absolute_form(
-        &self,
-        mut request: Box<Request<OutBody>>,
-    ) -> Result<Box<Request<OutBody>>, ForwardError> {
-        let host = request.headers_mut().remove(header::HOST);
-        let mut parts = std::mem::take(request.uri_mut()).into_parts();
+    fn in_absolute_form(&self, mut outgoing: Box<Outgoing>) -> Result<Box<Outgoing>, ForwardError> {
+        let inner = &mut outgoing.request;
+        let host = inner.headers_mut().remove(header::HOST);
+        let mut parts = std::mem::take(inner.uri_mut()).into_parts();
         if parts.authority.is_none() {
             let authority = match host {
                 Some(host) if host != self.host => Authority::try_from(host.as_bytes()),
@@ -232,9 +250,9 @@ impl Upstream {
             parts.authority = Some(authority.map_err(|_| ForwardError::Unwritable)?);
             parts.scheme = Some(self.scheme.clone());
         }
-        *request.uri_mut() = Uri::from_parts(parts).map_err(|_| ForwardError::Unwritable)?;
-        *request.version_mut() = Version::HTTP_2;
-        Ok(request)
+        *inner.uri_mut() = Uri::from_parts(parts).map_err(|_| ForwardError::Unwritable)?;
+        *inner.version_mut() = Version::HTTP_2;
+        Ok(outgoing)
     }
 
     /// An answer of 101 to a request that did not ask for it would turn the connection into something else.
