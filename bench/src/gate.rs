@@ -58,6 +58,7 @@ impl Gate {
             surface: Surface::Rest,
             base_path: "/shop".into(),
             contract,
+            graph: None,
             identify: IdentifyRules { issuers: vec!["corp".into()], ..IdentifyRules::default() },
             budgets: Vec::new(),
             authorize,

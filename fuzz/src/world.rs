@@ -39,6 +39,7 @@ pub fn routes() -> Routes {
             surface: Surface::Rest,
             base_path: base_path.into(),
             contract,
+            graph: None,
             identify: IdentifyRules { issuers: vec!["corp".into()], ..IdentifyRules::default() },
             budgets: Vec::new(),
             authorize: AuthorizeRules::default(),

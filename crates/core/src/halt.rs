@@ -30,6 +30,7 @@ impl Halt {
             headers: Vec::new(),
             violations: Vec::new(),
             denied: None,
+            called: None,
         };
         match reason.source() {
             Source::Client => Self::Refusal(refusal),
@@ -65,6 +66,15 @@ impl Halt {
         self
     }
 
+    /// Says what was called where the path does not say it, for the record.
+    #[must_use]
+    pub fn with_called(mut self, called: impl FnOnce() -> Box<str>) -> Self {
+        if let Self::Refusal(refusal) | Self::Fault(refusal) = &mut self {
+            refusal.called = Some(called());
+        }
+        self
+    }
+
     /// The row of the table this halt stands for; `None` for a reply.
     pub fn reason(&self) -> Option<Reason> {
         match self {
@@ -87,6 +97,8 @@ pub struct Refusal {
     pub violations: Vec<Violation>,
     /// The parameter that named an object which is not the caller's.
     pub denied: Option<Box<str>>,
+    /// What was called, for the record, where the path does not say it.
+    pub called: Option<Box<str>>,
 }
 
 /// An answer of the gate's own that is neither refusal nor fault.
@@ -221,6 +233,11 @@ reasons! {
     MediaTypeUnsupported: Validate Client UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" "The media type is not supported here.";
     /// The body breaks the contract.
     BodyInvalid: Validate Client UNPROCESSABLE_ENTITY "invalid_body" "The request body does not meet the contract.";
+
+    /// An operation of GraphQL is not one of those that were listed.
+    OperationUnlisted: Authorize Client FORBIDDEN "operation_unlisted" "The operation is not one of those allowed here.";
+    /// An operation of GraphQL exceeds a limit.
+    OperationTooLarge: Validate Client UNPROCESSABLE_ENTITY "operation_too_large" "The operation asks for too much.";
 
     /// A detector found what a rule blocks.
     ContentBlocked: Inspect Client FORBIDDEN "content_blocked" "The content is not allowed.";

@@ -4,7 +4,7 @@
 //! [`receive`] → [`identify`] → [`admit`] → [`authorize`] → [`validate`]; the crates above add `inspect`,
 //! `forward` and `screen`. [`halt`] is how any of them says no, [`record`] is what is remembered of it.
 //!
-//! The engines that the phases ask: [`route`] and [`contract`] (what exists, what it takes), [`policy`] and [`roles`] (who may).
+//! The engines that the phases ask: [`route`], [`contract`] and [`graph`] (what exists, what it takes), [`policy`] and [`roles`] (who may).
 
 pub mod request;
 pub mod route;
@@ -16,6 +16,7 @@ pub mod receive;
 pub mod validate;
 
 pub mod contract;
+pub mod graph;
 pub mod json;
 pub mod policy;
 pub mod roles;

@@ -93,7 +93,7 @@
 //!
 //! fn allowed(request: Request<Admitted>) -> Request<Authorized> {
 //!     let permit = Permit { action: None, policies: Vec::new() };
-//!     request.advance(|admitted| Authorized { admitted, permit, envelope: None, obligations: None })
+//!     request.advance(|admitted| Authorized { admitted, permit, envelope: None, obligations: None, graph: None })
 //! }
 //! ```
 //!

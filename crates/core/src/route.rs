@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::admit::Budget;
 use crate::authorize::AuthorizeRules;
 use crate::contract::{Contract, OperationIndex};
+use crate::graph::Graph;
 use crate::identify::IdentifyRules;
 use crate::validate::ValidateRules;
 
@@ -19,6 +20,8 @@ pub enum Surface {
     Rest,
     /// OpenAI chat completions.
     OpenAiChat,
+    /// GraphQL over HTTP.
+    GraphQl,
 }
 
 /// One configured API or model, compiled.
@@ -34,6 +37,8 @@ pub struct Route {
     pub base_path: Box<str>,
     /// Operations, parameters, schemas.
     pub contract: Contract,
+    /// The schema and the limits of a graph, where this is one.
+    pub graph: Option<Arc<Graph>>,
     /// Who may call, as a matter of credentials.
     pub identify: IdentifyRules,
     /// Budgets, strictest first in the file's order.
@@ -78,11 +83,15 @@ impl Routes {
 
     /// The route whose base path is a prefix of `path` at a segment border, and the rest of the path.
     ///
-    /// The rest starts with `/`: the base path without a slash after it is no path of any contract.
+    /// The rest starts with `/`: the base path without a slash after it is no path of any contract. A graph has one path,
+    /// its base path itself, and `/` is its rest.
     pub fn find<'p>(&self, path: &'p str) -> Option<(&Arc<Route>, &'p str)> {
         self.routes.iter().find_map(|route| {
             let rest = path.strip_prefix(&*route.base_path)?;
-            rest.starts_with('/').then_some((route, rest))
+            match route.surface {
+                Surface::GraphQl => rest.is_empty().then_some((route, "/")),
+                Surface::Rest | Surface::OpenAiChat => rest.starts_with('/').then_some((route, rest)),
+            }
         })
     }
 }

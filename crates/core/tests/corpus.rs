@@ -7,6 +7,8 @@
     reason = "the files of `fuzz/`, which reads its corpora and is a crate of its own"
 )]
 
+#[path = "../../../fuzz/src/graph.rs"]
+mod graph;
 #[path = "../../../fuzz/src/json.rs"]
 mod json;
 #[path = "../../../fuzz/src/jwt.rs"]
@@ -16,6 +18,11 @@ mod receive;
 
 #[path = "../../../fuzz/src/replay.rs"]
 mod replay;
+
+#[test]
+fn graph_keeps_its_promises() {
+    replay::all("graph", graph::run);
+}
 
 #[test]
 fn json_keeps_its_promises() {

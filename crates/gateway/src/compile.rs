@@ -9,6 +9,7 @@ use portcullis_core::contract::{
     Contract, ContractOptions, Kind, Location, Operation, OperationIndex, Parameter, Problem, Scheme,
     SchemeKind,
 };
+use portcullis_core::graph::Graph;
 use portcullis_core::identify::{Algorithm, IdentifyRules, Issuer, IssuerRules, Issuers};
 use portcullis_core::json::JsonLimits;
 use portcullis_core::policy::{ActionKind, ActionSpec, Policy, PolicyProblem, Source, spoken_roles};
@@ -28,6 +29,7 @@ use crate::config::settings::{self, Api, Check, Detectors, Level, Model, Setting
 use crate::config::{Diagnostic, Place};
 use crate::forward::{Roots, SecretHeader, TlsClientRules, Upstream, UpstreamRules};
 use crate::gate::{BodyTimes, Gate, Guards};
+use crate::graphs;
 use crate::keys::{KeySource, Keyring};
 use crate::owners::{Lookup, Owners, bind};
 use crate::switched::Lifetime;
@@ -134,10 +136,16 @@ pub fn schema(settings: &Settings, kept: &Kept) -> Result<String, Vec<Diagnostic
 enum Part<'s> {
     Api(&'s Api),
     Model(&'s Model),
+    Graph(&'s settings::Graph),
 }
 
 fn parts(settings: &Settings) -> impl Iterator<Item = Part<'_>> {
-    settings.apis.iter().map(Part::Api).chain(settings.models.iter().map(Part::Model))
+    settings
+        .apis
+        .iter()
+        .map(Part::Api)
+        .chain(settings.models.iter().map(Part::Model))
+        .chain(settings.graphs.iter().map(Part::Graph))
 }
 
 impl<'s> Part<'s> {
@@ -145,6 +153,7 @@ impl<'s> Part<'s> {
         match self {
             Self::Api(api) => &api.name,
             Self::Model(model) => &model.name,
+            Self::Graph(graph) => &graph.name,
         }
     }
 
@@ -152,6 +161,7 @@ impl<'s> Part<'s> {
         match self {
             Self::Api(api) => &api.upstream,
             Self::Model(model) => &model.upstream,
+            Self::Graph(graph) => &graph.upstream,
         }
     }
 
@@ -159,6 +169,7 @@ impl<'s> Part<'s> {
         match self {
             Self::Api(api) => &api.budgets,
             Self::Model(model) => &model.budgets,
+            Self::Graph(graph) => &graph.budgets,
         }
     }
 }
@@ -170,19 +181,33 @@ struct Compiler<'s> {
     upstreams: Vec<(UpstreamRules, Arc<Upstream>)>,
     lookups: Vec<Arc<Lookup>>,
     warnings: Vec<Diagnostic>,
+    graphs: Vec<(&'s str, Arc<Graph>)>,
 }
 
 impl<'s> Compiler<'s> {
     fn new(settings: &'s Settings, kept: &'s Kept) -> Self {
         let (problems, warnings) = (Vec::new(), Vec::new());
-        Self { settings, kept, problems, upstreams: Vec::new(), lookups: Vec::new(), warnings }
+        Self {
+            settings,
+            kept,
+            problems,
+            upstreams: Vec::new(),
+            lookups: Vec::new(),
+            warnings,
+            graphs: Vec::new(),
+        }
     }
 
     fn contracts(&mut self) -> Vec<Option<Contract>> {
         parts(self.settings)
             .map(|part| match part {
                 Part::Api(api) => self.contract(api),
-                Part::Model(model) => self.model_contract(&model.place),
+                Part::Model(model) => self.own_contract(openai::CONTRACT, &model.place),
+                Part::Graph(graph) => {
+                    let compiled = self.graph(graph);
+                    let contract = self.own_contract(portcullis_core::graph::TRANSPORT, &graph.place);
+                    compiled.and(contract)
+                }
             })
             .collect()
     }
@@ -205,8 +230,9 @@ impl<'s> Compiler<'s> {
         }
     }
 
-    fn model_contract(&mut self, place: &Place) -> Option<Contract> {
-        let document = serde_json::from_str(openai::CONTRACT).map_err(|error| error.to_string());
+    /// A contract of the gate's own.
+    fn own_contract(&mut self, text: &str, place: &Place) -> Option<Contract> {
+        let document = serde_json::from_str(text).map_err(|error| error.to_string());
         let compiled = document.and_then(|document| {
             Contract::compile(document, &ContractOptions::default())
                 .map_err(|problems| format!("{problems:?}"))
@@ -214,13 +240,44 @@ impl<'s> Compiler<'s> {
         compiled.map_err(|error| self.problems.push(place.error("internal", error))).ok()
     }
 
+    /// The graph is kept by its name for its route.
+    fn graph(&mut self, graph: &'s settings::Graph) -> Option<()> {
+        match graphs::compile(graph, today()) {
+            Ok((compiled, warnings)) => {
+                self.warnings.extend(warnings);
+                self.graphs.push((&graph.name, Arc::new(compiled)));
+            }
+            Err(problems) => {
+                self.problems.extend(problems);
+                return None;
+            }
+        }
+        Some(())
+    }
+
+    fn graph_of(&self, part: Part<'_>) -> Option<&Arc<Graph>> {
+        let Part::Graph(graph) = part else { return None };
+        self.graphs.iter().find(|(name, _)| **name == *graph.name).map(|(_, compiled)| compiled)
+    }
+
     fn actions(&self, contracts: &[Option<Contract>]) -> Vec<ActionSpec> {
         let mut actions = Vec::new();
         for (part, contract) in parts(self.settings).zip(contracts) {
+            if let Part::Graph(_) = part {
+                let fields = self.graph_of(part).into_iter().flat_map(|graph| graph.fields());
+                actions.extend(fields.map(|field| ActionSpec {
+                    api: part.name().into(),
+                    operation: field.id.clone(),
+                    reads: field.reads,
+                    // Arguments may be left out, as parameters of a query may.
+                    kind: ActionKind::Rest { path: Vec::new(), query: field.arguments.clone() },
+                }));
+                continue;
+            }
             for operation in contract.iter().flat_map(Contract::operations) {
                 let kind = match part {
                     Part::Model(_) if operation.method == http::Method::POST => ActionKind::Model,
-                    Part::Model(_) | Part::Api(_) => ActionKind::Rest {
+                    Part::Model(_) | Part::Api(_) | Part::Graph(_) => ActionKind::Rest {
                         path: names(operation, |one| one.location == Location::Path),
                         query: names(operation, is_scalar_query),
                     },
@@ -343,6 +400,10 @@ impl<'s> Compiler<'s> {
                 screens: Screens { request: screen(api.inspect), answer: screen(api.screen) },
                 model: None,
             },
+            Part::Graph(graph) => Guards {
+                screens: Screens { request: screen(graph.inspect), answer: screen(graph.screen) },
+                model: None,
+            },
             Part::Model(model) => {
                 let (prompt, answer) = (screen(model.prompt), screen(model.answer));
                 let rules = ModelRules {
@@ -380,19 +441,22 @@ impl<'s> Compiler<'s> {
         let budgets = part.budgets().iter().filter_map(|budget| self.budget(budget, &contract)).collect();
         let actions =
             contract.operations().iter().map(|operation| policy.action(name, &operation.id)).collect();
+        let graph = self.graph_of(part).cloned();
+        let fields = graph.iter().flat_map(|graph| graph.fields());
+        let fields = fields.map(|field| policy.action(name, &field.id)).collect();
         let (identify, enforced, hides) = match part {
             Part::Api(api) => (&api.identify, api.authorize, api.hide),
             Part::Model(model) => (&model.identify, model.authorize, model.hide),
+            Part::Graph(graph) => (&graph.identify, graph.authorize, graph.hide),
         };
         let objects = match part {
             Part::Api(api) => {
-                let today = jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::now()).date();
-                let bound = bind(api, &contract, &mut self.lookups, today);
+                let bound = bind(api, &contract, &mut self.lookups, today());
                 self.problems.extend(bound.problems);
                 self.warnings.extend(bound.warnings);
                 bound.rules
             }
-            Part::Model(_) => ObjectRules::default(),
+            Part::Model(_) | Part::Graph(_) => ObjectRules::default(),
         };
         let identify = IdentifyRules {
             issuers: identify
@@ -402,7 +466,11 @@ impl<'s> Compiler<'s> {
                 .map(|issuer| issuer.name.as_str().into())
                 .collect(),
             allows_anonymous: identify.anonymous,
-            forwards_credential: matches!(part, Part::Api(api) if api.forward_credential),
+            forwards_credential: match part {
+                Part::Api(api) => api.forward_credential,
+                Part::Graph(graph) => graph.forward_credential,
+                Part::Model(_) => false,
+            },
         };
         let mut route = Route {
             id,
@@ -411,7 +479,8 @@ impl<'s> Compiler<'s> {
             base_path: "".into(),
             identify,
             budgets,
-            authorize: AuthorizeRules { enforced, hides, objects, actions },
+            authorize: AuthorizeRules { enforced, hides, objects, actions, fields },
+            graph,
             validate: ValidateRules::default(),
             body_limit: 0,
             body_limits: Vec::new(),
@@ -427,6 +496,18 @@ impl<'s> Compiler<'s> {
                 route.base_path = model.base_path.as_str().into();
                 route.body_limit = model.body_limit;
                 route.validate.answers = Answers::Off;
+            }
+            Part::Graph(graph) => {
+                route.surface = Surface::GraphQl;
+                route.base_path = graph.path.as_str().into();
+                route.body_limit = graph.body_limit;
+                route.validate.violations = graph.violations;
+                route.validate.answers = match graph.answers {
+                    Check::Enforce => Answers::Enforce,
+                    Check::Strip => Answers::Strip,
+                    Check::Observe => Answers::Observe,
+                    Check::None => Answers::Off,
+                };
             }
         }
         route.validate.json = JsonLimits { size: usize::MAX, ..route.validate.json };
@@ -484,6 +565,11 @@ impl<'s> Compiler<'s> {
             operations: (!operations.is_empty()).then(|| operations.into()),
         })
     }
+}
+
+/// The day, on which waivers hold or not.
+fn today() -> jiff::civil::Date {
+    jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::now()).date()
 }
 
 /// What the core finds worth a look in a contract.

@@ -164,6 +164,10 @@ impl Desk {
         if let Some(detail) = not_identified(route, &principal) {
             return Ok(before(detail));
         }
+        if route.graph.is_some() {
+            let detail = "a graph's operations are in the body: explain one of its records";
+            return Ok(before(detail.to_owned()));
+        }
         let index = usize::try_from(stage.operation().0).unwrap_or(usize::MAX);
         let Some(action) = route.authorize.actions.get(index).copied().flatten() else {
             return Ok(before("authorize: the operation is no action of the policy".to_owned()));

@@ -85,7 +85,10 @@ pub struct BodyTimes {
 impl Guards {
     /// Whether anything reads the answers of this route, so that they must come unencoded.
     pub(crate) fn reads_answers(&self, route: &Route) -> bool {
-        route.validate.answers != Answers::Off || !self.screens.answer.is_off() || self.model.is_some()
+        route.graph.is_some()
+            || route.validate.answers != Answers::Off
+            || !self.screens.answer.is_off()
+            || self.model.is_some()
     }
 }
 

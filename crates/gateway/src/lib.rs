@@ -4,6 +4,7 @@ pub mod compile;
 pub mod config;
 pub mod explain;
 pub mod gate;
+mod graphs;
 pub mod review;
 pub mod server;
 

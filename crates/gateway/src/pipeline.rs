@@ -120,6 +120,9 @@ impl Noted for Request<Authorized> {
     const PHASE: Phase = Phase::Authorize;
     fn note(&self, draft: &mut Draft) -> Outcome {
         draft.policies.clone_from(&self.stage().permit().policies);
+        if let Some(call) = self.stage().graph() {
+            draft.called = Some(call.fields.join("+").into());
+        }
         if self.stage().route().authorize.enforced { Outcome::Passed } else { Outcome::None }
     }
 }

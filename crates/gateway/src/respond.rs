@@ -80,6 +80,7 @@ fn body(refusal: &Refusal, surface: Surface, id: &RecordId) -> Bytes {
     let reason = refusal.reason;
     match surface {
         Surface::OpenAiChat => openai::error_body(reason, id.as_str()).into(),
+        Surface::GraphQl => graph_body(refusal, id).into(),
         Surface::Rest => serde_json::to_vec(&Problem {
             r#type: format!("urn:portcullis:problem:{}", reason.code()),
             title: reason.title(),
@@ -93,10 +94,60 @@ fn body(refusal: &Refusal, surface: Surface, id: &RecordId) -> Bytes {
     }
 }
 
+/// An execution result without data (GraphQL section 7.1.2).
+#[derive(Serialize)]
+struct GraphErrors<'a> {
+    errors: Vec<GraphError<'a>>,
+}
+
+#[derive(Serialize)]
+struct GraphError<'a> {
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    locations: Option<[GraphPlace; 1]>,
+    extensions: GraphDetail<'a>,
+}
+
+#[derive(Serialize)]
+struct GraphPlace {
+    line: u32,
+    column: u32,
+}
+
+#[derive(Serialize)]
+struct GraphDetail<'a> {
+    code: &'a str,
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<&'a str>,
+}
+
+/// One error for what is wrong, or one for each place.
+fn graph_body(refusal: &Refusal, id: &RecordId) -> Vec<u8> {
+    let detail = |at| GraphDetail { code: refusal.reason.code(), id: id.as_str(), at };
+    let title = || GraphError { message: refusal.reason.title(), locations: None, extensions: detail(None) };
+    let mut errors: Vec<GraphError<'_>> = Vec::with_capacity(refusal.violations.len().max(1));
+    for one in &refusal.violations {
+        let locations = place(&one.at).map(|place| [place]);
+        let at = (locations.is_none() && !one.at.is_empty()).then_some(one.at.as_str());
+        errors.push(GraphError { message: &one.message, locations, extensions: detail(at) });
+    }
+    if errors.is_empty() {
+        errors.push(title());
+    }
+    serde_json::to_vec(&GraphErrors { errors }).unwrap_or_default()
+}
+
+/// Line and column of `query:3:14`.
+fn place(at: &str) -> Option<GraphPlace> {
+    let (line, column) = at.strip_prefix("query:")?.split_once(':')?;
+    Some(GraphPlace { line: line.parse().ok()?, column: column.parse().ok()? })
+}
+
 fn content_type(surface: Surface) -> &'static str {
     match surface {
         Surface::Rest => "application/problem+json",
-        Surface::OpenAiChat => "application/json",
+        Surface::OpenAiChat | Surface::GraphQl => "application/json",
     }
 }
 

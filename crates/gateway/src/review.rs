@@ -101,8 +101,12 @@ impl Usage {
         let is_within = time > frame.now.saturating_sub(frame.window);
         let count = u64::from(is_within);
         self.records = self.records.saturating_add(count);
-        let action = line.route.as_ref().zip(line.operation.as_ref());
-        let action = action.map(|(route, operation)| smol_str::format_smolstr!("{route}.{operation}"));
+        let actions: Vec<SmolStr> = match (&line.route, &line.operation) {
+            (Some(route), Some(operation)) => {
+                called(operation).map(|one| smol_str::format_smolstr!("{route}.{one}")).collect()
+            }
+            _ => Vec::new(),
+        };
         let who = match &line.principal {
             Some(Who { issuer: Some(issuer), subject: Some(subject) }) => format!("{issuer}/{subject}"),
             Some(_) => "anonymous".to_owned(),
@@ -112,7 +116,7 @@ impl Usage {
             let used = self.policies.entry(policy.clone()).or_default();
             used.count = used.count.saturating_add(count);
             used.last = used.last.max(time);
-            if let Some(action) = &action {
+            for action in &actions {
                 let (uses, last) = used.actions.entry(action.clone()).or_default();
                 (*uses, *last) = (uses.saturating_add(count), (*last).max(time));
             }
@@ -416,6 +420,13 @@ fn moment(seconds: i64) -> String {
 
 fn day(seconds: i64) -> String {
     moment(seconds).chars().take(10).collect()
+}
+
+/// What a record says was called: one operation, or the root fields of a graph's operations with `+` between.
+fn called(operation: &str) -> impl Iterator<Item = &str> {
+    let is_field = |one: &str| one.starts_with("query.") || one.starts_with("mutation.");
+    let is_graph = operation.split('+').all(is_field);
+    operation.split(if is_graph { '+' } else { '\0' })
 }
 
 #[cfg(test)]

@@ -45,6 +45,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, response};
 use http_body::{Body, Frame, SizeHint};
 use portcullis_core::contract::OperationIndex;
+use portcullis_core::graph::Expected;
 use portcullis_core::halt::{Halt, Reason, Violation};
 use portcullis_core::record::{Finding, Outcome, Phase, Usage};
 use portcullis_core::route::{Route, Surface};
@@ -84,6 +85,8 @@ pub struct Forwarded {
     pub(crate) method: Method,
     pub(crate) hides_usage: bool,
     pub(crate) due: Option<Due>,
+    /// What a graph was asked for.
+    pub(crate) expected: Option<Expected>,
 }
 
 /// What follows the head of an upstream's answer.
@@ -130,14 +133,15 @@ pub(crate) async fn screen(
     record: &mut Recording,
 ) -> Result<Answer<Screened>, Halt> {
     let Answer { mut parts, stage } = answer;
-    let Forwarded { content, route, operation, method, hides_usage, due } = stage;
+    let Forwarded { content, route, operation, method, hides_usage, due, expected } = stage;
     let body = match content {
         Content::Body(body) => body,
         Content::Switched(switched) => {
             return Ok(Answer::screened(parts, ScreenedBody::empty(), Some(switched)));
         }
     };
-    let judged = Judged { gate, guards, route: &route, operation, due: due.as_ref() };
+    let judged =
+        Judged { gate, guards, route: &route, operation, due: due.as_ref(), expected: expected.as_ref() };
     let manner = judged.manner(&method, &parts, &body)?;
     if !matches!(manner, Manner::Whole | Manner::Chat) {
         judged.hold_head_to_contract(&parts, &mut record.draft)?;
@@ -205,6 +209,7 @@ struct Judged<'a> {
     route: &'a Arc<Route>,
     operation: OperationIndex,
     due: Option<&'a Due>,
+    expected: Option<&'a Expected>,
 }
 
 impl Judged<'_> {
@@ -241,6 +246,10 @@ impl Judged<'_> {
             Surface::OpenAiChat if is_json(media) => Ok(Manner::Whole),
             Surface::OpenAiChat => {
                 Err(Halt::new(Reason::AnswerUnreadable, format!("a model answered with `{media}`")))
+            }
+            Surface::GraphQl if is_bodiless || is_json(media) => Ok(Manner::Whole),
+            Surface::GraphQl => {
+                Err(Halt::new(Reason::AnswerUnreadable, format!("a graph answered with `{media}`")))
             }
             Surface::Rest if needs_contract => {
                 let lines = AnswerLines::new(self.route, self.operation, parts.status, &parts.headers);
@@ -304,6 +313,15 @@ impl Judged<'_> {
         if self.route.validate.answers == Answers::Off {
             return Ok(bytes);
         }
+        if let Some(graph) = &self.route.graph {
+            let expected =
+                self.expected.ok_or_else(|| Halt::new(Reason::Internal, "no operation was sent"))?;
+            let strips = self.route.validate.answers == Answers::Strip;
+            return match graph.check_answer(expected, &bytes, strips) {
+                Ok(stripped) => Ok(stripped.map_or(bytes, Bytes::from)),
+                Err(violations) => self.broken(&violations, draft).map(|()| bytes),
+            };
+        }
         match validate_answer(self.route, self.operation, parts.status, &parts.headers, &bytes) {
             Ok(held) => Ok(held.body.map_or(bytes, Bytes::from)),
             Err(violations) => self.broken(&violations, draft).map(|()| bytes),
@@ -341,8 +359,10 @@ impl Judged<'_> {
                 draft.usage = screened.usage;
                 Ok((screened.body, Verdict::Pass))
             }
-            Surface::Rest if screen.is_off() || bytes.is_empty() => Ok((bytes, Verdict::Pass)),
-            Surface::Rest => {
+            Surface::Rest | Surface::GraphQl if screen.is_off() || bytes.is_empty() => {
+                Ok((bytes, Verdict::Pass))
+            }
+            Surface::Rest | Surface::GraphQl => {
                 let screened = if is_json(&media_type(&parts.headers)) {
                     screen_json(screen, &bytes, "answer:")
                 } else {

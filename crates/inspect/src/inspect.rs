@@ -47,7 +47,7 @@ use crate::dialect::openai::{self, ModelRules};
 use crate::judge::{Verdict, judge};
 use crate::machine::Screen;
 use crate::media::{Media, decode, encode, pairs};
-use crate::{json, text};
+use crate::{graph, json, text};
 
 /// What a route looks for: in what its clients send, and in what its upstream answers.
 #[derive(Debug, Clone, Default)]
@@ -108,7 +108,8 @@ pub fn inspect(
 ) -> Result<Request<Inspected>, Halt> {
     let known = findings.len();
     let is_inspected = !screens.request.is_off();
-    if is_inspected {
+    // The query of a graph's request is not sent on: what it said is in the operations.
+    if is_inspected && request.stage().graph().is_none() {
         fixed_parts(&screens.request, &request, findings);
     }
     let asked = match (request.stage().route().surface, model) {
@@ -120,6 +121,11 @@ pub fn inspect(
         }
         (Surface::OpenAiChat, None) => {
             return Err(Halt::new(Reason::Internal, "a model route without rules"));
+        }
+        (Surface::GraphQl, _) => {
+            let judged = request.stage().graph().and_then(|call| call.judged().ok());
+            let judged = judged.ok_or_else(|| unreadable("the operations were not judged"))?;
+            (graph::screen(&screens.request, judged, findings)?.into(), false)
         }
         (Surface::OpenAiChat, Some(_)) | (Surface::Rest, _) if !is_inspected => {
             (request.body().clone(), false)

@@ -13,6 +13,7 @@ pub mod judge;
 pub mod machine;
 pub mod sse;
 
+mod graph;
 mod json;
 mod media;
 mod text;

@@ -25,12 +25,13 @@ pub use who::Who;
 
 use crate::admit::Admitted;
 use crate::contract::OperationIndex;
+use crate::graph::{Asked, Fault, Given, Graph, Judged, Stop};
 use crate::halt::{Halt, Reason};
 use crate::identify::Principal;
 use crate::policy::{ActionIndex, ActionKind, Call, Facts, Policy, Verdict};
 use crate::request::{Peer, Request};
 use crate::route::Surface;
-use places::Sent;
+pub(crate) use places::Sent;
 
 /// What authorization a route has. The default denies every call.
 #[derive(Debug, Clone)]
@@ -43,11 +44,19 @@ pub struct AuthorizeRules {
     pub objects: ObjectRules,
     /// The action of each operation, by [`OperationIndex`], of the policy of the same snapshot.
     pub actions: Vec<Option<ActionIndex>>,
+    /// The actions of a graph, by their index in [`Graph::fields`].
+    pub fields: Vec<Option<ActionIndex>>,
 }
 
 impl Default for AuthorizeRules {
     fn default() -> Self {
-        Self { enforced: true, hides: false, objects: ObjectRules::default(), actions: Vec::new() }
+        Self {
+            enforced: true,
+            hides: false,
+            objects: ObjectRules::default(),
+            actions: Vec::new(),
+            fields: Vec::new(),
+        }
     }
 }
 
@@ -67,9 +76,34 @@ pub struct Authorized {
     permit: Permit,
     envelope: Option<Envelope>,
     obligations: Option<Box<Obligations>>,
+    graph: Option<Box<GraphCall>>,
+}
+
+/// Operations of GraphQL that may be called.
+#[derive(Debug)]
+pub struct GraphCall {
+    /// The root fields that they ask for: `query.orders`, each once.
+    pub fields: Vec<SmolStr>,
+    /// What is to be sent, or why nothing may be.
+    judged: Result<Judged, Fault>,
+}
+
+impl GraphCall {
+    /// What is to be sent.
+    ///
+    /// # Errors
+    /// In what it breaks the schema or a limit: `validate` refuses it.
+    pub fn judged(&self) -> Result<&Judged, &Fault> {
+        self.judged.as_ref()
+    }
 }
 
 impl Authorized {
+    /// The operations of a graph that are called; `None` for any other call.
+    pub fn graph(&self) -> Option<&GraphCall> {
+        self.graph.as_deref()
+    }
+
     /// What must still be proven of the objects that the request names, before anything leaves.
     pub fn obligations(&self) -> Option<&Obligations> {
         self.obligations.as_deref()
@@ -109,6 +143,7 @@ pub fn authorize(
     let question = Question {
         rules: &route.authorize,
         surface: route.surface,
+        graph: route.graph.as_deref(),
         operation: stage.operation(),
         principal: stage.principal(),
         path: &stage.path_parameters().0,
@@ -118,9 +153,9 @@ pub fn authorize(
         peer: head.peer,
         body: request.body(),
     };
-    let Allowed { permit, envelope, obligations } =
+    let Allowed { permit, envelope, obligations, graph } =
         question.judge(policy, now).map_err(|halt| hidden(&route.authorize, halt))?;
-    Ok(request.advance(|admitted| Authorized { admitted, permit, envelope, obligations }))
+    Ok(request.advance(|admitted| Authorized { admitted, permit, envelope, obligations, graph }))
 }
 
 /// The halt for an object that is not the caller's: a refusal that names the rule in the record, and reads as if
@@ -136,6 +171,7 @@ struct Allowed {
     permit: Permit,
     envelope: Option<Envelope>,
     obligations: Option<Box<Obligations>>,
+    graph: Option<Box<GraphCall>>,
 }
 
 /// What of a request decides whether it is allowed.
@@ -143,6 +179,7 @@ struct Allowed {
 struct Question<'r> {
     rules: &'r AuthorizeRules,
     surface: Surface,
+    graph: Option<&'r Graph>,
     operation: OperationIndex,
     principal: &'r Principal,
     path: &'r [(Box<str>, Box<str>)],
@@ -159,6 +196,7 @@ impl Question<'_> {
         let spec = action.and_then(|action| policy.spec(action));
         let envelope = match self.surface {
             Surface::OpenAiChat if *self.method == Method::POST => Some(Envelope::read(self.body)?),
+            Surface::GraphQl => return self.judge_graph(policy, now),
             Surface::OpenAiChat | Surface::Rest => None,
         };
         let sent = Sent { path: self.path, query: self.query, headers: self.headers, body: self.body };
@@ -170,7 +208,7 @@ impl Question<'_> {
         };
         if !self.rules.enforced {
             let permit = Permit { action, policies: Vec::new() };
-            return Ok(Allowed { permit, envelope, obligations });
+            return Ok(Allowed { permit, envelope, obligations, graph: None });
         }
         let (Some(action), Some(spec)) = (action, spec) else {
             return Err(Halt::new(Reason::Forbidden, "the operation is no action of the policy"));
@@ -193,7 +231,63 @@ impl Question<'_> {
             facts,
         });
         let permit = Permit { action: Some(action), policies: allowing(verdict)? };
-        Ok(Allowed { permit, envelope, obligations })
+        Ok(Allowed { permit, envelope, obligations, graph: None })
+    }
+
+    /// Every root field of every operation is an action of its own, and all of them must be allowed.
+    fn judge_graph(&self, policy: &Policy, now: SystemTime) -> Result<Allowed, Halt> {
+        let graph = self.graph.ok_or_else(|| Halt::new(Reason::Internal, "a graph without its schema"))?;
+        let given = Given { method: self.method, query: self.query, headers: self.headers, body: self.body };
+        let asked = graph.read(&given)?;
+        let fields = asked.fields();
+        let called = || fields.join("+").into();
+        let permit = self.permit_graph(policy, now, &asked).map_err(|halt| halt.with_called(called))?;
+        // What is asked for may be called: from here on its caller may know what the schema says of it.
+        let judged = match graph.judge(&asked, self.principal, self.headers) {
+            Ok(judged) => Ok(judged),
+            Err(Stop::Fault(fault)) => Err(fault),
+            Err(Stop::Foreign(error)) => {
+                let halt = Halt::new(Reason::ObjectForbidden, error.to_string());
+                return Err(halt.with_denied(error.denied()).with_called(called));
+            }
+        };
+        let graph = Some(Box::new(GraphCall { fields, judged }));
+        Ok(Allowed { permit, envelope: None, obligations: None, graph })
+    }
+
+    fn permit_graph(&self, policy: &Policy, now: SystemTime, asked: &Asked) -> Result<Permit, Halt> {
+        let mut permit = Permit { action: None, policies: Vec::new() };
+        for call in &asked.calls {
+            if call.roots.is_empty() {
+                return Err(Halt::new(Reason::Forbidden, "an operation without a root field is no action"));
+            }
+            for root in &call.roots {
+                let action = root.field.and_then(|index| *self.rules.fields.get(index)?);
+                let spec = action.and_then(|action| policy.spec(action));
+                let (Some(action), Some(_)) = (action, spec) else {
+                    let detail = format!("`{}` is no action of the policy", root.id);
+                    return Err(Halt::new(Reason::Forbidden, detail));
+                };
+                permit.action.get_or_insert(action);
+                if !self.rules.enforced {
+                    continue;
+                }
+                let verdict = policy.decide(&Call {
+                    principal: self.principal,
+                    action,
+                    address: self.peer.address,
+                    is_tls: self.peer.is_tls,
+                    now: seconds(now),
+                    facts: Facts::Rest { path: &[], query: Some(&root.facts) },
+                });
+                for id in allowing(verdict).map_err(|halt| named(halt, &root.id))? {
+                    if !permit.policies.contains(&id) {
+                        permit.policies.push(id);
+                    }
+                }
+            }
+        }
+        Ok(permit)
     }
 
     fn action(&self) -> Option<ActionIndex> {
@@ -218,12 +312,24 @@ fn allowing(verdict: Verdict) -> Result<Vec<SmolStr>, Halt> {
     }
 }
 
+/// Says which of several actions it was.
+fn named(mut halt: Halt, id: &str) -> Halt {
+    if let Halt::Refusal(refusal) | Halt::Fault(refusal) = &mut halt {
+        refusal.detail = format!("`{id}`: {}", refusal.detail).into();
+    }
+    halt
+}
+
 /// Where a route hides, every refusal of this phase reads as if there were nothing.
 fn hidden(rules: &AuthorizeRules, halt: Halt) -> Halt {
     match halt {
         Halt::Refusal(refusal) if rules.hides => {
             let detail = format!("{:?}: {}", refusal.reason, refusal.detail);
-            Halt::new(Reason::Hidden, detail).with_denied(refusal.denied.as_deref())
+            let halt = Halt::new(Reason::Hidden, detail).with_denied(refusal.denied.as_deref());
+            match refusal.called {
+                Some(called) => halt.with_called(|| called),
+                None => halt,
+            }
         }
         other => other,
     }

@@ -406,7 +406,7 @@ impl Creation {
 
 impl Bound {
     /// What is owed for it: the identifier and who its owner must be.
-    fn judge(
+    pub(crate) fn judge(
         &self,
         principal: &Principal,
         sent: &Sent<'_>,

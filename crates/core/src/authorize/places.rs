@@ -26,15 +26,15 @@ pub enum Place {
 
 /// What of a request can name an object.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sent<'r> {
+pub(crate) struct Sent<'r> {
     /// Path parameters, decoded.
-    pub(super) path: &'r [(Box<str>, Box<str>)],
+    pub(crate) path: &'r [(Box<str>, Box<str>)],
     /// The raw query.
-    pub(super) query: Option<&'r str>,
+    pub(crate) query: Option<&'r str>,
     /// Headers.
-    pub(super) headers: &'r HeaderMap,
+    pub(crate) headers: &'r HeaderMap,
     /// The whole body.
-    pub(super) body: &'r [u8],
+    pub(crate) body: &'r [u8],
 }
 
 impl<'r> Sent<'r> {

@@ -106,6 +106,7 @@ impl Fixture {
         Question {
             rules: &self.rules,
             surface: Surface::Rest,
+            graph: None,
             operation: OperationIndex(u32::try_from(index).unwrap()),
             principal,
             path: &[],

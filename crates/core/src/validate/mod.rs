@@ -152,12 +152,13 @@ pub fn validate(request: Request<Authorized>) -> Result<Request<Validated>, Halt
             path: stage.path_parameters(),
             body: request.body(),
         };
-        if route.validate.request {
-            let is_told = match route.validate.violations {
-                Told::All => true,
-                Told::Identified => !matches!(stage.principal(), Principal::Anonymous),
-                Told::Nobody => false,
-            };
+        if let Some(call) = stage.graph() {
+            // Its schema was asked when it was known that the caller may know it; here it is told.
+            let is_told = told(route.validate.violations, stage.principal());
+            call.judged().map_err(|fault| fault.halt(is_told))?;
+            None
+        } else if route.validate.request {
+            let is_told = told(route.validate.violations, stage.principal());
             check(&route.contract, &route.validate, operation, &subject)
                 .map_err(|halt| if is_told { halt } else { untold(halt) })?
         } else {
@@ -260,6 +261,14 @@ fn answered<'a>(
     headers: &'a HeaderMap,
 ) -> answer::Answered<'a> {
     answer::Answered { contract: &route.contract, rules: &route.validate, operation, status, headers }
+}
+
+fn told(told: Told, principal: &Principal) -> bool {
+    match told {
+        Told::All => true,
+        Told::Identified => !matches!(principal, Principal::Anonymous),
+        Told::Nobody => false,
+    }
 }
 
 /// Moves what the contract found wrong from what the client is told to what the record says.

@@ -91,6 +91,9 @@ pub(crate) struct File {
     /// Language models.
     #[serde(default)]
     pub(crate) models: Named<Model>,
+    /// GraphQL APIs, each with its schema.
+    #[serde(default)]
+    pub(crate) graphs: Named<Graph>,
     /// Who may do what.
     pub(crate) policy: Option<At<Policy>>,
     /// Where the gate remembers who created what, for objects whose owner is `created-by`.
@@ -610,8 +613,10 @@ words! {
     }
 }
 
+mod graphs;
 mod objects;
 
+pub(crate) use graphs::{Graph, GraphLimits, GraphObject, GraphWaiver};
 pub(crate) use objects::{
     Created, Excess, Expose, List, Lookup, Object, Ownership, Unbound, Waiver, WaiverPlace,
 };

@@ -35,7 +35,7 @@ use serde::Deserialize;
 
 pub use contract::Contract;
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity};
-pub(crate) use identifiers::{Taken, Takes};
+pub(crate) use identifiers::{Taken, Takes, names_object};
 pub use render::Format;
 pub use schema::{reference, schema};
 pub use secret::Secret;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::{HeaderName, Uri};
 use ipnet::IpNet;
 use portcullis_core::authorize::{CreatedId, Place as Stands, Pointer, Who};
+use portcullis_core::graph::GraphLimits;
 use portcullis_core::roles::{Book, Mark};
 use portcullis_core::validate::Told;
 
@@ -33,6 +34,8 @@ pub struct Settings {
     pub apis: Vec<Api>,
     /// Models, in the file's order.
     pub models: Vec<Model>,
+    /// Graphs, in the file's order.
+    pub graphs: Vec<Graph>,
     /// Cedar policy files, sorted by path; empty when there is no `policy`.
     pub policies: Vec<SourceText>,
     /// Where the gate remembers who created what, when it does.
@@ -303,6 +306,83 @@ pub struct Model {
     pub prompt: Detectors,
     /// Detectors on what it answers.
     pub answer: Detectors,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// A GraphQL API.
+#[derive(Debug, Clone)]
+pub struct Graph {
+    /// Its name in the configuration.
+    pub name: String,
+    /// The files of its schema, read and not yet parsed.
+    pub schema: Vec<SourceText>,
+    /// Its one path.
+    pub path: String,
+    /// Where its requests go.
+    pub upstream: Upstream,
+    /// Who may call.
+    pub identify: Identify,
+    /// Whether the client's credential is sent on.
+    pub forward_credential: bool,
+    /// Whether policy decides.
+    pub authorize: bool,
+    /// 404 in place of 403.
+    pub hide: bool,
+    /// How much one request may ask for.
+    pub limits: GraphLimits,
+    /// Whether its schema may be asked for.
+    pub introspection: bool,
+    /// Listed operations, a document each.
+    pub operations: Vec<SourceText>,
+    /// Whether no other operation passes.
+    pub listed_only: bool,
+    /// Object rules.
+    pub objects: Vec<GraphObject>,
+    /// Arguments that need no owner.
+    pub waivers: Vec<GraphWaiver>,
+    /// Whether an argument that names an object may be neither bound nor waived.
+    pub allows_unbound: bool,
+    /// Budgets, in the file's order; their `operations` are empty.
+    pub budgets: Vec<Budget>,
+    /// Whether answers must be execution results of what was asked for.
+    pub answers: Check,
+    /// Who is told where a request breaks the schema.
+    pub violations: Told,
+    /// Largest request body in bytes.
+    pub body_limit: usize,
+    /// Detectors on variables and literals.
+    pub inspect: Detectors,
+    /// Detectors on answers.
+    pub screen: Detectors,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// Whose the object must be that an argument names.
+#[derive(Debug, Clone)]
+pub struct GraphObject {
+    /// The argument, and where it is written.
+    pub argument: (String, Place),
+    /// The claim that must say the same.
+    pub equals: String,
+    /// Only for these fields, `Type.field`, and where each is written; empty: for all.
+    pub fields: Vec<(String, Place)>,
+    /// Who is not bound.
+    pub unless: Vec<Who>,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// An argument that needs no owner.
+#[derive(Debug, Clone)]
+pub struct GraphWaiver {
+    /// The argument, and where it is written.
+    pub argument: (String, Place),
+    /// Only for these fields, `Type.field`, and where each is written; empty: for all.
+    pub fields: Vec<(String, Place)>,
+    /// The last day on which it holds.
+    pub until: Option<jiff::civil::Date>,
     /// Where it is written.
     pub place: Place,
 }

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use http::Method;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderValue, Method};
 use hyper::upgrade::OnUpgrade;
+use portcullis_core::graph::Judged;
 use portcullis_core::halt::{Halt, Reason};
 use portcullis_core::record::{Outcome, Phase};
-use portcullis_core::request::Request;
+use portcullis_core::request::{Head, Request};
+use portcullis_core::route::Surface;
 
 use super::outbound::{Outbound, outbound};
 use super::{ForwardError, Upgrade};
@@ -35,9 +38,14 @@ pub(crate) async fn forward(
     let hides_usage = request.stage().hides_usage();
     let body = request.stage().outbound_body().clone();
     let due = Due::of(&request);
+    let judged = request.stage().graph().and_then(|call| call.judged().ok());
+    let expected = judged.map(Judged::expected);
     let mut head = request.into_head();
     if due.is_some() && matches!(method, Method::GET | Method::HEAD) {
         owners::whole(&mut head.headers);
+    }
+    if route.surface == Surface::GraphQl {
+        as_operations(&mut head);
     }
     let is_upgrade = head.is_upgrade;
     let with = Outbound {
@@ -67,5 +75,25 @@ pub(crate) async fn forward(
         },
     };
     record.close(Phase::Forward, Outcome::Passed);
-    Ok(Answer::new(parts, Forwarded { content, route, operation, method, hides_usage, due }))
+    Ok(Answer::new(parts, Forwarded { content, route, operation, method, hides_usage, due, expected }))
+}
+
+/// The one form in which operations of GraphQL are sent on, whatever form they came in.
+fn as_operations(head: &mut Head) {
+    const RESULT: &str = "application/graphql-response+json";
+    head.method = Method::POST;
+    head.query = None;
+    head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    // A stream of results could not be screened.
+    let takes_result = head
+        .headers
+        .get_all(ACCEPT)
+        .iter()
+        .any(|value| value.to_str().is_ok_and(|value| value.to_ascii_lowercase().contains(RESULT)));
+    let accept = if takes_result {
+        HeaderValue::from_static("application/graphql-response+json, application/json;q=0.9")
+    } else {
+        HeaderValue::from_static("application/json")
+    };
+    head.headers.insert(ACCEPT, accept);
 }

@@ -172,12 +172,13 @@ pub(super) fn write(draft: &Draft, took: Duration, push: impl FnOnce(&[u8])) {
 
 fn line(draft: &Draft, took: Duration) -> Line<'_> {
     let operation = draft.operation.zip(draft.route.as_ref());
+    let operation = operation.and_then(|(index, route)| Some(&*route.contract.operation(index)?.id));
     Line {
         id: draft.id.as_str(),
         time: jiff::Timestamp::try_from(draft.time).unwrap_or_default().to_string(),
         method: draft.method.as_str(),
         route: draft.route.as_ref().map(|route| &*route.name),
-        operation: operation.and_then(|(index, route)| Some(&*route.contract.operation(index)?.id)),
+        operation: draft.called.as_deref().or(operation),
         client: Network(draft.peer),
         tls: draft.is_tls,
         principal: draft.principal.as_ref().map(|principal| match principal {

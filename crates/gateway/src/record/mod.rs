@@ -59,6 +59,8 @@ pub(crate) struct Draft {
     pub(crate) method: Method,
     pub(crate) route: Option<Arc<Route>>,
     pub(crate) operation: Option<portcullis_core::contract::OperationIndex>,
+    /// What is called where the path does not say it: the root fields of a graph's operations, with `+` between.
+    pub(crate) called: Option<SmolStr>,
     pub(crate) principal: Option<Principal>,
     /// The roles that the caller has directly; `None` without a roles file.
     pub(crate) roles: Option<Arc<[SmolStr]>>,
@@ -107,6 +109,7 @@ impl Recording {
             method,
             route: None,
             operation: None,
+            called: None,
             principal: None,
             roles: None,
             policies: Vec::new(),
@@ -198,6 +201,9 @@ impl Recording {
         self.close(refusal.reason.phase(), outcome);
         if let Some(parameter) = &refusal.denied {
             self.draft.denied = Some(Denied { parameter: parameter.clone(), objects: 1 });
+        }
+        if let Some(called) = &refusal.called {
+            self.draft.called = Some(SmolStr::new(called));
         }
         self.draft.halt = Some((refusal.reason, refusal.detail.clone().into_owned()));
     }

@@ -244,7 +244,7 @@ impl Checker<'_, '_> {
         claim.map(str::to_owned)
     }
 
-    fn callers(&mut self, written: Option<OneOrMany<At<String>>>) -> Option<Vec<Who>> {
+    pub(super) fn callers(&mut self, written: Option<OneOrMany<At<String>>>) -> Option<Vec<Who>> {
         let mut callers = Some(Vec::new());
         for one in written.map(|all| all.0).unwrap_or_default() {
             match (Who::parse(&one.value), &mut callers) {

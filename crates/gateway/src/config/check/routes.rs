@@ -11,7 +11,7 @@ use crate::config::diagnostic::one_of;
 use crate::config::file;
 use crate::config::read::{At, Either, Named, OneOrMany};
 use crate::config::settings::{
-    Api, Budget, Check, ClientSystem, Detectors, Dialect, Identify, Level, Model, Per, Upstream,
+    Api, Budget, Check, ClientSystem, Detectors, Dialect, Graph, Identify, Level, Model, Per, Upstream,
 };
 use crate::config::tree::Span;
 
@@ -20,12 +20,13 @@ use crate::config::tree::Span;
 pub(super) struct Routes {
     pub(super) apis: Vec<Api>,
     pub(super) models: Vec<Model>,
+    pub(super) graphs: Vec<Graph>,
     /// Where policy is first asked to decide.
     pub(super) is_policy_asked: Option<Span>,
 }
 
 /// What all routes together have used so far.
-struct Used<'i> {
+pub(super) struct Used<'i> {
     issuers: &'i [At<String>],
     is_issuer_used: Vec<bool>,
     /// Base path, and the name and line of its route.
@@ -37,20 +38,30 @@ impl Checker<'_, '_> {
         &mut self,
         apis: Named<file::Api>,
         models: Named<file::Model>,
+        graphs: Named<file::Graph>,
         issuers: &[At<String>],
     ) -> Routes {
         let is_issuer_used = vec![false; issuers.len()];
         let mut used = Used { issuers, is_issuer_used, base_paths: Vec::new() };
         let mut routes = Routes::default();
-        if apis.0.is_empty() && models.0.is_empty() && !self.report.has_errors() {
+        let is_empty = apis.0.is_empty() && models.0.is_empty() && graphs.0.is_empty();
+        if is_empty && !self.report.has_errors() {
             self.warning("no-routes", Span { line: 1, column: 1, length: 1 }, "nothing is behind the gate")
-                .help("add an entry to `apis` or `models`");
+                .help("add an entry to `apis`, `models` or `graphs`");
         }
         for model in &models.0 {
             if let Some(api) = apis.0.iter().find(|api| api.0.value == model.0.value) {
                 let line = api.0.at.line;
                 self.error("repeated-name", model.0.at, format!("`{}` is an API as well", model.0.value))
                     .help(format!("the API is on line {line}; names are shared in policies and records"));
+            }
+        }
+        for (graph, _) in &graphs.0 {
+            let others = apis.0.iter().map(|(name, _)| name).chain(models.0.iter().map(|(name, _)| name));
+            if let Some(other) = others.into_iter().find(|other| other.value == graph.value) {
+                let line = other.at.line;
+                self.error("repeated-name", graph.at, format!("something else is called `{}`", graph.value))
+                    .help(format!("it is on line {line}; names are shared in policies and records"));
             }
         }
         for (name, api) in apis.0 {
@@ -64,6 +75,12 @@ impl Checker<'_, '_> {
                 routes.is_policy_asked.get_or_insert(name.at);
             }
             routes.models.extend(self.model(&name, model, &mut used));
+        }
+        for (name, graph) in graphs.0 {
+            if graph.authorize != Some(file::Authorize::None) {
+                routes.is_policy_asked.get_or_insert(name.at);
+            }
+            routes.graphs.extend(self.graph(&name, graph, &mut used));
         }
         for (issuer, _) in issuers.iter().zip(&used.is_issuer_used).filter(|(_, is_used)| !**is_used) {
             self.warning("unused-issuer", issuer.at, format!("nothing uses the issuer `{}`", issuer.value));
@@ -191,7 +208,7 @@ impl Checker<'_, '_> {
         }
     }
 
-    fn base_path(
+    pub(super) fn base_path(
         &mut self,
         name: &At<String>,
         written: Option<At<String>>,
@@ -219,7 +236,11 @@ impl Checker<'_, '_> {
         Some(path.to_owned())
     }
 
-    fn identify(&mut self, written: At<OneOrMany<At<String>>>, used: &mut Used<'_>) -> Option<Identify> {
+    pub(super) fn identify(
+        &mut self,
+        written: At<OneOrMany<At<String>>>,
+        used: &mut Used<'_>,
+    ) -> Option<Identify> {
         let mut identify = Identify { issuers: Vec::new(), anonymous: false };
         let mut is_right = true;
         for name in written.value.0 {
@@ -262,7 +283,7 @@ impl Checker<'_, '_> {
         }
     }
 
-    fn budgets(
+    pub(super) fn budgets(
         &mut self,
         written: Vec<At<file::Budget>>,
         names: Option<&Names>,
@@ -321,7 +342,7 @@ impl Checker<'_, '_> {
 }
 
 /// `url` with the path of the contract's server, unless it has one of its own: the upstream is that server.
-fn below(url: &Uri, path: &str) -> Uri {
+pub(super) fn below(url: &Uri, path: &str) -> Uri {
     let mut parts = url.clone().into_parts();
     if parts.path_and_query.as_ref().is_none_or(|own| own.path() == "/") {
         parts.path_and_query = path.parse().ok();
@@ -329,7 +350,10 @@ fn below(url: &Uri, path: &str) -> Uri {
     Uri::from_parts(parts).unwrap_or_else(|_| url.clone())
 }
 
-fn detectors(written: Option<&Either<file::Nothing, file::Detectors>>, default: Detectors) -> Detectors {
+pub(super) fn detectors(
+    written: Option<&Either<file::Nothing, file::Detectors>>,
+    default: Detectors,
+) -> Detectors {
     let level = |written: Option<file::DetectorLevel>, default| match written {
         None => default,
         Some(file::DetectorLevel::Off) => Level::Off,

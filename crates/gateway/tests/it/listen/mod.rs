@@ -72,6 +72,7 @@ impl Probe {
             id: RouteId(0),
             name: "all".into(),
             surface: Surface::Rest,
+            graph: None,
             base_path: "".into(),
             contract,
             identify: Default::default(),
