@@ -16,6 +16,7 @@ pub mod receive;
 pub mod validate;
 
 pub mod contract;
+pub mod grpc;
 pub mod json;
 pub mod policy;
 pub mod roles;

@@ -9,6 +9,7 @@ use portcullis_core::contract::{
     Contract, ContractOptions, Kind, Location, Operation, OperationIndex, Parameter, Problem, Scheme,
     SchemeKind,
 };
+use portcullis_core::grpc::Grpc;
 use portcullis_core::identify::{Algorithm, IdentifyRules, Issuer, IssuerRules, Issuers};
 use portcullis_core::json::JsonLimits;
 use portcullis_core::policy::{ActionKind, ActionSpec, Policy, PolicyProblem, Source, spoken_roles};
@@ -188,7 +189,11 @@ impl<'s> Compiler<'s> {
     }
 
     fn contract(&mut self, api: &Api) -> Option<Contract> {
-        match Contract::compile((*api.contract.document).clone(), &ContractOptions::default()) {
+        let document = match &api.grpc {
+            None => (*api.contract.document).clone(),
+            Some(schema) => schema.document(false),
+        };
+        match Contract::compile(document, &ContractOptions::default()) {
             Ok(contract) => {
                 if !api.ignore_security {
                     self.problems.extend(unmet_schemes(api, &contract));
@@ -220,6 +225,9 @@ impl<'s> Compiler<'s> {
             for operation in contract.iter().flat_map(Contract::operations) {
                 let kind = match part {
                     Part::Model(_) if operation.method == http::Method::POST => ActionKind::Model,
+                    Part::Api(Api { grpc: Some(schema), .. }) => {
+                        ActionKind::Rest { path: schema.facts(&operation.id), query: Vec::new() }
+                    }
                     Part::Model(_) | Part::Api(_) => ActionKind::Rest {
                         path: names(operation, |one| one.location == Location::Path),
                         query: names(operation, is_scalar_query),
@@ -228,7 +236,7 @@ impl<'s> Compiler<'s> {
                 actions.push(ActionSpec {
                     api: part.name().into(),
                     operation: (&*operation.id).into(),
-                    reads: operation.method == http::Method::GET || operation.method == http::Method::HEAD,
+                    reads: reads(part, operation),
                     kind,
                 });
             }
@@ -408,6 +416,7 @@ impl<'s> Compiler<'s> {
             id,
             name: name.into(),
             surface: Surface::Rest,
+            grpc: None,
             base_path: "".into(),
             identify,
             budgets,
@@ -456,6 +465,10 @@ impl<'s> Compiler<'s> {
             Check::None => Answers::Off,
         };
         route.allows_websocket = api.websocket;
+        if let Some(schema) = &api.grpc {
+            route.surface = Surface::Grpc;
+            route.grpc = Some(Grpc::new((**schema).clone(), &route.contract));
+        }
     }
 
     fn budget(&mut self, budget: &settings::Budget, contract: &Contract) -> Option<admit::Budget> {
@@ -483,6 +496,16 @@ impl<'s> Compiler<'s> {
             burst: budget.burst,
             operations: (!operations.is_empty()).then(|| operations.into()),
         })
+    }
+}
+
+/// Whether an operation only reads: by its method, or by what its descriptor says of side effects.
+fn reads(part: Part<'_>, operation: &Operation) -> bool {
+    match part {
+        Part::Api(Api { grpc: Some(schema), .. }) => {
+            schema.methods().iter().any(|method| method.reads && method.id() == *operation.id)
+        }
+        _ => operation.method == http::Method::GET || operation.method == http::Method::HEAD,
     }
 }
 

@@ -61,6 +61,7 @@ use crate::owners::{self, Due};
 use crate::record::{Draft, Recording};
 use crate::switched::Switched;
 
+mod grpc;
 mod lines;
 
 use lines::Lines;
@@ -139,12 +140,17 @@ pub(crate) async fn screen(
     };
     let judged = Judged { gate, guards, route: &route, operation, due: due.as_ref() };
     let manner = judged.manner(&method, &parts, &body)?;
-    if !matches!(manner, Manner::Whole | Manner::Chat) {
+    if !matches!(manner, Manner::Whole | Manner::Chat) && route.surface != Surface::Grpc {
         judged.hold_head_to_contract(&parts, &mut record.draft)?;
     }
     strip_answer_headers(&route, operation, parts.status, &mut parts.headers);
     let body = match manner {
         Manner::Empty => {
+            if route.surface == Surface::Grpc {
+                let draft = &mut record.draft;
+                let screen = &guards.screens.answer;
+                grpc::head_alone(screen, &parts.headers, &mut draft.findings, &mut draft.notes)?;
+            }
             record.close(Phase::Screen, Outcome::Passed);
             ScreenedBody::empty()
         }
@@ -171,6 +177,12 @@ pub(crate) async fn screen(
             let text = TextStream::new(&guards.screens.answer);
             ScreenedBody(Inner::Text(Streamed::new(body, text)))
         }
+        Manner::Grpc => {
+            record.draft.is_stream = true;
+            without_length(&mut parts.headers);
+            let messages = grpc::Messages::new(body, &route, operation, &guards.screens.answer);
+            ScreenedBody(Inner::Grpc(Box::new(messages)))
+        }
         Manner::Chat => {
             record.draft.is_stream = true;
             without_length(&mut parts.headers);
@@ -195,6 +207,8 @@ enum Manner {
     Text,
     /// JSON, line by line.
     Lines(AnswerLines),
+    /// Messages of gRPC, one by one.
+    Grpc,
     Chat,
 }
 
@@ -209,6 +223,9 @@ struct Judged<'a> {
 
 impl Judged<'_> {
     fn manner(&self, method: &Method, parts: &response::Parts, body: &UpstreamBody) -> Result<Manner, Halt> {
+        if self.route.surface == Surface::Grpc {
+            return self.grpc_manner(parts, body);
+        }
         let is_bodiless = *method == Method::HEAD
             || parts.status == StatusCode::NO_CONTENT
             || parts.status == StatusCode::NOT_MODIFIED;
@@ -255,10 +272,23 @@ impl Judged<'_> {
                     false => Manner::Pass,
                 })
             }
+            Surface::Grpc => Ok(Manner::Grpc),
             Surface::Rest if is_json(media) => Ok(Manner::Whole),
             Surface::Rest if is_text(media) => Ok(Manner::Text),
             Surface::Rest => Ok(Manner::Pass),
         }
+    }
+
+    fn grpc_manner(&self, parts: &response::Parts, body: &UpstreamBody) -> Result<Manner, Halt> {
+        grpc::check_head(parts)?;
+        if !self.guards.reads_answers(self.route) {
+            return Ok(Manner::Pass);
+        }
+        if body.is_end_stream() {
+            return Ok(Manner::Empty);
+        }
+        grpc::check_readable(&parts.headers)?;
+        Ok(Manner::Grpc)
     }
 
     async fn whole(
@@ -341,6 +371,7 @@ impl Judged<'_> {
                 draft.usage = screened.usage;
                 Ok((screened.body, Verdict::Pass))
             }
+            Surface::Grpc => Err(Halt::new(Reason::Internal, "messages are not read as one")),
             Surface::Rest if screen.is_off() || bytes.is_empty() => Ok((bytes, Verdict::Pass)),
             Surface::Rest => {
                 let screened = if is_json(&media_type(&parts.headers)) {
@@ -479,6 +510,7 @@ enum Inner {
     Pass(UpstreamBody),
     Text(Streamed<TextStream>),
     Lines(Streamed<Box<Lines>>),
+    Grpc(Box<grpc::Messages>),
     Chat(Streamed<Box<Chat>>),
 }
 
@@ -496,6 +528,7 @@ impl ScreenedBody {
             Inner::Whole(_) | Inner::Pass(_) => Report::default(),
             Inner::Text(streamed) => streamed.screen.report(),
             Inner::Lines(streamed) => streamed.screen.report(),
+            Inner::Grpc(messages) => messages.report(),
             Inner::Chat(streamed) => streamed.screen.report(),
         }
     }
@@ -517,6 +550,7 @@ impl Body for ScreenedBody {
             }
             Inner::Text(streamed) => streamed.poll_frame(cx),
             Inner::Lines(streamed) => streamed.poll_frame(cx),
+            Inner::Grpc(messages) => messages.poll_frame(cx),
             Inner::Chat(streamed) => streamed.poll_frame(cx),
         }
     }
@@ -527,6 +561,7 @@ impl Body for ScreenedBody {
             Inner::Pass(body) => body.is_end_stream(),
             Inner::Text(streamed) => streamed.is_over,
             Inner::Lines(streamed) => streamed.is_over,
+            Inner::Grpc(messages) => messages.is_over(),
             Inner::Chat(streamed) => streamed.is_over,
         }
     }
@@ -535,7 +570,7 @@ impl Body for ScreenedBody {
         match &self.0 {
             Inner::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
             Inner::Pass(body) => body.size_hint(),
-            Inner::Text(_) | Inner::Lines(_) | Inner::Chat(_) => SizeHint::new(),
+            Inner::Text(_) | Inner::Lines(_) | Inner::Grpc(_) | Inner::Chat(_) => SizeHint::new(),
         }
     }
 }

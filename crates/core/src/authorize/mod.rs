@@ -106,12 +106,19 @@ pub fn authorize(
 ) -> Result<Request<Authorized>, Halt> {
     let (head, stage) = (request.head(), request.stage());
     let route = stage.route();
+    let fields = match &route.grpc {
+        None => None,
+        Some(grpc) => {
+            let fields = grpc.fields(stage.operation(), head, request.body());
+            Some(fields.map_err(|halt| hidden(&route.authorize, halt))?)
+        }
+    };
     let question = Question {
         rules: &route.authorize,
         surface: route.surface,
         operation: stage.operation(),
         principal: stage.principal(),
-        path: &stage.path_parameters().0,
+        path: fields.as_deref().unwrap_or(&stage.path_parameters().0),
         query: head.query.as_deref(),
         headers: &head.headers,
         method: &head.method,
@@ -159,7 +166,7 @@ impl Question<'_> {
         let spec = action.and_then(|action| policy.spec(action));
         let envelope = match self.surface {
             Surface::OpenAiChat if *self.method == Method::POST => Some(Envelope::read(self.body)?),
-            Surface::OpenAiChat | Surface::Rest => None,
+            Surface::OpenAiChat | Surface::Rest | Surface::Grpc => None,
         };
         let sent = Sent { path: self.path, query: self.query, headers: self.headers, body: self.body };
         let obligations = match self.rules.objects.of(self.operation) {

@@ -158,8 +158,13 @@ pub fn validate(request: Request<Authorized>) -> Result<Request<Validated>, Halt
                 Told::Identified => !matches!(stage.principal(), Principal::Anonymous),
                 Told::Nobody => false,
             };
-            check(&route.contract, &route.validate, operation, &subject)
-                .map_err(|halt| if is_told { halt } else { untold(halt) })?
+            let checked = match &route.grpc {
+                Some(grpc) => grpc
+                    .check_request(operation, head, request.body(), route.validate.unknown_fields)
+                    .map(|()| None),
+                None => check(&route.contract, &route.validate, operation, &subject),
+            };
+            checked.map_err(|halt| if is_told { halt } else { untold(halt) })?
         } else {
             None
         }

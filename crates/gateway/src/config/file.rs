@@ -9,7 +9,8 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-use super::read::{At, Either, Named, OneOrMany};
+use super::read::{At, Named, OneOrMany};
+pub(crate) use super::read::Either;
 use super::units::{self, Rate};
 
 macro_rules! quantities {
@@ -91,6 +92,9 @@ pub(crate) struct File {
     /// Language models.
     #[serde(default)]
     pub(crate) models: Named<Model>,
+    /// Services of gRPC, each with its descriptor set.
+    #[serde(default)]
+    pub(crate) grpc: Named<Grpc>,
     /// Who may do what.
     pub(crate) policy: Option<At<Policy>>,
     /// Where the gate remembers who created what, for objects whose owner is `created-by`.
@@ -610,8 +614,10 @@ words! {
     }
 }
 
+mod grpc;
 mod objects;
 
+pub(crate) use grpc::{Grpc, GrpcAnswers};
 pub(crate) use objects::{
     Created, Excess, Expose, List, Lookup, Object, Ownership, Unbound, Waiver, WaiverPlace,
 };

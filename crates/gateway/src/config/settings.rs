@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::{HeaderName, Uri};
 use ipnet::IpNet;
 use portcullis_core::authorize::{CreatedId, Place as Stands, Pointer, Who};
+use portcullis_core::grpc::Schema;
 use portcullis_core::roles::{Book, Mark};
 use portcullis_core::validate::Told;
 
@@ -224,6 +225,8 @@ pub struct Api {
     pub name: String,
     /// Its contract, read and parsed.
     pub contract: Contract,
+    /// What messages are held to, where it is gRPC; `contract` is then made of it.
+    pub grpc: Option<Arc<Schema>>,
     /// Empty, or `/orders` without a final slash.
     pub base_path: String,
     /// Where its requests go.

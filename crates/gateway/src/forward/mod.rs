@@ -8,6 +8,7 @@ mod body;
 mod connect;
 mod error;
 mod fetch;
+mod grpc;
 pub mod h1;
 mod h2;
 mod joined;

@@ -9,7 +9,7 @@ use portcullis_core::record::{Outcome, Phase};
 use portcullis_core::request::Request;
 
 use super::outbound::{Outbound, outbound};
-use super::{ForwardError, Upgrade};
+use super::{ForwardError, Upgrade, grpc};
 use crate::gate::Gate;
 use crate::owners::{self, Due, Owned};
 use crate::record::Recording;
@@ -39,6 +39,10 @@ pub(crate) async fn forward(
     if due.is_some() && matches!(method, Method::GET | Method::HEAD) {
         owners::whole(&mut head.headers);
     }
+    if route.grpc.is_some() {
+        grpc::prepare(&mut head.headers, upstream.total_timeout(), gate.guards(route.id).reads_answers(&route));
+    }
+    let deadline = route.grpc.as_ref().and_then(|_| grpc::timeout(&head.headers));
     let is_upgrade = head.is_upgrade;
     let with = Outbound {
         base_path_len: route.base_path.len(),
@@ -51,7 +55,7 @@ pub(crate) async fn forward(
     let halt = |error: ForwardError| Halt::new(error.reason(), error.to_string());
     let (parts, content) = match upgrade.filter(|_| is_upgrade) {
         None => {
-            let (parts, body) = upstream.send(outbound).await.map_err(halt)?.into_parts();
+            let (parts, body) = grpc::within(deadline, upstream.send(outbound)).await.map_err(halt)?.into_parts();
             (parts, Content::Body(body))
         }
         Some(client) => match Box::pin(upstream.upgrade(outbound)).await.map_err(halt)? {

@@ -95,6 +95,11 @@ impl Upstream {
         &self.base
     }
 
+    /// Longest time for a whole exchange.
+    pub(super) fn total_timeout(&self) -> Option<Duration> {
+        self.total_timeout
+    }
+
     /// Puts its host and the gate's own credential for it on a request that is not a client's.
     pub(crate) fn sign(&self, headers: &mut HeaderMap) {
         headers.insert(header::HOST, self.host.clone());

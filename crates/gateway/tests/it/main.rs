@@ -10,6 +10,8 @@ mod forwarding;
 #[cfg(test)]
 mod functions;
 #[cfg(test)]
+mod grpc;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod listen;

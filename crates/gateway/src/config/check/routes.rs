@@ -25,11 +25,13 @@ pub(super) struct Routes {
 }
 
 /// What all routes together have used so far.
-struct Used<'i> {
+pub(super) struct Used<'i> {
     issuers: &'i [At<String>],
     is_issuer_used: Vec<bool>,
     /// Base path, and the name and line of its route.
     base_paths: Vec<(String, String, u32)>,
+    /// Service of gRPC, and the name and line of its route.
+    pub(super) services: Vec<(String, String, u32)>,
 }
 
 impl Checker<'_, '_> {
@@ -37,12 +39,13 @@ impl Checker<'_, '_> {
         &mut self,
         apis: Named<file::Api>,
         models: Named<file::Model>,
+        grpc: Named<file::Grpc>,
         issuers: &[At<String>],
     ) -> Routes {
         let is_issuer_used = vec![false; issuers.len()];
-        let mut used = Used { issuers, is_issuer_used, base_paths: Vec::new() };
+        let mut used = Used { issuers, is_issuer_used, base_paths: Vec::new(), services: Vec::new() };
         let mut routes = Routes::default();
-        if apis.0.is_empty() && models.0.is_empty() && !self.report.has_errors() {
+        if apis.0.is_empty() && models.0.is_empty() && grpc.0.is_empty() && !self.report.has_errors() {
             self.warning("no-routes", Span { line: 1, column: 1, length: 1 }, "nothing is behind the gate")
                 .help("add an entry to `apis` or `models`");
         }
@@ -53,6 +56,8 @@ impl Checker<'_, '_> {
                     .help(format!("the API is on line {line}; names are shared in policies and records"));
             }
         }
+        let taken = apis.0.iter().map(|(name, _)| name).chain(models.0.iter().map(|(name, _)| name));
+        let taken: Vec<At<String>> = taken.cloned().collect();
         for (name, api) in apis.0 {
             if api.authorize != Some(file::Authorize::None) {
                 routes.is_policy_asked.get_or_insert(name.at);
@@ -64,6 +69,17 @@ impl Checker<'_, '_> {
                 routes.is_policy_asked.get_or_insert(name.at);
             }
             routes.models.extend(self.model(&name, model, &mut used));
+        }
+        for (name, services) in grpc.0 {
+            if let Some(other) = taken.iter().find(|other| other.value == name.value) {
+                let help = format!("the other is on line {}; names are shared in policies and records", other.at.line);
+                self.error("repeated-name", name.at, format!("`{}` is an API or a model as well", name.value))
+                    .help(help);
+            }
+            if services.authorize != Some(file::Authorize::None) {
+                routes.is_policy_asked.get_or_insert(name.at);
+            }
+            routes.apis.extend(self.grpc(&name, services, &mut used));
         }
         for (issuer, _) in issuers.iter().zip(&used.is_issuer_used).filter(|(_, is_used)| !**is_used) {
             self.warning("unused-issuer", issuer.at, format!("nothing uses the issuer `{}`", issuer.value));
@@ -106,6 +122,7 @@ impl Checker<'_, '_> {
         Some(Api {
             name: name.value.clone(),
             contract: contract?,
+            grpc: None,
             base_path: base_path?,
             upstream: upstream?,
             identify: identify?,
@@ -219,7 +236,7 @@ impl Checker<'_, '_> {
         Some(path.to_owned())
     }
 
-    fn identify(&mut self, written: At<OneOrMany<At<String>>>, used: &mut Used<'_>) -> Option<Identify> {
+    pub(super) fn identify(&mut self, written: At<OneOrMany<At<String>>>, used: &mut Used<'_>) -> Option<Identify> {
         let mut identify = Identify { issuers: Vec::new(), anonymous: false };
         let mut is_right = true;
         for name in written.value.0 {
@@ -262,7 +279,7 @@ impl Checker<'_, '_> {
         }
     }
 
-    fn budgets(
+    pub(super) fn budgets(
         &mut self,
         written: Vec<At<file::Budget>>,
         names: Option<&Names>,
@@ -329,7 +346,7 @@ fn below(url: &Uri, path: &str) -> Uri {
     Uri::from_parts(parts).unwrap_or_else(|_| url.clone())
 }
 
-fn detectors(written: Option<&Either<file::Nothing, file::Detectors>>, default: Detectors) -> Detectors {
+pub(super) fn detectors(written: Option<&Either<file::Nothing, file::Detectors>>, default: Detectors) -> Detectors {
     let level = |written: Option<file::DetectorLevel>, default| match written {
         None => default,
         Some(file::DetectorLevel::Off) => Level::Off,
