@@ -89,7 +89,9 @@ fn status(refusal: &Refusal) -> Vec<(HeaderName, HeaderValue)> {
     }
     if !refusal.violations.is_empty() {
         let details = grpc_details(status, refusal.reason.title(), &refusal.violations);
-        headers.extend(HeaderValue::from_maybe_shared(details).ok().map(|details| (GRPC_STATUS_DETAILS, details)));
+        headers.extend(
+            HeaderValue::from_maybe_shared(details).ok().map(|details| (GRPC_STATUS_DETAILS, details)),
+        );
     }
     headers
 }

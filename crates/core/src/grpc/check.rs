@@ -44,7 +44,8 @@ impl Schema {
         unknown: Unknown,
         wants_texts: bool,
     ) -> Checked<'b> {
-        let mut walk = Walk { schema: self, unknown, wants_texts, at: String::new(), checked: Checked::default() };
+        let mut walk =
+            Walk { schema: self, unknown, wants_texts, at: String::new(), checked: Checked::default() };
         walk.message(message, bytes, DEEPEST);
         walk.checked
     }
@@ -54,7 +55,11 @@ impl Schema {
     ///
     /// # Errors
     /// A message in which one of them has no reading, or two.
-    pub(super) fn scalars(&self, message: usize, bytes: &[u8]) -> Result<Vec<(Box<str>, Box<str>)>, &'static str> {
+    pub(super) fn scalars(
+        &self,
+        message: usize,
+        bytes: &[u8],
+    ) -> Result<Vec<(Box<str>, Box<str>)>, &'static str> {
         let message = self.messages.get(message).ok_or("the message is not in the descriptors")?;
         let mut found: Vec<(Box<str>, Box<str>)> = Vec::new();
         let mut reader = Reader::new(bytes);
@@ -72,7 +77,9 @@ impl Schema {
                 continue;
             }
             match field.presence {
-                Presence::Implicit => found.push((field.name.clone(), self.default_of(field.kind).as_str().into())),
+                Presence::Implicit => {
+                    found.push((field.name.clone(), self.default_of(field.kind).as_str().into()))
+                }
                 Presence::Required => return Err("a required field is missing"),
                 Presence::Explicit => {}
             }
@@ -116,10 +123,8 @@ impl Schema {
 impl Field {
     /// Whether policies and object rules can speak of it.
     fn is_fact(&self) -> bool {
-        let is_text = !matches!(
-            self.kind,
-            Kind::Double | Kind::Float | Kind::Group | Kind::Message(_) | Kind::Bytes
-        );
+        let is_text =
+            !matches!(self.kind, Kind::Double | Kind::Float | Kind::Group | Kind::Message(_) | Kind::Bytes);
         is_text && !self.is_repeated
     }
 }
@@ -341,15 +346,23 @@ fn scalar(kind: Kind, value: Value<'_>) -> Result<Scalar<'_>, &'static str> {
     let narrow = |value: u64| i32::try_from(signed(value)).map_err(|_| RANGE);
     Ok(match (kind, value) {
         (Kind::Double, Value::Fixed64(_)) | (Kind::Float, Value::Fixed32(_)) => Scalar::Float,
-        (Kind::Int64, Value::Varint(value)) | (Kind::Sfixed64, Value::Fixed64(value)) => Scalar::Signed(signed(value)),
-        (Kind::Uint64, Value::Varint(value)) | (Kind::Fixed64, Value::Fixed64(value)) => Scalar::Unsigned(value),
+        (Kind::Int64, Value::Varint(value)) | (Kind::Sfixed64, Value::Fixed64(value)) => {
+            Scalar::Signed(signed(value))
+        }
+        (Kind::Uint64, Value::Varint(value)) | (Kind::Fixed64, Value::Fixed64(value)) => {
+            Scalar::Unsigned(value)
+        }
         (Kind::Int32, Value::Varint(value)) => Scalar::Signed(narrow(value)?.into()),
-        (Kind::Uint32, Value::Varint(value)) => Scalar::Unsigned(u32::try_from(value).map_err(|_| RANGE)?.into()),
+        (Kind::Uint32, Value::Varint(value)) => {
+            Scalar::Unsigned(u32::try_from(value).map_err(|_| RANGE)?.into())
+        }
         (Kind::Fixed32, Value::Fixed32(value)) => Scalar::Unsigned(value.into()),
         (Kind::Sfixed32, Value::Fixed32(value)) => Scalar::Signed(low_32(value.into()).into()),
         (Kind::Bool, Value::Varint(value @ (0 | 1))) => Scalar::Bool(value == 1),
         (Kind::Bool, Value::Varint(_)) => return Err(RANGE),
-        (Kind::String, Value::Bytes(bytes)) => Scalar::Text(std::str::from_utf8(bytes).map_err(|_| "is not UTF-8")?),
+        (Kind::String, Value::Bytes(bytes)) => {
+            Scalar::Text(std::str::from_utf8(bytes).map_err(|_| "is not UTF-8")?)
+        }
         (Kind::Bytes, Value::Bytes(bytes)) => Scalar::Bytes(bytes),
         (Kind::Enum(index), Value::Varint(value)) => Scalar::Enum(index, narrow(value)?),
         (Kind::Sint64, Value::Varint(value)) => Scalar::Signed(zigzag(value)),

@@ -228,7 +228,9 @@ impl<'b> Builder<'b> {
             match (number, value) {
                 (1, Value::Bytes(value)) => name = text(value)?,
                 (2, Value::Bytes(value)) if !value.is_empty() => scope = format!(".{}", text(value)?),
-                (12, Value::Bytes(value)) => (is_proto3, has_edition) = (value == b"proto3", value == b"editions"),
+                (12, Value::Bytes(value)) => {
+                    (is_proto3, has_edition) = (value == b"proto3", value == b"editions")
+                }
                 _ => {}
             }
             Ok(())
@@ -320,7 +322,8 @@ impl<'b> Builder<'b> {
                     14 => Kind::Enum(find(&self.enum_names, field.type_name)?),
                     other => scalar(other).ok_or(SchemaFault::Malformed)?,
                 };
-                let is_apart = field.is_optional || field.one_of.is_some() || matches!(kind, Kind::Message(_));
+                let is_apart =
+                    field.is_optional || field.one_of.is_some() || matches!(kind, Kind::Message(_));
                 message.fields.push(Field {
                     name: field.name.into(),
                     number: field.number,
@@ -370,7 +373,9 @@ fn field(bytes: &[u8]) -> Result<RawField<'_>, SchemaFault> {
     each(bytes, |number, value| {
         match (number, value) {
             (1, Value::Bytes(value)) => field.name = text(value)?,
-            (3, Value::Varint(value)) => field.number = u32::try_from(value).map_err(|_| SchemaFault::Malformed)?,
+            (3, Value::Varint(value)) => {
+                field.number = u32::try_from(value).map_err(|_| SchemaFault::Malformed)?
+            }
             (4, Value::Varint(value)) => field.label = value,
             (5, Value::Varint(value)) => field.kind = value,
             (6, Value::Bytes(value)) => field.type_name = text(value)?,

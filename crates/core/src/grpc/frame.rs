@@ -110,7 +110,8 @@ mod tests {
 
     #[test]
     fn a_unary_request_is_one_message() {
-        let check = |body: &[u8], expected: Result<&[u8], FrameFault>| assert_eq!(only(body), expected, "{body:?}");
+        let check =
+            |body: &[u8], expected: Result<&[u8], FrameFault>| assert_eq!(only(body), expected, "{body:?}");
         check(b"\0\0\0\0\0", Ok(b""));
         check(b"\0\0\0\0\x02hi", Ok(b"hi"));
         check(b"", Err(FrameFault::None));

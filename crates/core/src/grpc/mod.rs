@@ -177,7 +177,10 @@ pub fn only(body: &[u8]) -> Result<&[u8], Halt> {
 /// Whether a head says `application/grpc` or anything that begins so.
 pub fn is_grpc(headers: &HeaderMap) -> bool {
     const TYPE: &[u8] = b"application/grpc";
-    let said = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).and_then(|value| value.split_at_checked(TYPE.len()));
+    let said = headers
+        .get(CONTENT_TYPE)
+        .map(HeaderValue::as_bytes)
+        .and_then(|value| value.split_at_checked(TYPE.len()));
     said.is_some_and(|(said, rest)| {
         said.eq_ignore_ascii_case(TYPE) && matches!(rest.first(), None | Some(b'+' | b';' | b' '))
     })
@@ -200,7 +203,10 @@ fn check_head(head: &Head) -> Result<(), Halt> {
         return Err(Halt::new(Reason::MediaTypeUnsupported, "gRPC needs HTTP/2"));
     }
     if !is_protobuf(&head.headers) {
-        return Err(Halt::new(Reason::MediaTypeUnsupported, "the content type is no gRPC with protocol buffers"));
+        return Err(Halt::new(
+            Reason::MediaTypeUnsupported,
+            "the content type is no gRPC with protocol buffers",
+        ));
     }
     if is_compressed(&head.headers) {
         return Err(Halt::new(Reason::MediaTypeUnsupported, "the messages are compressed"));

@@ -49,7 +49,9 @@ impl Status {
             Reason::HeadTimeout | Reason::BodyTimeout | Reason::UpstreamTimeout => Self::DeadlineExceeded,
             reason => match reason.status().as_u16() {
                 503 => Self::Unavailable,
-                _ if matches!(reason, Reason::UpstreamUnreachable | Reason::UpstreamBroken) => Self::Unavailable,
+                _ if matches!(reason, Reason::UpstreamUnreachable | Reason::UpstreamBroken) => {
+                    Self::Unavailable
+                }
                 500.. => Self::Internal,
                 _ => Self::InvalidArgument,
             },

@@ -42,7 +42,10 @@ fn note(message: &[u8], expected: &[(&str, &str)]) {
 #[test]
 fn a_set_says_its_methods() {
     let ids: Vec<String> = SCHEMA.methods().iter().map(Method::id).collect();
-    assert_eq!(ids, ["notes.v1.Notes.Read", "notes.v1.Notes.Add", "notes.v1.Notes.Watch", "notes.v1.Notes.Import"]);
+    assert_eq!(
+        ids,
+        ["notes.v1.Notes.Read", "notes.v1.Notes.Add", "notes.v1.Notes.Watch", "notes.v1.Notes.Import"]
+    );
     let kinds: Vec<_> =
         SCHEMA.methods().iter().map(|one| (one.streams_requests, one.streams_answers, one.reads)).collect();
     assert_eq!(
@@ -95,7 +98,13 @@ fn messages_that_meet_their_descriptors_pass() {
     note(&put(6, [vec![1 << 3 | 5, 1, 0, 0, 0], num(2, 9)].concat()), &[]);
     note(&put(11, put(11, put(1, "deep"))), &[]);
     note(&put(12, num(1, 7)), &[]);
-    check_in(&OLD, "Do", &[put(1, "x"), num(2, 1), vec![4 << 3 | 5, 1, 0, 0, 0]].concat(), Unknown::Refuse, &[]);
+    check_in(
+        &OLD,
+        "Do",
+        &[put(1, "x"), num(2, 1), vec![4 << 3 | 5, 1, 0, 0, 0]].concat(),
+        Unknown::Refuse,
+        &[],
+    );
 }
 
 #[test]
@@ -119,7 +128,10 @@ fn what_does_not_meet_them_is_told_by_its_place() {
         &[put(5, "a"), put(6, "")].concat(),
         &[("/note/point", "is sent beside another of which only one may be")],
     );
-    note(&[put(4, put(1, "k")), put(4, put(1, "k"))].concat(), &[("/note/labels/1", "has a key that is sent twice")]);
+    note(
+        &[put(4, put(1, "k")), put(4, put(1, "k"))].concat(),
+        &[("/note/labels/1", "has a key that is sent twice")],
+    );
     note(&[put(4, ""), put(4, put(1, ""))].concat(), &[("/note/labels/1", "has a key that is sent twice")]);
     note(&put(4, [put(1, "k"), put(1, "l")].concat()), &[("/note/labels/0/key", "is sent twice")]);
     // No reading.
@@ -180,12 +192,19 @@ fn what_is_unknown_passes_where_that_is_written() {
 
 #[test]
 fn texts_are_found_wherever_they_stand() {
-    let message = [put(1, "t"), put(3, "a"), put(4, [put(1, "k"), put(2, "v")].concat()), put(10, "b")].concat();
+    let message =
+        [put(1, "t"), put(3, "a"), put(4, [put(1, "k"), put(2, "v")].concat()), put(10, "b")].concat();
     let read = SCHEMA.check(method(&SCHEMA, "Read").output, &message, Unknown::Refuse, true);
     let texts: Vec<(&str, &str)> = read.texts.iter().map(|(at, text)| (at.as_str(), *text)).collect();
     assert_eq!(
         texts,
-        [("/text", "t"), ("/tags/0", "a"), ("/labels/0/key", "k"), ("/labels/0/value", "v"), ("/picture", "b")]
+        [
+            ("/text", "t"),
+            ("/tags/0", "a"),
+            ("/labels/0/key", "k"),
+            ("/labels/0/value", "v"),
+            ("/picture", "b")
+        ]
     );
 }
 
@@ -201,7 +220,11 @@ fn facts_are_what_the_fields_mean() {
     check("Read", &put(2, "n1"), Some(&[("note_id", "n1"), ("user_id", "")]));
     check("Add", &num(3, 1), Some(&[("pinned", "true"), ("user_id", "")]));
     check("Watch", b"", Some(&[("user_id", ""), ("color", "COLOR_UNSPECIFIED")]));
-    check("Watch", &[num(2, 5), num(3, 1)].concat(), Some(&[("limit", "5"), ("color", "COLOR_RED"), ("user_id", "")]));
+    check(
+        "Watch",
+        &[num(2, 5), num(3, 1)].concat(),
+        Some(&[("limit", "5"), ("color", "COLOR_RED"), ("user_id", "")]),
+    );
     check("Watch", &num(3, 9), Some(&[("color", "9"), ("user_id", "")]));
     check("Read", &[put(1, "alice"), put(1, "bob")].concat(), None);
     check("Read", &put(1, b"\xff"), None);

@@ -9,8 +9,8 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-use super::read::{At, Named, OneOrMany};
 pub(crate) use super::read::Either;
+use super::read::{At, Named, OneOrMany};
 use super::units::{self, Rate};
 
 macro_rules! quantities {

@@ -40,7 +40,11 @@ pub(crate) async fn forward(
         owners::whole(&mut head.headers);
     }
     if route.grpc.is_some() {
-        grpc::prepare(&mut head.headers, upstream.total_timeout(), gate.guards(route.id).reads_answers(&route));
+        grpc::prepare(
+            &mut head.headers,
+            upstream.total_timeout(),
+            gate.guards(route.id).reads_answers(&route),
+        );
     }
     let deadline = route.grpc.as_ref().and_then(|_| grpc::timeout(&head.headers));
     let is_upgrade = head.is_upgrade;
@@ -55,7 +59,8 @@ pub(crate) async fn forward(
     let halt = |error: ForwardError| Halt::new(error.reason(), error.to_string());
     let (parts, content) = match upgrade.filter(|_| is_upgrade) {
         None => {
-            let (parts, body) = grpc::within(deadline, upstream.send(outbound)).await.map_err(halt)?.into_parts();
+            let (parts, body) =
+                grpc::within(deadline, upstream.send(outbound)).await.map_err(halt)?.into_parts();
             (parts, Content::Body(body))
         }
         Some(client) => match Box::pin(upstream.upgrade(outbound)).await.map_err(halt)? {

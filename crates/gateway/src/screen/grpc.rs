@@ -69,7 +69,12 @@ pub(super) fn check_readable(headers: &HeaderMap) -> Result<(), Halt> {
 }
 
 impl Messages {
-    pub(super) fn new(body: UpstreamBody, route: &Arc<Route>, operation: OperationIndex, screen: &Screen) -> Self {
+    pub(super) fn new(
+        body: UpstreamBody,
+        route: &Arc<Route>,
+        operation: OperationIndex,
+        screen: &Screen,
+    ) -> Self {
         Self {
             body: Some(body),
             route: Arc::clone(route),
@@ -99,7 +104,10 @@ impl Messages {
         }
     }
 
-    pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    pub(super) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         loop {
             if let Some(trailers) = self.end.take() {
                 self.is_over = true;
@@ -155,8 +163,8 @@ impl Messages {
             return Err((Reason::AnswerInvalid, "more than one message".to_owned()));
         }
         let wants_texts = !self.screen.is_off();
-        let read =
-            grpc.and_then(|grpc| grpc.read_answer(self.operation, message, rules.unknown_answers, wants_texts));
+        let read = grpc
+            .and_then(|grpc| grpc.read_answer(self.operation, message, rules.unknown_answers, wants_texts));
         let read = read.ok_or_else(internal)?;
         if is_checked && !read.violations.is_empty() {
             let detail = grpc::detail(&read.violations);
@@ -226,7 +234,9 @@ pub(super) fn head_alone(
     let known = findings.len();
     screen_status(screen, headers, findings);
     match judge(findings.get(known..).unwrap_or_default()) {
-        Verdict::Block => Err(Halt::new(Reason::AnswerBlocked, "a rule blocked the status, see the findings")),
+        Verdict::Block => {
+            Err(Halt::new(Reason::AnswerBlocked, "a rule blocked the status, see the findings"))
+        }
         Verdict::Pass | Verdict::Redact => Ok(()),
     }
 }

@@ -205,7 +205,7 @@ async fn a_unary_call_passes_with_its_trailers() {
         assert_eq!(headers.get(name).unwrap(), value, "{name}");
     }
     let record = gate.stop().await.pop().unwrap();
-    assert_eq!(record["action"], "notes.notes.v1.Notes.Read", "{record}");
+    assert_eq!(record["operation"], "notes.v1.Notes.Read", "{record}");
     assert_eq!(record["phases"]["screen"]["outcome"], "passed");
 }
 
@@ -257,7 +257,13 @@ async fn refused(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_in_the_descriptors_does_not_exist() {
-    for path in ["/notes.v1.Notes/Drop", "/notes.v1.Other/Read", "/notes.v1.Notes/read", "/", "/notes.v1.Notes/Import"] {
+    for path in [
+        "/notes.v1.Notes/Drop",
+        "/notes.v1.Other/Read",
+        "/notes.v1.Notes/read",
+        "/",
+        "/notes.v1.Notes/Import",
+    ] {
         refused(OPEN, ALL, path, &[], framed(b""), ("12", "receive")).await;
     }
 }
@@ -266,7 +272,8 @@ async fn what_is_not_in_the_descriptors_does_not_exist() {
 async fn messages_that_break_the_contract_are_refused() {
     let reply = refused(OPEN, ALL, READ, &[], framed(&put(9, "x")), ("3", "validate")).await;
     assert!(reply.headers.contains_key("grpc-status-details-bin"));
-    refused("unbound: allow\nviolations: none", ALL, READ, &[], framed(&put(9, "x")), ("3", "validate")).await;
+    refused("unbound: allow\nviolations: none", ALL, READ, &[], framed(&put(9, "x")), ("3", "validate"))
+        .await;
     // Two readings, no reading, no message, two of them.
     let twice = framed(&[put(1, "alice"), put(1, "bob")].concat());
     refused(OPEN, ALL, READ, &[], twice, ("3", "validate")).await;
@@ -281,7 +288,8 @@ async fn what_is_compressed_or_another_codec_is_refused() {
     let reply = refused(OPEN, ALL, READ, &[("grpc-encoding", "gzip")], read("a"), ("12", "validate")).await;
     assert_eq!(reply.headers.get("grpc-accept-encoding").unwrap(), "identity");
     refused(OPEN, ALL, READ, &[], b"\x01\0\0\0\0".to_vec(), ("12", "validate")).await;
-    refused(OPEN, ALL, READ, &[("content-type", "application/grpc+json")], read("a"), ("12", "validate")).await;
+    refused(OPEN, ALL, READ, &[("content-type", "application/grpc+json")], read("a"), ("12", "validate"))
+        .await;
     let large = framed(&vec![0; 2000]);
     refused("unbound: allow\nbody_limit: 1KiB", ALL, READ, &[], large, ("8", "receive")).await;
 }
@@ -309,7 +317,8 @@ async fn callers_are_identified_and_policy_decides() {
         when { context.path.pinned == \"false\" };";
     let own = "objects: [ { parameter: user_id, owner: \"claim:sub\" } ]\n\
         waive: [ { parameter: note_id, reason: \"below user_id\" } ]";
-    let reply = refused(own, policy, READ, &[("authorization", "Bearer x")], read("a"), ("16", "identify")).await;
+    let reply =
+        refused(own, policy, READ, &[("authorization", "Bearer x")], read("a"), ("16", "identify")).await;
     assert!(reply.headers.contains_key("www-authenticate"));
     refused(own, policy, READ, &[], read("alice"), ("7", "authorize")).await;
     let service = Service::start().await;
@@ -334,7 +343,8 @@ async fn callers_are_identified_and_policy_decides() {
 async fn what_is_hidden_reads_as_if_it_were_not_there() {
     let own = "hide: true\nobjects: [ { parameter: user_id, owner: \"claim:sub\" } ]\nunbound: allow";
     let service = Service::start().await;
-    let gate = gate(&service, own, "permit (principal is User, action in Action::\"notes.read\", resource);").await;
+    let gate =
+        gate(&service, own, "permit (principal is User, action in Action::\"notes.read\", resource);").await;
     let token = format!("Bearer {}", gate.issuer.token("alice"));
     let with = [("authorization", token.as_str())];
     assert_eq!(call(&gate, READ, &with, read("bob")).await.code(), "5");
@@ -350,7 +360,11 @@ async fn answered(more: &str, path: &str, script: Script, expected: (&str, usize
     let gate = gate(&service, &format!("unbound: allow\n{more}"), ALL).await;
     service.plays(script);
     let reply = call(&gate, path, &[], framed(b"")).await;
-    assert_eq!((reply.status, reply.code(), reply.data.len()), (200, expected.0, expected.1), "{more}: {reply:?}");
+    assert_eq!(
+        (reply.status, reply.code(), reply.data.len()),
+        (200, expected.0, expected.1),
+        "{more}: {reply:?}"
+    );
     gate.stop().await.pop().unwrap()
 }
 

@@ -14,7 +14,12 @@ use crate::config::read::At;
 use crate::config::settings::{Api, Check, Detectors, Level, Object, ObjectOwner, SourceText, Upstream};
 
 impl Checker<'_, '_> {
-    pub(super) fn grpc(&mut self, name: &At<String>, written: file::Grpc, used: &mut Used<'_>) -> Option<Api> {
+    pub(super) fn grpc(
+        &mut self,
+        name: &At<String>,
+        written: file::Grpc,
+        used: &mut Used<'_>,
+    ) -> Option<Api> {
         let descriptors = written.descriptors.as_ref();
         let read = descriptors.and_then(|at| self.descriptors(at, written.services.as_deref()));
         if let (Some((schema, _)), Some(at)) = (&read, descriptors) {
@@ -93,7 +98,8 @@ impl Checker<'_, '_> {
         let mut schema = match Schema::parse(&bytes) {
             Ok(schema) => schema,
             Err(fault) => {
-                let help = "`protoc --include_imports --descriptor_set_out=FILE` or `buf build -o FILE` makes one";
+                let help =
+                    "`protoc --include_imports --descriptor_set_out=FILE` or `buf build -o FILE` makes one";
                 self.error("bad-contract", written.at, format!("`{}`: {fault}", written.value)).help(help);
                 return None;
             }
@@ -153,10 +159,7 @@ impl Checker<'_, '_> {
         }
     }
 
-    fn grpc_upstream(
-        &mut self,
-        written: At<file::Either<String, file::Upstream>>,
-    ) -> Option<Upstream> {
+    fn grpc_upstream(&mut self, written: At<file::Either<String, file::Upstream>>) -> Option<Upstream> {
         if let file::Either::Long(upstream) = &written.value
             && upstream.http2 == Some(false)
         {

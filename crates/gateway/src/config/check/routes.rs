@@ -72,9 +72,16 @@ impl Checker<'_, '_> {
         }
         for (name, services) in grpc.0 {
             if let Some(other) = taken.iter().find(|other| other.value == name.value) {
-                let help = format!("the other is on line {}; names are shared in policies and records", other.at.line);
-                self.error("repeated-name", name.at, format!("`{}` is an API or a model as well", name.value))
-                    .help(help);
+                let help = format!(
+                    "the other is on line {}; names are shared in policies and records",
+                    other.at.line
+                );
+                self.error(
+                    "repeated-name",
+                    name.at,
+                    format!("`{}` is an API or a model as well", name.value),
+                )
+                .help(help);
             }
             if services.authorize != Some(file::Authorize::None) {
                 routes.is_policy_asked.get_or_insert(name.at);
@@ -236,7 +243,11 @@ impl Checker<'_, '_> {
         Some(path.to_owned())
     }
 
-    pub(super) fn identify(&mut self, written: At<OneOrMany<At<String>>>, used: &mut Used<'_>) -> Option<Identify> {
+    pub(super) fn identify(
+        &mut self,
+        written: At<OneOrMany<At<String>>>,
+        used: &mut Used<'_>,
+    ) -> Option<Identify> {
         let mut identify = Identify { issuers: Vec::new(), anonymous: false };
         let mut is_right = true;
         for name in written.value.0 {
@@ -346,7 +357,10 @@ fn below(url: &Uri, path: &str) -> Uri {
     Uri::from_parts(parts).unwrap_or_else(|_| url.clone())
 }
 
-pub(super) fn detectors(written: Option<&Either<file::Nothing, file::Detectors>>, default: Detectors) -> Detectors {
+pub(super) fn detectors(
+    written: Option<&Either<file::Nothing, file::Detectors>>,
+    default: Detectors,
+) -> Detectors {
     let level = |written: Option<file::DetectorLevel>, default| match written {
         None => default,
         Some(file::DetectorLevel::Off) => Level::Off,
