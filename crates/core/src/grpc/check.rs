@@ -22,6 +22,9 @@ pub struct Checked<'b> {
     pub texts: Vec<(String, &'b str)>,
 }
 
+/// Names of fields and their values as text.
+pub(super) type Fields = Vec<(Box<str>, Box<str>)>;
+
 /// One scalar, read.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Scalar<'b> {
@@ -55,13 +58,9 @@ impl Schema {
     ///
     /// # Errors
     /// A message in which one of them has no reading, or two.
-    pub(super) fn scalars(
-        &self,
-        message: usize,
-        bytes: &[u8],
-    ) -> Result<Vec<(Box<str>, Box<str>)>, &'static str> {
+    pub(super) fn scalars(&self, message: usize, bytes: &[u8]) -> Result<Fields, &'static str> {
         let message = self.messages.get(message).ok_or("the message is not in the descriptors")?;
-        let mut found: Vec<(Box<str>, Box<str>)> = Vec::new();
+        let mut found = Fields::new();
         let mut reader = Reader::new(bytes);
         while let Some(sent) = reader.next().map_err(said)? {
             let Some(field) = message.field(sent.number).filter(|field| field.is_fact()) else { continue };

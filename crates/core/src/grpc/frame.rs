@@ -75,7 +75,7 @@ impl Frames {
     ///
     /// # Errors
     /// A message that is compressed or too long; the latter before it has come.
-    pub fn next(&mut self) -> Result<Option<Bytes>, FrameFault> {
+    pub fn take(&mut self) -> Result<Option<Bytes>, FrameFault> {
         let Some(prefix) = self.buffer.first_chunk::<PREFIX>() else { return Ok(None) };
         let length = length(*prefix)?;
         if length > self.limit {
@@ -131,7 +131,7 @@ mod tests {
             let mut found = Vec::new();
             for chunk in stream.chunks(size) {
                 frames.push(chunk);
-                while let Some(message) = frames.next().unwrap() {
+                while let Some(message) = frames.take().unwrap() {
                     found.push(message);
                 }
             }
@@ -140,9 +140,9 @@ mod tests {
         }
         let mut frames = Frames::new(5);
         frames.push(&framed(b"longer"));
-        assert_eq!(frames.next(), Err(FrameFault::TooLong(5)));
+        assert_eq!(frames.take(), Err(FrameFault::TooLong(5)));
         let mut frames = Frames::new(5);
         frames.push(b"\0\0\0\0\x01");
-        assert_eq!((frames.next(), frames.is_between()), (Ok(None), false));
+        assert_eq!((frames.take(), frames.is_between()), (Ok(None), false));
     }
 }

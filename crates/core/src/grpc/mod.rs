@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use smol_str::SmolStr;
 
 pub use check::Checked;
+use check::Fields;
 pub use descriptor::{Method, Schema, SchemaFault};
 pub use frame::{FrameFault, Frames, PREFIX, framed};
 pub use status::Status;
@@ -102,12 +103,7 @@ impl Grpc {
     ///
     /// # Errors
     /// 415 for what is no gRPC or compressed, 400 for what has no reading.
-    pub(crate) fn fields(
-        &self,
-        operation: OperationIndex,
-        head: &Head,
-        body: &[u8],
-    ) -> Result<Vec<(Box<str>, Box<str>)>, Halt> {
+    pub(crate) fn fields(&self, operation: OperationIndex, head: &Head, body: &[u8]) -> Result<Fields, Halt> {
         let method = self.method(operation).ok_or_else(gone)?;
         check_head(head)?;
         if method.streams_requests {

@@ -145,7 +145,7 @@ impl Messages {
 
     fn data(&mut self, data: &[u8], out: &mut BytesMut) -> Result<(), Fault> {
         self.frames.push(data);
-        while let Some(message) = self.frames.next().map_err(unframed)? {
+        while let Some(message) = self.frames.take().map_err(unframed)? {
             self.count += 1;
             self.message(message.get(PREFIX..).unwrap_or_default())?;
             out.extend_from_slice(&message);

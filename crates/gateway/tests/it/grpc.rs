@@ -434,3 +434,61 @@ async fn budgets_and_lost_upstreams_speak_grpc() {
     let gate = self::gate(&nobody, OPEN, ALL).await;
     assert_eq!(call(&gate, READ, &[], read("a")).await.code(), "14");
 }
+
+/// What `check` says of a configuration whose `grpc` has these lines: the place and message of each error and warning.
+fn said(grpc: &str) -> Vec<String> {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("portcullis.yaml");
+    let config = format!(
+        "version: 1\nlisteners: {{ public: {{ address: \"127.0.0.1:0\" }} }}\npolicy: {{ cedar: [\"p.cedar\"] }}\n\
+         grpc:\n  notes:\n    identify: anonymous\n    upstream: \"http://127.0.0.1:1\"\n{grpc}"
+    );
+    std::fs::write(&path, config).unwrap();
+    std::fs::write(folder.path().join("notes.pb"), NOTES).unwrap();
+    std::fs::write(folder.path().join("half.pb"), &NOTES[..900]).unwrap();
+    std::fs::write(folder.path().join("p.cedar"), ALL).unwrap();
+    let checked = portcullis_gateway::server::check(&path);
+    let all = checked.diagnostics.0.iter();
+    all.map(|one| format!("{}:{} {}", one.place.at.line, one.place.at.column, one.message)).collect()
+}
+
+#[test]
+fn what_is_wrong_is_said_with_its_place() {
+    let check = |grpc: &str, expected: &str| {
+        let said = said(grpc);
+        assert!(said.iter().any(|one| one.contains(expected)), "{grpc}: {expected}: {said:#?}");
+    };
+    let set = "    descriptors: notes.pb\n";
+    check("    unbound: allow\n", "5:3 `descriptors` is missing");
+    check("    descriptors: none.pb\n", "8:18 `");
+    check("    descriptors: half.pb\n", "8:18 `half.pb`: it is no descriptor set: it ends within a field");
+    check("    descriptors: p.cedar\n", "it is no descriptor set");
+    check(set, "8:18 `user_id` names an object and is bound to no owner");
+    check(set, "8:18 `notes.v1.Notes.Import` takes a stream of messages, and cannot be called");
+    let open = format!("{set}    unbound: allow\n");
+    check(&format!("{open}    services: [notes.v1.Note]\n"), "10:16 the descriptor set has no service");
+    check(&format!("{open}    services: []\n"), "no service may be called");
+    check(
+        &format!("{open}    objects: [ {{ parameter: owner, owner: \"claim:sub\" }} ]\n"),
+        "no parameter `owner`",
+    );
+    check(
+        &format!("{open}    objects: [ {{ parameter: user_id, owner: \"response:/owner\" }} ]\n"),
+        "10:16 an object of gRPC is proven by the request itself",
+    );
+    check(&format!("{open}    inspect: {{ secrets: redact }}\n"), "nothing can be redacted");
+    check(
+        &format!("{open}    budgets: [ {{ per: route, limit: 1/h, operations: [notes.v1.Notes.Reed] }} ]\n"),
+        "no operation `notes.v1.Notes.Reed`",
+    );
+    check(
+        &format!("{open}  more:\n    identify: anonymous\n    upstream: \"http://h\"\n{set}"),
+        "`notes` has the service",
+    );
+    check(&format!("{open}    answers: strip\n"), "strip");
+    let said = said(&open);
+    assert!(
+        said.iter().all(|one| one.contains("cannot be called") || one.contains("is not bound")),
+        "{said:#?}"
+    );
+}
