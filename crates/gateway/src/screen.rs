@@ -44,6 +44,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, response};
 use http_body::{Body, Frame, SizeHint};
+use parking_lot::Mutex;
 use portcullis_core::contract::OperationIndex;
 use portcullis_core::halt::{Halt, Reason, Violation};
 use portcullis_core::record::{Finding, Outcome, Phase, Usage};
@@ -56,6 +57,7 @@ use portcullis_inspect::dialect::openai::{self, ChatStream, StreamEnd};
 use portcullis_inspect::judge::Verdict;
 
 use crate::forward::UpstreamBody;
+use crate::forward::asked::Shown;
 use crate::gate::{Gate, Guards};
 use crate::owners::{self, Due};
 use crate::record::{Draft, Recording};
@@ -85,6 +87,8 @@ pub struct Forwarded {
     pub(crate) method: Method,
     pub(crate) hides_usage: bool,
     pub(crate) due: Option<Due>,
+    /// What a request shows that is still coming.
+    pub(crate) shown: Option<Arc<Mutex<Shown>>>,
 }
 
 /// What follows the head of an upstream's answer.
@@ -131,14 +135,14 @@ pub(crate) async fn screen(
     record: &mut Recording,
 ) -> Result<Answer<Screened>, Halt> {
     let Answer { mut parts, stage } = answer;
-    let Forwarded { content, route, operation, method, hides_usage, due } = stage;
+    let Forwarded { content, route, operation, method, hides_usage, due, shown } = stage;
     let body = match content {
         Content::Body(body) => body,
         Content::Switched(switched) => {
             return Ok(Answer::screened(parts, ScreenedBody::empty(), Some(switched)));
         }
     };
-    let judged = Judged { gate, guards, route: &route, operation, due: due.as_ref() };
+    let judged = Judged { gate, guards, route: &route, operation, due: due.as_ref(), shown };
     let manner = judged.manner(&method, &parts, &body)?;
     if !matches!(manner, Manner::Whole | Manner::Chat) && route.surface != Surface::Grpc {
         judged.hold_head_to_contract(&parts, &mut record.draft)?;
@@ -149,6 +153,11 @@ pub(crate) async fn screen(
             if route.surface == Surface::Grpc {
                 let draft = &mut record.draft;
                 let screen = &guards.screens.answer;
+                if let Some(shown) = &judged.shown {
+                    let mut shown = shown.lock();
+                    draft.findings.append(&mut shown.findings);
+                    draft.bytes_in = shown.bytes;
+                }
                 grpc::head_alone(screen, &parts.headers, &mut draft.findings, &mut draft.notes)?;
             }
             record.close(Phase::Screen, Outcome::Passed);
@@ -180,7 +189,7 @@ pub(crate) async fn screen(
         Manner::Grpc => {
             record.draft.is_stream = true;
             without_length(&mut parts.headers);
-            let messages = grpc::Messages::new(body, &route, operation, &guards.screens.answer);
+            let messages = grpc::Messages::new(body, &judged);
             ScreenedBody(Inner::Grpc(Box::new(messages)))
         }
         Manner::Chat => {
@@ -219,6 +228,7 @@ struct Judged<'a> {
     route: &'a Arc<Route>,
     operation: OperationIndex,
     due: Option<&'a Due>,
+    shown: Option<Arc<Mutex<Shown>>>,
 }
 
 impl Judged<'_> {
@@ -281,7 +291,7 @@ impl Judged<'_> {
 
     fn grpc_manner(&self, parts: &response::Parts, body: &UpstreamBody) -> Result<Manner, Halt> {
         grpc::check_head(parts)?;
-        if !self.guards.reads_answers(self.route) {
+        if !self.guards.reads_answers(self.route) && self.shown.is_none() {
             return Ok(Manner::Pass);
         }
         if body.is_end_stream() {
@@ -498,6 +508,8 @@ pub(crate) struct Report {
     pub(crate) is_stream: bool,
     /// What only is observed.
     pub(crate) notes: Vec<String>,
+    /// Bytes of a request that came while it was answered.
+    pub(crate) bytes_in: u64,
 }
 
 /// A body of which every byte passed the screen.
@@ -636,6 +648,7 @@ impl Chunks for Box<Chat> {
             end: self.end.map(|end| (end.reason(), end.to_string())),
             is_stream: true,
             notes: Vec::new(),
+            bytes_in: 0,
         }
     }
 }

@@ -53,16 +53,16 @@ impl Schema {
         json!({ "openapi": "3.1.0", "info": { "title": "gRPC", "version": "1" }, "paths": paths })
     }
 
-    /// Names of the scalar fields at the top of a method's request, and whether each always has a value. A stream of
-    /// requests has none.
+    /// Names of the scalar fields at the top of a method's requests, and whether each always has a value.
     pub fn fields_of<'s>(&'s self, method: &'s Method) -> impl Iterator<Item = (&'s str, bool)> {
-        let input = if method.streams_requests { usize::MAX } else { method.input };
-        self.scalar_names(input)
+        self.scalar_names(method.input)
     }
 
-    /// The fields of an operation that policies can speak of: those that always have a value.
+    /// The fields of an operation that policies can speak of: those that always have a value. A stream of requests has
+    /// none, for it is decided before it begins.
     pub fn facts(&self, operation: &str) -> Vec<SmolStr> {
-        let method = self.methods().iter().find(|method| method.id() == operation);
+        let mut methods = self.methods().iter().filter(|method| !method.streams_requests);
+        let method = methods.find(|method| method.id() == operation);
         let fields = method.into_iter().flat_map(|method| self.fields_of(method));
         fields.filter(|(_, is_always)| *is_always).map(|(name, _)| name.into()).collect()
     }

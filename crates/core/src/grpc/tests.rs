@@ -44,25 +44,37 @@ fn a_set_says_its_methods() {
     let ids: Vec<String> = SCHEMA.methods().iter().map(Method::id).collect();
     assert_eq!(
         ids,
-        ["notes.v1.Notes.Read", "notes.v1.Notes.Add", "notes.v1.Notes.Watch", "notes.v1.Notes.Import"]
+        [
+            "notes.v1.Notes.Read",
+            "notes.v1.Notes.Add",
+            "notes.v1.Notes.Watch",
+            "notes.v1.Notes.Import",
+            "notes.v1.Notes.Talk"
+        ]
     );
     let kinds: Vec<_> =
         SCHEMA.methods().iter().map(|one| (one.streams_requests, one.streams_answers, one.reads)).collect();
     assert_eq!(
         kinds,
-        [(false, false, true), (false, false, false), (false, true, true), (true, false, false)]
+        [
+            (false, false, true),
+            (false, false, false),
+            (false, true, true),
+            (true, false, false),
+            (true, true, false)
+        ]
     );
     assert_eq!(SCHEMA.facts("notes.v1.Notes.Add"), ["user_id", "pinned"]);
     assert_eq!(SCHEMA.facts("notes.v1.Notes.Watch"), ["user_id", "color"]);
     assert!(SCHEMA.facts("notes.v1.Notes.Import").is_empty());
     let contract = Contract::compile(SCHEMA.document(false), &Default::default()).unwrap();
     let grpc = Grpc::new(SCHEMA.clone(), &contract);
-    for operation in 0..4 {
+    for operation in 0..5 {
         let operation = OperationIndex(operation);
         let id = contract.operation(operation).map(|one| one.id.to_string());
         assert_eq!(grpc.method(operation).map(Method::id), id);
     }
-    assert!(grpc.method(OperationIndex(4)).is_none());
+    assert!(grpc.method(OperationIndex(5)).is_none());
     assert!(grpc.has_path("/notes.v1.Notes/Anything"));
     assert!(!grpc.has_path("/notes.v1.NotesX/Read") && !grpc.has_path("/notes.v1.Notes"));
 }

@@ -4,6 +4,7 @@
 //! over a pooled connection, and [`UpstreamBody`] gives the answer, with what is ready joined into few frames.
 //! [`Upstream::upgrade`] asks for a WebSocket; [`Fetcher`] gets small documents such as key sets.
 
+pub(crate) mod asked;
 mod body;
 mod connect;
 mod error;

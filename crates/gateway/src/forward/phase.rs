@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use http::Method;
+use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use portcullis_core::halt::{Halt, Reason};
 use portcullis_core::record::{Outcome, Phase};
 use portcullis_core::request::Request;
 
+use super::asked::Asked;
 use super::outbound::{Outbound, outbound};
 use super::{ForwardError, Upgrade, grpc};
 use crate::gate::Gate;
@@ -16,6 +18,13 @@ use crate::record::Recording;
 use crate::screen::{Answer, Content, Forwarded};
 use crate::switched::Switched;
 
+/// What follows a request that was not read: the connection itself, or a stream of messages.
+#[derive(Debug)]
+pub(crate) struct Follows {
+    pub(crate) upgrade: Option<OnUpgrade>,
+    pub(crate) stream: Option<Box<Incoming>>,
+}
+
 /// Takes a request whose objects are the caller's, builds the upstream request from what was judged, and sends it.
 ///
 /// # Errors
@@ -23,7 +32,7 @@ use crate::switched::Switched;
 pub(crate) async fn forward(
     gate: &Gate,
     request: Request<Owned>,
-    upgrade: Option<OnUpgrade>,
+    follows: Follows,
     record: &mut Recording,
 ) -> Result<Answer<Forwarded>, Halt> {
     let internal = || Halt::new(Reason::Internal, "the upstream request has no form on the wire");
@@ -55,12 +64,24 @@ pub(crate) async fn forward(
         id: record.id().uuid(),
         request_id: record.id().header(),
     };
+    let Follows { upgrade, stream } = follows;
+    let screen = &gate.guards(route.id).screens.request;
+    let asked = stream.map(|incoming| Box::new(Asked::new(*incoming, &route, operation, screen)));
+    let shown = asked.as_ref().map(|asked| asked.shown());
     let outbound = Box::new(outbound(head, body, upstream, with).ok_or_else(internal)?);
-    let halt = |error: ForwardError| Halt::new(error.reason(), error.to_string());
+    let halt = |error: ForwardError| {
+        // What stopped the request is why there is no answer.
+        let stopped = shown.as_ref().and_then(|shown| shown.lock().fault.take());
+        let (reason, detail) = stopped.unwrap_or_else(|| (error.reason(), error.to_string()));
+        Halt::new(reason, detail)
+    };
     let (parts, content) = match upgrade.filter(|_| is_upgrade) {
         None => {
-            let (parts, body) =
-                grpc::within(deadline, upstream.send(outbound)).await.map_err(halt)?.into_parts();
+            let answer = match asked {
+                None => grpc::within(deadline, upstream.send(outbound)).await,
+                Some(asked) => Box::pin(grpc::within(deadline, upstream.send_asked(outbound, asked))).await,
+            };
+            let (parts, body) = answer.map_err(halt)?.into_parts();
             (parts, Content::Body(body))
         }
         Some(client) => match Box::pin(upstream.upgrade(outbound)).await.map_err(halt)? {
@@ -76,5 +97,5 @@ pub(crate) async fn forward(
         },
     };
     record.close(Phase::Forward, Outcome::Passed);
-    Ok(Answer::new(parts, Forwarded { content, route, operation, method, hides_usage, due }))
+    Ok(Answer::new(parts, Forwarded { content, route, operation, method, hides_usage, due, shown }))
 }

@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version}
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
+use super::asked::{Asked, OutStream};
 use super::body::{Limits, UpstreamBody};
 use super::connect::Connector;
 use super::error::ForwardError;
@@ -120,11 +121,29 @@ impl Upstream {
         let begun = Instant::now();
         let answer = if self.http2 {
             // Multiplexed exchanges are the rarer kind; their state should not widen every request's future.
-            Box::pin(self.send_h2(request, begun)).await
+            let request = Box::new(request.map(OutStream::Whole));
+            Box::pin(self.send_h2(request, begun, self.answer_deadline(begun))).await
         } else {
             self.send_h1(request, begun).await
         };
         answer.map(without_hop_by_hop)
+    }
+
+    /// Sends a request whose body is still coming, over HTTP/2; the whole exchange has its time, and the answer may
+    /// begin at any point of it.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); also when the body was stopped.
+    pub(crate) async fn send_asked(
+        &self,
+        request: Box<Request<OutBody>>,
+        asked: Box<Asked>,
+    ) -> Result<Response<UpstreamBody>, ForwardError> {
+        let begun = Instant::now();
+        let mut request = Box::new(request.map(|_| OutStream::Asked(asked)));
+        request.headers_mut().remove(header::CONTENT_LENGTH);
+        let deadline = begun + self.total_timeout.unwrap_or(FAR).min(FAR);
+        self.send_h2(request, begun, deadline).await.map(without_hop_by_hop)
     }
 
     /// Sends a WebSocket handshake over a connection of its own and proves the answer (RFC 6455 section 4.1).
@@ -178,15 +197,18 @@ impl Upstream {
 
     async fn send_h2(
         &self,
-        mut request: Box<Request<OutBody>>,
+        mut request: Box<Request<OutStream>>,
         begun: Instant,
+        deadline: Instant,
     ) -> Result<Response<UpstreamBody>, ForwardError> {
-        let deadline = self.answer_deadline(begun);
         // A place may be on a connection that ends at this moment; the request comes back unsent then.
         for _ in 0..3 {
             let place = match self.place(deadline).await? {
                 Ok(place) => place,
                 Err(mut connection) => {
+                    let (parts, body) = request.into_parts();
+                    let OutStream::Whole(body) = body else { return Err(ForwardError::Unwritable) };
+                    let request = Request::from_parts(parts, body);
                     let answer = connection.exchange(&request, deadline).await;
                     let response = answer.map_err(|failure| failure.error)?;
                     return self.no_switch(response, connection, begun);
@@ -225,8 +247,8 @@ impl Upstream {
     /// HTTP/2 names scheme and authority in the target, and has no `Host` (RFC 9113 section 8.3.1).
     fn in_absolute_form(
         &self,
-        mut request: Box<Request<OutBody>>,
-    ) -> Result<Box<Request<OutBody>>, ForwardError> {
+        mut request: Box<Request<OutStream>>,
+    ) -> Result<Box<Request<OutStream>>, ForwardError> {
         let host = request.headers_mut().remove(header::HOST);
         let mut parts = std::mem::take(request.uri_mut()).into_parts();
         if parts.authority.is_none() {

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode, response};
 use http_body::{Body, Frame};
+use parking_lot::Mutex;
 use percent_encoding::percent_decode;
 use portcullis_core::contract::OperationIndex;
 use portcullis_core::grpc::{self, FrameFault, Frames, PREFIX, Status};
@@ -19,8 +20,9 @@ use portcullis_inspect::inspect::message_texts;
 use portcullis_inspect::judge::{Verdict, judge};
 use portcullis_inspect::machine::Screen;
 
-use super::{BodyError, Report, WHOLE};
+use super::{BodyError, Judged, Report, WHOLE};
 use crate::forward::UpstreamBody;
+use crate::forward::asked::Shown;
 use crate::respond::{GRPC_MESSAGE, GRPC_STATUS};
 
 /// An answer of gRPC under judgement.
@@ -38,6 +40,8 @@ pub(super) struct Messages {
     findings: Vec<Finding>,
     notes: Vec<String>,
     fault: Option<(Reason, String)>,
+    /// What the request shows, where it is still coming.
+    shown: Option<Arc<Mutex<Shown>>>,
 }
 
 /// Why an answer cannot go on.
@@ -69,17 +73,12 @@ pub(super) fn check_readable(headers: &HeaderMap) -> Result<(), Halt> {
 }
 
 impl Messages {
-    pub(super) fn new(
-        body: UpstreamBody,
-        route: &Arc<Route>,
-        operation: OperationIndex,
-        screen: &Screen,
-    ) -> Self {
+    pub(super) fn new(body: UpstreamBody, judged: &Judged<'_>) -> Self {
         Self {
             body: Some(body),
-            route: Arc::clone(route),
-            operation,
-            screen: screen.clone(),
+            route: Arc::clone(judged.route),
+            operation: judged.operation,
+            screen: judged.guards.screens.answer.clone(),
             frames: Frames::new(WHOLE),
             count: 0,
             end: None,
@@ -87,6 +86,7 @@ impl Messages {
             findings: Vec::new(),
             notes: Vec::new(),
             fault: None,
+            shown: judged.shown.clone(),
         }
     }
 
@@ -95,8 +95,16 @@ impl Messages {
     }
 
     pub(super) fn report(&mut self) -> Report {
+        let mut findings = std::mem::take(&mut self.findings);
+        let mut bytes_in = 0;
+        if let Some(shown) = &self.shown {
+            let mut shown = shown.lock();
+            findings.append(&mut shown.findings);
+            bytes_in = std::mem::take(&mut shown.bytes);
+        }
         Report {
-            findings: std::mem::take(&mut self.findings),
+            findings,
+            bytes_in,
             notes: std::mem::take(&mut self.notes),
             end: self.fault.take(),
             is_stream: true,
@@ -120,7 +128,9 @@ impl Messages {
                     Ok(data) => self.data(&data, &mut out).map(|()| None),
                     Err(frame) => self.trailers(frame.into_trailers().unwrap_or_default()).map(Some),
                 },
-                Some(Err(error)) => Err((error.reason(), error.to_string())),
+                Some(Err(error)) => {
+                    Err(self.stopped().unwrap_or_else(|| (error.reason(), error.to_string())))
+                }
                 None => Err((Reason::AnswerInvalid, "the answer ends without a status".to_owned())),
             };
             match ended {
@@ -136,6 +146,11 @@ impl Messages {
                 return Poll::Ready(Some(Ok(Frame::data(out.freeze()))));
             }
         }
+    }
+
+    /// What stopped the request, which breaks off the answer as well.
+    fn stopped(&self) -> Option<Fault> {
+        self.shown.as_ref().and_then(|shown| shown.lock().fault.take())
     }
 
     fn finish(&mut self, trailers: HeaderMap) {

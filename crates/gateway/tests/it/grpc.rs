@@ -88,6 +88,7 @@ impl Service {
         let theirs = service.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                stream.set_nodelay(true).unwrap();
                 let theirs = theirs.clone();
                 let answer = service_fn(move |request| theirs.clone().answer(request));
                 let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
@@ -99,7 +100,8 @@ impl Service {
 
     async fn answer(self, request: Request<Incoming>) -> Result<Response<Frames>, Infallible> {
         let (parts, body) = request.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
+        let Ok(body) = body.collect().await else { return std::future::pending().await };
+        let body = body.to_bytes();
         self.seen.lock().push((parts.uri.path().to_owned(), parts.headers, body));
         let script = self.script.lock().clone();
         let mut frames: VecDeque<_> = script.frames.into_iter().map(Frame::data).collect();
@@ -146,11 +148,20 @@ impl Reply {
 }
 
 async fn call(gate: &Gate, path: &str, more: &[(&'static str, &str)], body: impl Into<Bytes>) -> Reply {
+    send(gate, path, more, Full::new(body.into())).await
+}
+
+async fn send<B>(gate: &Gate, path: &str, more: &[(&'static str, &str)], body: B) -> Reply
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let stream = TcpStream::connect(gate.address()).await.unwrap();
+    stream.set_nodelay(true).unwrap();
     let builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
     let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
-    let mut request = Request::post(format!("http://api.test{path}")).body(Full::new(body.into())).unwrap();
+    let mut request = Request::post(format!("http://api.test{path}")).body(body).unwrap();
     let headers = request.headers_mut();
     headers.insert("content-type", HeaderValue::from_static("application/grpc"));
     headers.insert("te", HeaderValue::from_static("trailers"));
@@ -257,13 +268,7 @@ async fn refused(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_in_the_descriptors_does_not_exist() {
-    for path in [
-        "/notes.v1.Notes/Drop",
-        "/notes.v1.Other/Read",
-        "/notes.v1.Notes/read",
-        "/",
-        "/notes.v1.Notes/Import",
-    ] {
+    for path in ["/notes.v1.Notes/Drop", "/notes.v1.Other/Read", "/notes.v1.Notes/read", "/"] {
         refused(OPEN, ALL, path, &[], framed(b""), ("12", "receive")).await;
     }
 }
@@ -464,7 +469,6 @@ fn what_is_wrong_is_said_with_its_place() {
     check("    descriptors: half.pb\n", "8:18 `half.pb`: it is no descriptor set: it ends within a field");
     check("    descriptors: p.cedar\n", "it is no descriptor set");
     check(set, "8:18 `user_id` names an object and is bound to no owner");
-    check(set, "8:18 `notes.v1.Notes.Import` takes a stream of messages, and cannot be called");
     let open = format!("{set}    unbound: allow\n");
     check(&format!("{open}    services: [notes.v1.Note]\n"), "10:16 the descriptor set has no service");
     check(&format!("{open}    services: []\n"), "no service may be called");
@@ -491,4 +495,61 @@ fn what_is_wrong_is_said_with_its_place() {
         said.iter().all(|one| one.contains("cannot be called") || one.contains("is not bound")),
         "{said:#?}"
     );
+}
+
+const IMPORT: &str = "/notes.v1.Notes/Import";
+
+fn messages(all: &[Bytes]) -> Frames {
+    Frames(all.iter().cloned().map(Frame::data).collect())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_of_requests_passes() {
+    let service = Service::start().await;
+    let gate = gate(&service, OPEN, ALL).await;
+    let sent = [framed(&put(1, "alice")), framed(b""), framed(&put(1, "bob"))];
+    // Cut anywhere.
+    let whole = sent.concat();
+    let pieces: Vec<Bytes> = whole.chunks(3).map(Bytes::copy_from_slice).collect();
+    let reply = send(&gate, IMPORT, &[], messages(&pieces)).await;
+    assert_eq!((reply.code(), &reply.data), ("0", &framed(b"\x0a\x02hi")));
+    let (_, headers, body) = service.seen.lock().pop().unwrap();
+    assert_eq!(body, whole);
+    assert!(!headers.contains_key("content-length"));
+    let record = gate.stop().await.pop().unwrap();
+    assert_eq!((record["bytes_in"].as_u64(), &record["complete"]), (Some(27), &true.into()), "{record}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_of_requests_ends_where_it_offends() {
+    let more = "unbound: allow\nbody_limit: 64B\ninspect: { secrets: block }";
+    let secret = framed(&put(1, "AKIAIOSFODNN7EXAMPLE"));
+    for (last, code, phase) in [
+        (framed(&put(9, "x")), "3", "validate"),
+        (framed(&[put(1, "a"), put(1, "b")].concat()), "3", "validate"),
+        (Bytes::from_static(b"\x01\0\0\0\0"), "12", "validate"),
+        (Bytes::from_static(b"\0\0\0\0\x05a"), "3", "validate"),
+        (framed(&[0; 65]), "8", "receive"),
+        (secret, "7", "inspect"),
+    ] {
+        let service = Service::start().await;
+        let gate = gate(&service, more, ALL).await;
+        let reply = send(&gate, IMPORT, &[], messages(&[framed(b""), last.clone()])).await;
+        assert_eq!((reply.status, reply.code()), (200, code), "{last:?} {reply:?}");
+        let record = gate.stop().await.pop().unwrap();
+        assert_eq!(stopped_at(&record).0, phase, "{record}");
+        // The upstream reads a body to its end before it counts it.
+        assert_eq!(service.count(), 0, "{last:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_of_requests_is_decided_before_it_begins() {
+    let own = "objects: [ { parameter: user_id, owner: \"claim:sub\" } ]\nunbound: allow";
+    let service = Service::start().await;
+    let gate = gate(&service, own, ALL).await;
+    let token = format!("Bearer {}", gate.issuer.token("alice"));
+    let body = messages(&[framed(&put(1, "alice"))]);
+    let reply = send(&gate, IMPORT, &[("authorization", &token)], body).await;
+    assert_eq!((reply.code(), service.count()), ("7", 0));
 }

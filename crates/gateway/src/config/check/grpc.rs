@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portcullis_core::grpc::{Method, Schema};
+use portcullis_core::grpc::Schema;
 use portcullis_core::validate::Told;
 
 use super::Checker;
@@ -11,7 +11,9 @@ use super::upstream::Timeouts;
 use crate::config::contract::Contract;
 use crate::config::file;
 use crate::config::read::At;
-use crate::config::settings::{Api, Check, Detectors, Level, Object, ObjectOwner, SourceText, Upstream};
+use crate::config::settings::{
+    Api, Check, Detectors, Level, Object, ObjectOwner, SourceText, Upstream, Waiver,
+};
 
 impl Checker<'_, '_> {
     pub(super) fn grpc(
@@ -37,6 +39,9 @@ impl Checker<'_, '_> {
         let objects = self.objects(written.objects, names.as_ref());
         self.only_of_requests(&objects);
         let waivers = self.waivers(written.waive, names.as_ref());
+        if let Some((schema, _)) = &read {
+            self.not_of_streams(schema, &objects, &waivers);
+        }
         let budgets = self.budgets(written.budgets, names.as_ref(), identify.as_ref());
         let body_limits = written.operations.0.0.into_iter().filter_map(|(operation, rules)| {
             self.operation(&operation, names.as_ref());
@@ -118,7 +123,6 @@ impl Checker<'_, '_> {
             }
             schema.retain(|method| services.iter().any(|service| *service.value == *method.service));
         }
-        self.without_request_streams(&mut schema, written);
         let source = SourceText {
             path,
             name: written.value.as_str().into(),
@@ -129,19 +133,25 @@ impl Checker<'_, '_> {
         Some((schema, Contract { source, document }))
     }
 
-    fn without_request_streams(&mut self, schema: &mut Schema, written: &At<String>) {
-        let streams = schema.methods().iter().filter(|method| method.streams_requests);
-        let streams: Vec<String> = streams.map(|method| format!("`{}`", method.id())).collect();
-        if let Some(first) = streams.first() {
-            let more = match streams.len() {
-                1 => String::new(),
-                count => format!(" and {} more", count - 1),
-            };
-            let message = format!("{first}{more} takes a stream of messages, and cannot be called");
-            self.warning("unsupported", written.at, message)
-                .help("requests of one message pass, answered by one or by a stream");
+    /// Policy and object rules are asked before a stream of requests begins: what its messages name is bound to nobody.
+    fn not_of_streams(&mut self, schema: &Schema, objects: &[Object], waivers: &[Waiver]) {
+        for method in schema.methods().iter().filter(|method| method.streams_requests) {
+            let id = method.id();
+            let is_for = |operations: &[String]| operations.is_empty() || operations.contains(&id);
+            for object in objects.iter().filter(|object| is_for(&object.operations)) {
+                let is_waived =
+                    |waiver: &Waiver| waiver.parameter == object.parameter && is_for(&waiver.operations);
+                let has_field = schema.fields_of(method).any(|(name, _)| *name == *object.parameter);
+                if has_field && !waivers.iter().any(is_waived) {
+                    let message = format!(
+                        "every call of `{id}` is refused: `{}` stands in messages that come after the decision",
+                        object.parameter
+                    );
+                    self.warning("unsupported", object.place.at, message)
+                        .help("waive it for this method in `waive`, if the service itself sees to it");
+                }
+            }
         }
-        schema.retain(|method: &Method| !method.streams_requests);
     }
 
     /// A service can lead to one place only.
