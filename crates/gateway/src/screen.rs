@@ -187,7 +187,8 @@ pub(crate) async fn screen(
             ScreenedBody(Inner::Text(Streamed::new(body, text)))
         }
         Manner::Grpc => {
-            record.draft.is_stream = true;
+            let method = route.grpc.as_ref().and_then(|grpc| grpc.method(operation));
+            record.draft.is_stream = method.is_some_and(|method| method.streams_answers);
             without_length(&mut parts.headers);
             let messages = grpc::Messages::new(body, &judged);
             ScreenedBody(Inner::Grpc(Box::new(messages)))
