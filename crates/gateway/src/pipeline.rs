@@ -83,7 +83,7 @@ async fn pass(
 /// Whether the request is a stream of messages, by its method's descriptor.
 fn is_stream(request: &Request<Admitted>) -> bool {
     let (route, operation) = (request.stage().route(), request.stage().operation());
-    route.grpc.as_ref().and_then(|grpc| grpc.method(operation)).is_some_and(|method| method.streams_requests)
+    route.grpc.as_ref().is_some_and(|grpc| grpc.is_stream(operation))
 }
 
 /// Reads the body that `admit` granted, up to the operation's limit.

@@ -176,7 +176,7 @@ fn fields(screen: &Screen, request: &Request<Validated>, findings: &mut Vec<Find
     let route = stage.route();
     let internal = || Halt::new(Reason::Internal, "a gRPC route without descriptors");
     let grpc = route.grpc.as_ref().ok_or_else(internal)?;
-    if grpc.method(stage.operation()).is_none_or(|method| method.streams_requests) {
+    if grpc.is_stream(stage.operation()) {
         return Ok(());
     }
     let (message, unknown) = (grpc::only(request.body())?, route.validate.unknown_fields);

@@ -124,6 +124,7 @@ pub fn authorize(
         method: &head.method,
         peer: head.peer,
         body: request.body(),
+        is_stream: route.grpc.as_ref().is_some_and(|grpc| grpc.is_stream(stage.operation())),
     };
     let Allowed { permit, envelope, obligations } =
         question.judge(policy, now).map_err(|halt| hidden(&route.authorize, halt))?;
@@ -158,6 +159,8 @@ struct Question<'r> {
     method: &'r Method,
     peer: Peer,
     body: &'r [u8],
+    /// The request is a stream of messages, each of which is held to the object rules when it comes.
+    is_stream: bool,
 }
 
 impl Question<'_> {
@@ -171,6 +174,7 @@ impl Question<'_> {
         let sent = Sent { path: self.path, query: self.query, headers: self.headers, body: self.body };
         let obligations = match self.rules.objects.of(self.operation) {
             None => None,
+            Some(_) if self.is_stream => None,
             Some(rules) => rules.judge(self.principal, &sent).map_err(|error| {
                 Halt::new(Reason::ObjectForbidden, error.to_string()).with_denied(error.denied())
             })?,

@@ -23,7 +23,7 @@ pub struct Checked<'b> {
 }
 
 /// Names of fields and their values as text.
-pub(super) type Fields = Vec<(Box<str>, Box<str>)>;
+pub type Fields = Vec<(Box<str>, Box<str>)>;
 
 /// One scalar, read.
 #[derive(Debug, Clone, Copy, PartialEq)]

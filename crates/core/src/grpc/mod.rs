@@ -15,8 +15,7 @@ use http::{HeaderMap, HeaderValue, Version};
 use serde_json::{Map, Value, json};
 use smol_str::SmolStr;
 
-pub use check::Checked;
-use check::Fields;
+pub use check::{Checked, Fields};
 pub use descriptor::{Method, Schema, SchemaFault};
 pub use frame::{FrameFault, Frames, PREFIX, framed};
 pub use status::Status;
@@ -97,6 +96,20 @@ impl Grpc {
     pub fn method(&self, operation: OperationIndex) -> Option<&Method> {
         let index = (*self.methods.get(usize::try_from(operation.0).ok()?)?)?;
         self.schema.methods().get(index)
+    }
+
+    /// Whether an operation takes a stream of messages.
+    pub fn is_stream(&self, operation: OperationIndex) -> bool {
+        self.method(operation).is_some_and(|method| method.streams_requests)
+    }
+
+    /// The scalar fields at the top of one message of a request, without its prefix.
+    ///
+    /// # Errors
+    /// Why one of them has no reading, or two.
+    pub fn message_fields(&self, operation: OperationIndex, message: &[u8]) -> Result<Fields, &'static str> {
+        let method = self.method(operation).ok_or("the method is not in the descriptors")?;
+        self.schema.scalars(method.input, message)
     }
 
     /// What policies and object rules are told of a request: the scalar fields at the top of its one message.

@@ -8,8 +8,9 @@ use hyper::upgrade::OnUpgrade;
 use portcullis_core::halt::{Halt, Reason};
 use portcullis_core::record::{Outcome, Phase};
 use portcullis_core::request::Request;
+use tokio::time::timeout;
 
-use super::asked::Asked;
+use super::asked::{Asked, By};
 use super::outbound::{Outbound, outbound};
 use super::{ForwardError, Upgrade, grpc};
 use crate::gate::Gate;
@@ -44,6 +45,15 @@ pub(crate) async fn forward(
     let hides_usage = request.stage().hides_usage();
     let body = request.stage().outbound_body().clone();
     let due = Due::of(&request);
+    let Follows { upgrade, stream } = follows;
+    let principal = request.stage().principal();
+    let screen = &gate.guards(route.id).screens.request;
+    let by = By { route: &route, operation, principal, screen };
+    let mut asked = stream.map(|incoming| Box::new(Asked::new(*incoming, by)));
+    if let Some(asked) = asked.as_mut().filter(|asked| asked.is_bound()) {
+        let first = Box::pin(timeout(gate.body_times.progress, asked.first())).await;
+        first.unwrap_or_else(|_| Err(Halt::new(Reason::BodyTimeout, "no message came")))?;
+    }
     let mut head = request.into_head();
     if due.is_some() && matches!(method, Method::GET | Method::HEAD) {
         owners::whole(&mut head.headers);
@@ -64,16 +74,12 @@ pub(crate) async fn forward(
         id: record.id().uuid(),
         request_id: record.id().header(),
     };
-    let Follows { upgrade, stream } = follows;
-    let screen = &gate.guards(route.id).screens.request;
-    let asked = stream.map(|incoming| Box::new(Asked::new(*incoming, &route, operation, screen)));
     let shown = asked.as_ref().map(|asked| asked.shown());
     let outbound = Box::new(outbound(head, body, upstream, with).ok_or_else(internal)?);
     let halt = |error: ForwardError| {
         // What stopped the request is why there is no answer.
         let stopped = shown.as_ref().and_then(|shown| shown.lock().fault.take());
-        let (reason, detail) = stopped.unwrap_or_else(|| (error.reason(), error.to_string()));
-        Halt::new(reason, detail)
+        stopped.unwrap_or_else(|| Halt::new(error.reason(), error.to_string()))
     };
     let (parts, content) = match upgrade.filter(|_| is_upgrade) {
         None => {

@@ -150,7 +150,12 @@ impl Messages {
 
     /// What stopped the request, which breaks off the answer as well.
     fn stopped(&self) -> Option<Fault> {
-        self.shown.as_ref().and_then(|shown| shown.lock().fault.take())
+        match self.shown.as_ref().and_then(|shown| shown.lock().fault.take())? {
+            Halt::Refusal(refusal) | Halt::Fault(refusal) => {
+                Some((refusal.reason, refusal.detail.into_owned()))
+            }
+            Halt::Reply(_) => None,
+        }
     }
 
     fn finish(&mut self, trailers: HeaderMap) {

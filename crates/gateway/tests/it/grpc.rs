@@ -490,11 +490,14 @@ fn what_is_wrong_is_said_with_its_place() {
         "`notes` has the service",
     );
     check(&format!("{open}    answers: strip\n"), "strip");
-    let said = said(&open);
-    assert!(
-        said.iter().all(|one| one.contains("cannot be called") || one.contains("is not bound")),
-        "{said:#?}"
-    );
+    let all = said(&open);
+    assert!(all.iter().all(|one| one.contains("is not bound")), "{all:#?}");
+    let lookup = "{ upstream: \"http://127.0.0.1:1\", path: \"/o/{}\", owner: /owner }";
+    let own = format!("{open}    objects: [ {{ parameter: user_id, lookup: {lookup} }} ]\n");
+    check(&own, "10:16 every call of `notes.v1.Notes.Import` is refused");
+    let waiver = "{ parameter: user_id, operations: [notes.v1.Notes.Import], reason: \"the service looks\" }";
+    let all = said(&format!("{own}    waive: [ {waiver} ]\n"));
+    assert!(!all.iter().any(|one| one.contains("Import` is refused")), "{all:#?}");
 }
 
 const IMPORT: &str = "/notes.v1.Notes/Import";
@@ -544,12 +547,24 @@ async fn a_stream_of_requests_ends_where_it_offends() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stream_of_requests_is_decided_before_it_begins() {
+async fn each_message_of_a_stream_names_the_callers_objects() {
     let own = "objects: [ { parameter: user_id, owner: \"claim:sub\" } ]\nunbound: allow";
-    let service = Service::start().await;
-    let gate = gate(&service, own, ALL).await;
-    let token = format!("Bearer {}", gate.issuer.token("alice"));
-    let body = messages(&[framed(&put(1, "alice"))]);
-    let reply = send(&gate, IMPORT, &[("authorization", &token)], body).await;
-    assert_eq!((reply.code(), service.count()), ("7", 0));
+    let alice = framed(&put(1, "alice"));
+    for (sent, code, reached) in [
+        (vec![alice.clone(), alice.clone()], "0", 1),
+        (vec![framed(&put(1, "bob"))], "7", 0),
+        (vec![framed(b"")], "7", 0),
+        (vec![alice.clone(), framed(&put(1, "bob"))], "7", 0),
+        (vec![], "3", 0),
+    ] {
+        let service = Service::start().await;
+        let gate = gate(&service, own, ALL).await;
+        let token = format!("Bearer {}", gate.issuer.token("alice"));
+        let reply = send(&gate, IMPORT, &[("authorization", &token)], messages(&sent)).await;
+        assert_eq!((reply.code(), service.count()), (code, reached), "{sent:?} {reply:?}");
+        let record = gate.stop().await.pop().unwrap();
+        if code == "7" {
+            assert_eq!(stopped_at(&record).0, "authorize", "{record}");
+        }
+    }
 }

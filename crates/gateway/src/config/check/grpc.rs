@@ -133,22 +133,23 @@ impl Checker<'_, '_> {
         Some((schema, Contract { source, document }))
     }
 
-    /// Policy and object rules are asked before a stream of requests begins: what its messages name is bound to nobody.
+    /// Nothing is looked up for the messages of a stream.
     fn not_of_streams(&mut self, schema: &Schema, objects: &[Object], waivers: &[Waiver]) {
         for method in schema.methods().iter().filter(|method| method.streams_requests) {
             let id = method.id();
             let is_for = |operations: &[String]| operations.is_empty() || operations.contains(&id);
-            for object in objects.iter().filter(|object| is_for(&object.operations)) {
+            let is_lookup = |object: &&Object| matches!(object.owner, Some(ObjectOwner::Lookup(_)));
+            for object in objects.iter().filter(is_lookup).filter(|object| is_for(&object.operations)) {
                 let is_waived =
                     |waiver: &Waiver| waiver.parameter == object.parameter && is_for(&waiver.operations);
                 let has_field = schema.fields_of(method).any(|(name, _)| *name == *object.parameter);
                 if has_field && !waivers.iter().any(is_waived) {
                     let message = format!(
-                        "every call of `{id}` is refused: `{}` stands in messages that come after the decision",
+                        "every call of `{id}` is refused: nothing is looked up for `{}` in a stream of messages",
                         object.parameter
                     );
                     self.warning("unsupported", object.place.at, message)
-                        .help("waive it for this method in `waive`, if the service itself sees to it");
+                        .help("compare it with a claim, or waive it for this method in `waive`");
                 }
             }
         }
