@@ -1,12 +1,12 @@
 //! What a gRPC request says to the upstream about itself: its deadline, and how it may be answered.
 
-use std::future::Future;
 use std::time::Duration;
 
 use http::header::TE;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 
-use super::ForwardError;
+use super::asked::Asked;
+use super::{ForwardError, OutBody, Upstream, UpstreamBody};
 
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
@@ -61,18 +61,21 @@ fn written(timeout: Duration) -> Option<HeaderValue> {
     HeaderValue::try_from(text).ok()
 }
 
-/// Waits for an answer until the client's deadline.
-pub(super) async fn within<T>(
+/// Sends a request, whole or still coming, and waits for the answer until the client's deadline.
+pub(super) async fn send(
+    upstream: &Upstream,
+    request: Box<Request<OutBody>>,
+    asked: Option<Box<Asked>>,
     deadline: Option<Duration>,
-    answer: impl Future<Output = Result<T, ForwardError>>,
-) -> Result<T, ForwardError> {
-    match deadline {
-        None => answer.await,
-        // PERF: boxed, or every request would keep room for a timer.
-        Some(deadline) => Box::pin(tokio::time::timeout(deadline, answer))
-            .await
-            .unwrap_or(Err(ForwardError::FirstByteTimeout)),
-    }
+) -> Result<Response<UpstreamBody>, ForwardError> {
+    let answer = async {
+        match asked {
+            None => upstream.send(request).await,
+            Some(asked) => upstream.send_asked(request, asked).await,
+        }
+    };
+    let answer = tokio::time::timeout(deadline.unwrap_or(Duration::MAX), answer).await;
+    answer.unwrap_or(Err(ForwardError::FirstByteTimeout))
 }
 
 #[cfg(test)]

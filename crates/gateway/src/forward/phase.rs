@@ -5,12 +5,13 @@ use std::sync::Arc;
 use http::Method;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
+use parking_lot::Mutex;
 use portcullis_core::halt::{Halt, Reason};
 use portcullis_core::record::{Outcome, Phase};
 use portcullis_core::request::Request;
 use tokio::time::timeout;
 
-use super::asked::{Asked, By};
+use super::asked::{Asked, By, Shown};
 use super::outbound::{Outbound, outbound};
 use super::{ForwardError, Upgrade, grpc};
 use crate::gate::Gate;
@@ -46,24 +47,17 @@ pub(crate) async fn forward(
     let body = request.stage().outbound_body().clone();
     let due = Due::of(&request);
     let Follows { upgrade, stream } = follows;
-    let principal = request.stage().principal();
-    let screen = &gate.guards(route.id).screens.request;
-    let by = By { route: &route, operation, principal, screen };
-    let mut asked = stream.map(|incoming| Box::new(Asked::new(*incoming, by)));
-    if let Some(asked) = asked.as_mut().filter(|asked| asked.is_bound()) {
-        let first = Box::pin(timeout(gate.body_times.progress, asked.first())).await;
-        first.unwrap_or_else(|_| Err(Halt::new(Reason::BodyTimeout, "no message came")))?;
-    }
+    let asked = match stream {
+        None => None,
+        Some(incoming) => Some(Box::pin(messages(gate, *incoming, &request, record)).await?),
+    };
     let mut head = request.into_head();
     if due.is_some() && matches!(method, Method::GET | Method::HEAD) {
         owners::whole(&mut head.headers);
     }
     if route.grpc.is_some() {
-        grpc::prepare(
-            &mut head.headers,
-            upstream.total_timeout(),
-            gate.guards(route.id).reads_answers(&route),
-        );
+        let reads_answers = gate.guards(route.id).reads_answers(&route);
+        grpc::prepare(&mut head.headers, upstream.total_timeout(), reads_answers);
     }
     let deadline = route.grpc.as_ref().and_then(|_| grpc::timeout(&head.headers));
     let is_upgrade = head.is_upgrade;
@@ -83,10 +77,14 @@ pub(crate) async fn forward(
     };
     let (parts, content) = match upgrade.filter(|_| is_upgrade) {
         None => {
-            let answer = match asked {
-                None => grpc::within(deadline, upstream.send(outbound)).await,
-                Some(asked) => Box::pin(grpc::within(deadline, upstream.send_asked(outbound, asked))).await,
+            let answer = match (asked, deadline) {
+                (None, None) => upstream.send(outbound).await,
+                // PERF: boxed, because a deadline of the client's is the rarer case.
+                (asked, deadline) => Box::pin(grpc::send(upstream, outbound, asked, deadline)).await,
             };
+            if let (Err(_), Some(shown)) = (&answer, &shown) {
+                note(shown, record);
+            }
             let (parts, body) = answer.map_err(halt)?.into_parts();
             (parts, Content::Body(body))
         }
@@ -104,4 +102,33 @@ pub(crate) async fn forward(
     };
     record.close(Phase::Forward, Outcome::Passed);
     Ok(Answer::new(parts, Forwarded { content, route, operation, method, hides_usage, due, shown }))
+}
+
+/// The messages of a request that is still coming. Where its operation binds objects, the first are judged by now.
+async fn messages(
+    gate: &Gate,
+    incoming: Incoming,
+    request: &Request<Owned>,
+    record: &mut Recording,
+) -> Result<Box<Asked>, Halt> {
+    let stage = request.stage();
+    let screen = &gate.guards(stage.route().id).screens.request;
+    let (route, operation, principal) = (stage.route(), stage.operation(), stage.principal());
+    let mut asked = Box::new(Asked::new(incoming, By { route, operation, principal, screen }));
+    if asked.is_bound() {
+        let first = timeout(gate.body_times.progress, asked.first()).await;
+        let first = first.unwrap_or_else(|_| Err(Halt::new(Reason::BodyTimeout, "no message came")));
+        if first.is_err() {
+            note(&asked.shown(), record);
+        }
+        first?;
+    }
+    Ok(asked)
+}
+
+/// Writes down what a request showed that gets no answer of the upstream's.
+fn note(shown: &Mutex<Shown>, record: &mut Recording) {
+    let mut shown = shown.lock();
+    record.draft.findings.append(&mut shown.findings);
+    record.draft.bytes_in = shown.bytes;
 }

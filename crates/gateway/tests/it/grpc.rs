@@ -541,6 +541,7 @@ async fn a_stream_of_requests_ends_where_it_offends() {
         assert_eq!((reply.status, reply.code()), (200, code), "{last:?} {reply:?}");
         let record = gate.stop().await.pop().unwrap();
         assert_eq!(stopped_at(&record).0, phase, "{record}");
+        assert_eq!(record["findings"].is_array(), phase == "inspect", "{record}");
         // The upstream reads a body to its end before it counts it.
         assert_eq!(service.count(), 0, "{last:?}");
     }
