@@ -55,7 +55,7 @@ async fn pass(upstream: Arc<Upstream>, request: Request<Incoming>) -> Result<Ans
     parts.headers.insert(name, HeaderValue::from_static("127.0.0.1"));
     parts.version = Version::HTTP_11;
     parts.uri = parts.uri.path_and_query().cloned().map_or_else(Uri::default, Uri::from);
-    match upstream.send(Box::new(Request::from_parts(parts, whole))).await {
+    match upstream.send(Box::new(Request::from_parts(parts, whole).into())).await {
         Ok(answer) => Ok(answer.map(Either::Left)),
         Err(error) => {
             eprintln!("{error}");

@@ -54,8 +54,8 @@ impl Default for AuthorizeRules {
 /// What allowed a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Permit {
-    /// `<api>.<operation>`; `None` where policy is not asked and has no such action.
-    pub action: Option<SmolStr>,
+    /// What was allowed; `None` where policy is not asked and has no such action.
+    pub action: Option<ActionIndex>,
     /// Ids of the policies that allowed it; empty where policy is not asked.
     pub policies: Vec<SmolStr>,
 }
@@ -179,9 +179,8 @@ impl Question<'_> {
                 Halt::new(Reason::ObjectForbidden, error.to_string()).with_denied(error.denied())
             })?,
         };
-        let name = spec.map(|spec| spec.name());
         if !self.rules.enforced {
-            let permit = Permit { action: name, policies: Vec::new() };
+            let permit = Permit { action, policies: Vec::new() };
             return Ok(Allowed { permit, envelope, obligations });
         }
         let (Some(action), Some(spec)) = (action, spec) else {
@@ -204,7 +203,7 @@ impl Question<'_> {
             now: seconds(now),
             facts,
         });
-        let permit = Permit { action: name, policies: allowing(verdict)? };
+        let permit = Permit { action: Some(action), policies: allowing(verdict)? };
         Ok(Allowed { permit, envelope, obligations })
     }
 

@@ -126,7 +126,8 @@ impl Fixture {
         let now = UNIX_EPOCH + Duration::from_secs(now);
         match question.judge(&self.policy, now).map_err(|halt| hidden(question.rules, halt)) {
             Ok(Allowed { permit, .. }) => {
-                format!("{} by {}", permit.action.unwrap_or_default(), permit.policies.join(","))
+                let name = permit.action.and_then(|action| self.policy.spec(action)).map(|spec| spec.name());
+                format!("{} by {}", name.unwrap_or_default(), permit.policies.join(","))
             }
             Err(Halt::Refusal(refusal)) => format!("{:?}: {}", refusal.reason, refusal.detail),
             Err(other) => panic!("{other:?}"),

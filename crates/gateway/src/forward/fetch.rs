@@ -88,7 +88,7 @@ impl Fetcher {
         *request.uri_mut() = target;
         request.headers_mut().insert(header::HOST, upstream.host.clone());
         request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        let answer = upstream.send(Box::new(request)).await?;
+        let answer = upstream.send(Box::new(request.into())).await?;
         if answer.status() != StatusCode::OK {
             return Err(FetchError::Status(answer.status()));
         }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use http::header::TE;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
 use super::asked::Asked;
-use super::{ForwardError, OutBody, Upstream, UpstreamBody};
+use super::{ForwardError, Outgoing, Upstream, UpstreamBody};
 
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
@@ -64,14 +64,14 @@ fn written(timeout: Duration) -> Option<HeaderValue> {
 /// Sends a request, whole or still coming, and waits for the answer until the client's deadline.
 pub(super) async fn send(
     upstream: &Upstream,
-    request: Box<Request<OutBody>>,
+    outgoing: Box<Outgoing>,
     asked: Option<Box<Asked>>,
     deadline: Option<Duration>,
 ) -> Result<Response<UpstreamBody>, ForwardError> {
     let answer = async {
         match asked {
-            None => upstream.send(request).await,
-            Some(asked) => upstream.send_asked(request, asked).await,
+            None => upstream.send(outgoing).await,
+            Some(asked) => upstream.send_asked(outgoing, asked).await,
         }
     };
     let answer = tokio::time::timeout(deadline.unwrap_or(Duration::MAX), answer).await;

@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf as _, Bytes};
-use http::{Method, Request, Response};
+use http::{Method, Response};
 use http_body::Frame;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::time::Instant;
@@ -23,7 +23,7 @@ use self::decode::Piece;
 use self::inbound::Inbound;
 use super::error::{Broken, ForwardError};
 use super::stream::Stream;
-use super::upstream::OutBody;
+use super::upstream::Outgoing;
 use super::watchdog::Watchdog;
 
 /// Room for one read: at first, and when reads fill it.
@@ -86,7 +86,7 @@ impl H1 {
     /// Sends one request and waits for the head of the answer, until `deadline`.
     pub(super) async fn exchange(
         &mut self,
-        request: &Request<OutBody>,
+        outgoing: &Outgoing,
         deadline: Instant,
     ) -> Result<Response<()>, Failure> {
         if self.has_spoken() {
@@ -94,7 +94,8 @@ impl H1 {
         }
         self.watchdog.arm(deadline);
         self.head.clear();
-        head::write(request, &mut self.head);
+        let request = &outgoing.request;
+        head::write(request, &outgoing.lines, &mut self.head);
         self.written = 0;
         self.body = request.body().clone();
         if self.body.len() <= TOGETHER {

@@ -29,4 +29,4 @@ pub use error::{Broken, ForwardError};
 pub use fetch::{FetchError, Fetcher};
 pub use rules::{Roots, SecretHeader, TlsClientRules, UpstreamRules, UpstreamRulesError};
 pub use stream::Stream;
-pub use upstream::{OutBody, Upgrade, Upstream};
+pub use upstream::{OutBody, Outgoing, Upgrade, Upstream};

@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use portcullis_core::request::{Head, Peer};
 use uuid::Uuid;
 
-use super::upstream::{OutBody, Upstream};
+use super::upstream::{Outgoing, Upstream};
 
 /// What may not stand in a path as itself: all but `pchar` and `/` (RFC 3986 section 3.3).
 const PATH: &AsciiSet = &NON_ALPHANUMERIC
@@ -41,9 +41,6 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// How many headers of our own an upstream request has at most.
-const OURS: usize = 12;
-
 /// What the pipeline decides about a request besides its head and body.
 #[derive(Debug, Clone, Copy)]
 pub struct Outbound<'a> {
@@ -62,55 +59,102 @@ pub struct Outbound<'a> {
 /// Builds the upstream request: base path exchanged, path re-encoded, our own headers in the place of any of theirs.
 ///
 /// # Errors
-/// `None` if the path or the authority has no form on the wire, or `base_path_len` is not within the path; the
-/// caller faults with `Internal`.
-pub fn outbound(
-    mut head: Head,
-    body: Bytes,
-    upstream: &Upstream,
-    with: Outbound<'_>,
-) -> Option<Request<OutBody>> {
+/// `None` if the path, the authority or a header of ours has no form on the wire, or `base_path_len` is not within the
+/// path; the caller faults with `Internal`.
+pub fn outbound(mut head: Head, body: Bytes, upstream: &Upstream, with: Outbound<'_>) -> Option<Outgoing> {
     let rest = head.path.as_str().get(with.base_path_len..)?;
     let uri = target(&upstream.base, rest, head.query.as_deref())?;
     let headers = &mut head.headers;
-    headers.reserve(OURS);
     // INVARIANT: `receive` dropped what is for one hop alone, `Expect` and the lengths among it.
     if !with.forwards_credential {
         headers.remove(header::AUTHORIZATION);
     }
-    let client_host = set_origin(headers, head.peer, &head.authority)?;
-    let trace = headers.get(TRACEPARENT).and_then(|value| continued(value.as_bytes(), with.id));
+    let parent = headers.remove(TRACEPARENT);
+    let trace = parent.and_then(|value| continued(value.as_bytes(), with.id));
     if trace.is_none() {
         // A state that belongs to no valid trace is dropped (W3C Trace Context section 3.3).
         headers.remove(TRACESTATE);
     }
-    headers.insert(TRACEPARENT, trace.unwrap_or_else(|| started(with.id)));
-    headers.insert(X_REQUEST_ID, with.request_id.clone());
-    headers.insert(header::HOST, if upstream.preserve_host { client_host } else { upstream.host.clone() });
-    set_length(headers, &head.method, body.len());
+    headers.remove(X_REQUEST_ID);
     if with.screens_answer {
-        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        headers.remove(header::ACCEPT_ENCODING);
     }
-    if headers.contains_key(header::TE) && !upstream.http2 {
-        // What is said to the next hop alone is named as such (RFC 9110 section 10.1.4).
-        headers.insert(header::CONNECTION, HeaderValue::from_static("TE"));
+    if let Some((name, _)) = &upstream.credential {
+        headers.remove(name);
     }
     if head.is_upgrade {
         headers.remove(header::TE);
         // Extensions would make frames unreadable; without an offer the upstream may use none (RFC 6455 section 9).
         headers.remove(header::SEC_WEBSOCKET_EXTENSIONS);
-        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    }
+    let has_te = headers.contains_key(header::TE);
+
+    let mut lines = Vec::new();
+    let mut own = match upstream.http2 || head.is_upgrade {
+        true => Own::Fields(headers),
+        false => Own::lines(&mut lines),
+    };
+    let authority = head.authority.as_bytes();
+    own.put(header::HOST, if upstream.preserve_host { authority } else { upstream.host.as_bytes() })?;
+    put_origin(&mut own, head.peer, &head.authority)?;
+    own.put(TRACEPARENT, &trace.unwrap_or_else(|| started(with.id)))?;
+    own.put(X_REQUEST_ID, with.request_id.as_bytes())?;
+    put_length(&mut own, &head.method, body.len())?;
+    if with.screens_answer {
+        own.put(header::ACCEPT_ENCODING, b"identity")?;
+    }
+    if head.is_upgrade {
+        own.put(header::CONNECTION, b"Upgrade")?;
+        own.put(header::UPGRADE, b"websocket")?;
+    } else if has_te && !upstream.http2 {
+        // What is said to the next hop alone is named as such (RFC 9110 section 10.1.4).
+        own.put(header::CONNECTION, b"TE")?;
     }
     if let Some((name, value)) = &upstream.credential {
-        headers.insert(name, value.value().clone());
+        own.put(name.clone(), value.value().as_bytes())?;
     }
+
     let mut request = Request::new(body);
     *request.method_mut() = head.method;
     *request.uri_mut() = uri;
     *request.version_mut() = Version::HTTP_11;
     *request.headers_mut() = head.headers;
-    Some(request)
+    Some(Outgoing { request, lines })
+}
+
+/// Where the headers go that we say ourselves.
+enum Own<'o> {
+    /// PERF: to be written as they are, beside the client's.
+    Lines(&'o mut Vec<u8>),
+    /// Among the client's.
+    Fields(&'o mut HeaderMap),
+}
+
+impl<'o> Own<'o> {
+    fn lines(lines: &'o mut Vec<u8>) -> Self {
+        lines.reserve(512);
+        Self::Lines(lines)
+    }
+
+    /// `None` where the value has no form on the wire.
+    fn put(&mut self, name: HeaderName, value: &[u8]) -> Option<()> {
+        match self {
+            Self::Lines(lines) => {
+                // SMUGGLING: a line end in a value would begin a header of somebody else's.
+                if value.iter().fold(false, |bad, byte| bad | (*byte < 0x20) | (*byte == 0x7f)) {
+                    return None;
+                }
+                lines.extend_from_slice(name.as_str().as_bytes());
+                lines.extend_from_slice(b": ");
+                lines.extend_from_slice(value);
+                lines.extend_from_slice(b"\r\n");
+            }
+            Self::Fields(fields) => {
+                fields.insert(name, HeaderValue::from_bytes(value).ok()?);
+            }
+        }
+        Some(())
+    }
 }
 
 /// Joins the upstream's base path, the canonical path and the query as it was received.
@@ -133,35 +177,25 @@ fn target(base: &str, rest: &str, query: Option<&str>) -> Option<Uri> {
     PathAndQuery::from_maybe_shared(Bytes::from(target)).ok().map(Uri::from)
 }
 
-/// Writes who asked, over whatever the client claimed (RFC 7239). Returns the client's authority as a value.
-///
-/// # Errors
-/// `None` when the authority cannot stand in quotes. A canonical one can.
-fn set_origin(headers: &mut HeaderMap, peer: Peer, authority: &str) -> Option<HeaderValue> {
+/// Writes who asked, in the place of whatever the client claimed (RFC 7239).
+fn put_origin(own: &mut Own<'_>, peer: Peer, authority: &str) -> Option<()> {
+    if authority.contains(['"', '\\']) {
+        return None;
+    }
     let proto = if peer.is_tls { "https" } else { "http" };
-    // PERF: address and host are parts of one text, and their values share its bytes.
     let mut text = Vec::with_capacity(64 + authority.len());
     text.extend_from_slice(if peer.address.is_ipv6() { b"for=\"[".as_slice() } else { b"for=" });
     let address = text.len();
     write_address(&mut text, peer.address);
-    let address = address..text.len();
+    own.put(X_FORWARDED_FOR, text.get(address..)?)?;
     text.extend_from_slice(if peer.address.is_ipv6() { b"]\";proto=".as_slice() } else { b";proto=" });
     text.extend_from_slice(proto.as_bytes());
     text.extend_from_slice(b";host=\"");
-    let host = text.len()..text.len() + authority.len();
     text.extend_from_slice(authority.as_bytes());
     text.push(b'"');
-    if authority.contains(['"', '\\']) {
-        return None;
-    }
-    let text = Bytes::from(text);
-    let value = |bytes: Bytes| HeaderValue::from_maybe_shared(bytes).ok();
-    let host = value(text.slice(host))?;
-    headers.insert(X_FORWARDED_FOR, value(text.slice(address))?);
-    headers.insert(FORWARDED, value(text)?);
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(proto));
-    headers.insert(X_FORWARDED_HOST, host.clone());
-    Some(host)
+    own.put(FORWARDED, &text)?;
+    own.put(X_FORWARDED_PROTO, proto.as_bytes())?;
+    own.put(X_FORWARDED_HOST, authority.as_bytes())
 }
 
 fn write_address(text: &mut Vec<u8>, address: IpAddr) {
@@ -188,17 +222,18 @@ fn write_address(text: &mut Vec<u8>, address: IpAddr) {
 }
 
 /// Writes the exact length; nothing for a method without a body that has none (RFC 9110 section 8.6).
-fn set_length(headers: &mut HeaderMap, method: &Method, length: usize) {
+fn put_length(own: &mut Own<'_>, method: &Method, length: usize) -> Option<()> {
     if length > 0 || matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        own.put(header::CONTENT_LENGTH, HeaderValue::from(length).as_bytes())?;
     }
+    Some(())
 }
 
 /// Length of `00-<32 hex>-<16 hex>-<2 hex>` (W3C Trace Context section 3.2).
 const TRACE_LEN: usize = 55;
 
 /// The client's trace with our span as the parent, or `None` if it is not valid.
-fn continued(parent: &[u8], id: Uuid) -> Option<HeaderValue> {
+fn continued(parent: &[u8], id: Uuid) -> Option<[u8; TRACE_LEN]> {
     let is_hex = |part: &[u8]| part.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     let is_zero = |part: &[u8]| part.iter().all(|b| *b == b'0');
     let version = parent.get(..2)?;
@@ -217,21 +252,24 @@ fn continued(parent: &[u8], id: Uuid) -> Option<HeaderValue> {
 }
 
 /// A trace of our own, not sampled.
-fn started(id: Uuid) -> HeaderValue {
+fn started(id: Uuid) -> [u8; TRACE_LEN] {
     let mut hex = [0; uuid::fmt::Simple::LENGTH];
     let trace = id.simple().encode_lower(&mut hex).as_bytes();
-    trace_header(trace, id, b"00").unwrap_or_else(|| HeaderValue::from_static(""))
+    trace_header(trace, id, b"00").unwrap_or(NO_TRACE)
 }
 
-fn trace_header(trace: &[u8], id: Uuid, flags: &[u8]) -> Option<HeaderValue> {
+/// The only identifiers that mean none (W3C Trace Context section 3.2.2).
+const NO_TRACE: [u8; TRACE_LEN] = *b"00-00000000000000000000000000000000-0000000000000000-00";
+
+fn trace_header(trace: &[u8], id: Uuid, flags: &[u8]) -> Option<[u8; TRACE_LEN]> {
     let mut hex = [0; uuid::fmt::Simple::LENGTH];
     // The span is the random half of the record's id, so that a record and its span find each other.
     let span = id.simple().encode_lower(&mut hex).as_bytes().get(16..)?;
-    let mut text = Vec::with_capacity(TRACE_LEN);
-    for part in [b"00-".as_slice(), trace, b"-", span, b"-", flags] {
-        text.extend_from_slice(part);
-    }
-    HeaderValue::from_maybe_shared(Bytes::from(text)).ok()
+    let mut text = NO_TRACE;
+    text.get_mut(3..35)?.copy_from_slice(trace);
+    text.get_mut(36..52)?.copy_from_slice(span);
+    text.get_mut(53..)?.copy_from_slice(flags);
+    Some(text)
 }
 
 #[cfg(test)]

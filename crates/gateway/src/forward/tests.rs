@@ -81,12 +81,12 @@ fn to(address: SocketAddr) -> Upstream {
     Upstream::compile(rules(address)).unwrap()
 }
 
-fn request(method: Method, body: &'static str) -> Box<Request<OutBody>> {
-    let mut request = Box::new(Request::new(OutBody::from(body)));
+fn request(method: Method, body: &'static str) -> Box<Outgoing> {
+    let mut request = Request::new(OutBody::from(body));
     *request.method_mut() = method;
     *request.uri_mut() = "/a?b".parse().unwrap();
     request.headers_mut().insert(header::HOST, HeaderValue::from_static("up.test"));
-    request
+    Box::new(request.into())
 }
 
 async fn text(answer: Response<UpstreamBody>) -> String {
@@ -152,14 +152,13 @@ async fn what_is_sent_is_what_was_built() {
     })
     .await;
     let upstream = to(address);
-    let mut check =
-        async |mut request: Box<Request<OutBody>>, length: Option<&'static str>, expected: &str| {
-            if let Some(length) = length {
-                request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static(length));
-            }
-            text(upstream.send(request).await.unwrap()).await;
-            assert_eq!(seen.recv().await.unwrap(), expected);
-        };
+    let mut check = async |mut outgoing: Box<Outgoing>, length: Option<&'static str>, expected: &str| {
+        if let Some(length) = length {
+            outgoing.request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static(length));
+        }
+        text(upstream.send(outgoing).await.unwrap()).await;
+        assert_eq!(seen.recv().await.unwrap(), expected);
+    };
     check(request(Method::GET, ""), None, "GET /a?b HTTP/1.1\r\nhost: up.test\r\n\r\n").await;
     let post = "POST /a?b HTTP/1.1\r\nhost: up.test\r\ncontent-length: ";
     check(request(Method::POST, ""), Some("0"), &format!("{post}0\r\n\r\n")).await;
@@ -344,8 +343,8 @@ async fn an_answer_may_come_late_early_or_in_pieces() {
     let upstream = to(address);
     for expected in 1..=2 {
         let mut large = request(Method::POST, "");
-        *large.body_mut() = Bytes::from(vec![b'x'; 16 << 20]);
-        large.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(16 << 20));
+        *large.request.body_mut() = Bytes::from(vec![b'x'; 16 << 20]);
+        large.request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(16 << 20));
         assert_eq!(text(upstream.send(large).await.unwrap()).await, "ok");
         // What was not written whole is not used again.
         assert_eq!(count.load(Ordering::SeqCst), expected);
@@ -621,17 +620,17 @@ async fn http2_over_tls_is_agreed_on_by_alpn() {
     check(&[b"http/1.1"], false).await;
 }
 
-fn handshake() -> Box<Request<OutBody>> {
-    let mut request = request(Method::GET, "");
+fn handshake() -> Box<Outgoing> {
+    let mut outgoing = request(Method::GET, "");
     for (name, value) in [
         ("connection", "Upgrade"),
         ("upgrade", "websocket"),
         ("sec-websocket-version", "13"),
         ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
     ] {
-        request.headers_mut().insert(name, HeaderValue::from_static(value));
+        outgoing.request.headers_mut().insert(name, HeaderValue::from_static(value));
     }
-    request
+    outgoing
 }
 
 #[tokio::test]

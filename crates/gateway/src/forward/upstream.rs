@@ -24,6 +24,21 @@ use crate::websocket::proves_handshake;
 /// A request body, whole; empty is no body.
 pub type OutBody = Bytes;
 
+/// What is sent to an upstream.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// Head and body.
+    pub request: Request<OutBody>,
+    /// More of the head, as lines of HTTP/1.1 with their ends. None where HTTP/2 may be spoken.
+    pub(super) lines: Vec<u8>,
+}
+
+impl From<Request<OutBody>> for Outgoing {
+    fn from(request: Request<OutBody>) -> Self {
+        Self { request, lines: Vec::new() }
+    }
+}
+
 /// A connection that rested longer than this may have been closed by the upstream at this very moment.
 const FRESH: Duration = Duration::from_secs(1);
 /// Stands for "no limit" where a point in time is needed.
@@ -117,14 +132,14 @@ impl Upstream {
     ///
     /// # Errors
     /// The upstream cannot be reached, broke the exchange, or did not begin to answer in time.
-    pub async fn send(&self, request: Box<Request<OutBody>>) -> Result<Response<UpstreamBody>, ForwardError> {
+    pub async fn send(&self, outgoing: Box<Outgoing>) -> Result<Response<UpstreamBody>, ForwardError> {
         let begun = Instant::now();
         let answer = if self.http2 {
             // Multiplexed exchanges are the rarer kind; their state should not widen every request's future.
-            let request = Box::new(request.map(OutStream::Whole));
+            let request = Box::new(outgoing.request.map(OutStream::Whole));
             Box::pin(self.send_h2(request, begun, self.answer_deadline(begun))).await
         } else {
-            self.send_h1(request, begun).await
+            self.send_h1(outgoing, begun).await
         };
         answer.map(without_hop_by_hop)
     }
@@ -136,11 +151,11 @@ impl Upstream {
     /// As [`send`](Self::send); also when the body was stopped.
     pub(crate) async fn send_asked(
         &self,
-        request: Box<Request<OutBody>>,
+        outgoing: Box<Outgoing>,
         asked: Box<Asked>,
     ) -> Result<Response<UpstreamBody>, ForwardError> {
         let begun = Instant::now();
-        let mut request = Box::new(request.map(|_| OutStream::Asked(asked)));
+        let mut request = Box::new(outgoing.request.map(|_| OutStream::Asked(asked)));
         request.headers_mut().remove(header::CONTENT_LENGTH);
         let deadline = begun + self.total_timeout.unwrap_or(FAR).min(FAR);
         self.send_h2(request, begun, deadline).await.map(without_hop_by_hop)
@@ -150,13 +165,18 @@ impl Upstream {
     ///
     /// # Errors
     /// As [`send`](Self::send); also a 101 that does not answer this handshake.
-    pub async fn upgrade(&self, request: Box<Request<OutBody>>) -> Result<Upgrade, ForwardError> {
+    pub async fn upgrade(&self, outgoing: Box<Outgoing>) -> Result<Upgrade, ForwardError> {
         let begun = Instant::now();
-        let key = request.headers().get(header::SEC_WEBSOCKET_KEY).cloned().ok_or(ForwardError::Handshake)?;
+        let key = outgoing
+            .request
+            .headers()
+            .get(header::SEC_WEBSOCKET_KEY)
+            .cloned()
+            .ok_or(ForwardError::Handshake)?;
         let stream = self.connector.connect(false).await?;
         let deadline = self.answer_deadline(begun);
         let mut connection = H1::over(stream, deadline);
-        let response = connection.exchange(&request, deadline).await.map_err(|failure| failure.error)?;
+        let response = connection.exchange(&outgoing, deadline).await.map_err(|failure| failure.error)?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Ok(Upgrade::Declined(without_hop_by_hop(self.answer_h1(response, connection, begun))));
         }
@@ -169,22 +189,22 @@ impl Upstream {
 
     async fn send_h1(
         &self,
-        request: Box<Request<OutBody>>,
+        outgoing: Box<Outgoing>,
         begun: Instant,
     ) -> Result<Response<UpstreamBody>, ForwardError> {
         let deadline = self.answer_deadline(begun);
         while let Some(mut connection) = self.pool.take() {
             let is_doubtful = begun.saturating_duration_since(connection.rested_at) > FRESH;
-            match connection.exchange(&request, deadline).await {
+            match connection.exchange(&outgoing, deadline).await {
                 Ok(response) => return self.no_switch(response, connection, begun),
                 Err(Failure { is_unsent: true, .. }) => {}
                 Err(Failure { error: error @ ForwardError::FirstByteTimeout, .. }) => return Err(error),
-                Err(_) if is_doubtful && request.method().is_idempotent() => break,
+                Err(_) if is_doubtful && outgoing.request.method().is_idempotent() => break,
                 Err(Failure { error, .. }) => return Err(error),
             }
         }
         let mut connection = Box::pin(self.open_h1(deadline)).await?;
-        match connection.exchange(&request, deadline).await {
+        match connection.exchange(&outgoing, deadline).await {
             Ok(response) => self.no_switch(response, connection, begun),
             Err(failure) => Err(failure.error),
         }
@@ -208,8 +228,8 @@ impl Upstream {
                 Err(mut connection) => {
                     let (parts, body) = request.into_parts();
                     let OutStream::Whole(body) = body else { return Err(ForwardError::Unwritable) };
-                    let request = Request::from_parts(parts, body);
-                    let answer = connection.exchange(&request, deadline).await;
+                    let outgoing = Outgoing::from(Request::from_parts(parts, body));
+                    let answer = connection.exchange(&outgoing, deadline).await;
                     let response = answer.map_err(|failure| failure.error)?;
                     return self.no_switch(response, connection, begun);
                 }

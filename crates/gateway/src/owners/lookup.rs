@@ -130,7 +130,7 @@ impl Lookup {
         self.upstream.sign(headers);
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let answer = self.upstream.send(Box::new(request)).await?;
+        let answer = self.upstream.send(Box::new(request.into())).await?;
         match answer.status() {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND => return Ok(None),

@@ -22,8 +22,8 @@ pub(super) struct Head {
     pub(super) keeps_alive: bool,
 }
 
-/// Writes the head of `request`, and nothing that is not in it.
-pub(super) fn write<B>(request: &Request<B>, out: &mut Vec<u8>) {
+/// Writes the head of `request` with these lines more, and nothing that is not in them.
+pub(super) fn write<B>(request: &Request<B>, lines: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(request.method().as_str().as_bytes());
     out.push(b' ');
     out.extend_from_slice(request.uri().path_and_query().map_or("/", |target| target.as_str()).as_bytes());
@@ -34,6 +34,7 @@ pub(super) fn write<B>(request: &Request<B>, out: &mut Vec<u8>) {
         out.extend_from_slice(value.as_bytes());
         out.extend_from_slice(b"\r\n");
     }
+    out.extend_from_slice(lines);
     out.extend_from_slice(b"\r\n");
 }
 
@@ -205,7 +206,7 @@ mod tests {
         let request =
             Request::post("http://ignored/a%20b?c=d").header("x-a", "1").header("x-a", "2").body(());
         let mut out = Vec::new();
-        write(&request.unwrap(), &mut out);
-        assert_eq!(out, b"POST /a%20b?c=d HTTP/1.1\r\nx-a: 1\r\nx-a: 2\r\n\r\n");
+        write(&request.unwrap(), b"x-b: 3\r\n", &mut out);
+        assert_eq!(out, b"POST /a%20b?c=d HTTP/1.1\r\nx-a: 1\r\nx-a: 2\r\nx-b: 3\r\n\r\n");
     }
 }

@@ -29,7 +29,7 @@ fn valid_traces_are_continued_and_others_are_not() {
     let trace = "0af7651916cd43dd8448eb211c80319c";
     let ours = |flags: &str| Some(format!("00-{trace}-81234567{}-{flags}", "89abcdef"));
     let check = |given: String, expected: Option<String>| {
-        let got = continued(given.as_bytes(), id()).map(|value| value.to_str().unwrap().to_owned());
+        let got = continued(given.as_bytes(), id()).map(|value| String::from_utf8(value.to_vec()).unwrap());
         assert_eq!(got, expected, "{given}");
     };
     check(format!("00-{trace}-b7ad6b7169203331-01"), ours("01"));
@@ -43,43 +43,70 @@ fn valid_traces_are_continued_and_others_are_not() {
     check(format!("00_{trace}-b7ad6b7169203331-01"), None);
     check(String::new(), None);
     let own = started(id());
-    assert!(continued(own.as_bytes(), id()).is_some(), "{own:?}");
+    assert!(continued(&own, id()).is_some(), "{own:?}");
+}
+
+/// What our own headers come to, as lines of HTTP/1.1; the same as fields, by the same names.
+fn said(put: impl Fn(&mut Own<'_>) -> Option<()>) -> Option<String> {
+    let (mut lines, mut fields) = (Vec::new(), HeaderMap::new());
+    let as_lines = put(&mut Own::lines(&mut lines));
+    assert_eq!(as_lines, put(&mut Own::Fields(&mut fields)));
+    as_lines?;
+    let lines = String::from_utf8(lines).unwrap();
+    assert_eq!(lines.lines().count(), fields.len());
+    for (name, value) in &fields {
+        assert!(lines.contains(&format!("{name}: {}\r\n", value.to_str().unwrap())), "{lines}");
+    }
+    Some(lines)
 }
 
 #[test]
 fn origin_headers_are_ours() {
-    let check = |address: &str, is_tls: bool, host: &'static str, forwarded: &str| {
-        let mut headers = HeaderMap::new();
-        headers.append(X_FORWARDED_FOR, HeaderValue::from_static("6.6.6.6"));
-        headers.append(X_FORWARDED_FOR, HeaderValue::from_static("7.7.7.7"));
-        headers.append(FORWARDED, HeaderValue::from_static("for=6.6.6.6"));
+    let check = |address: &str, is_tls: bool, host: &str, expected: Option<&str>| {
         let peer = Peer { address: address.parse().unwrap(), is_tls };
-        assert_eq!(set_origin(&mut headers, peer, host).unwrap(), host);
-        let all = |name: HeaderName| headers.get_all(name).iter().cloned().collect::<Vec<_>>();
-        assert_eq!(all(FORWARDED), [forwarded]);
-        assert_eq!(all(X_FORWARDED_FOR), [address]);
-        assert_eq!(all(X_FORWARDED_PROTO), [if is_tls { "https" } else { "http" }]);
-        assert_eq!(all(X_FORWARDED_HOST), [host]);
+        let got = said(|own| put_origin(own, peer, host)).map(|lines| lines.replace("\r\n", "\n"));
+        assert_eq!(got.as_deref(), expected, "{address} {host}");
     };
-    check("192.0.2.1", false, "api.example", "for=192.0.2.1;proto=http;host=\"api.example\"");
-    check("10.0.255.100", false, "a", "for=10.0.255.100;proto=http;host=\"a\"");
-    check("2001:db8::1", true, "[::1]:8443", "for=\"[2001:db8::1]\";proto=https;host=\"[::1]:8443\"");
-    let mut headers = HeaderMap::new();
-    let peer = Peer { address: "192.0.2.1".parse().unwrap(), is_tls: false };
-    assert_eq!(set_origin(&mut headers, peer, "a\"b"), None);
+    check(
+        "192.0.2.1",
+        false,
+        "api.example",
+        Some(
+            "x-forwarded-for: 192.0.2.1\nforwarded: for=192.0.2.1;proto=http;host=\"api.example\"\n\
+             x-forwarded-proto: http\nx-forwarded-host: api.example\n",
+        ),
+    );
+    check(
+        "10.0.255.100",
+        false,
+        "a",
+        Some(
+            "x-forwarded-for: 10.0.255.100\nforwarded: for=10.0.255.100;proto=http;host=\"a\"\n\
+             x-forwarded-proto: http\nx-forwarded-host: a\n",
+        ),
+    );
+    check(
+        "2001:db8::1",
+        true,
+        "[::1]:8443",
+        Some(
+            "x-forwarded-for: 2001:db8::1\nforwarded: for=\"[2001:db8::1]\";proto=https;host=\"[::1]:8443\"\n\
+             x-forwarded-proto: https\nx-forwarded-host: [::1]:8443\n",
+        ),
+    );
+    check("192.0.2.1", false, "a\"b", None);
+    check("192.0.2.1", false, "a\r\nx: y", None);
 }
 
 #[test]
 fn lengths_are_exact() {
-    let check = |method: Method, length: usize, expected: Option<&str>| {
-        let mut headers = HeaderMap::new();
-        set_length(&mut headers, &method, length);
-        let got = headers.get(header::CONTENT_LENGTH).map(|value| value.to_str().unwrap());
-        assert_eq!(got, expected, "{method} {length}");
+    let check = |method: Method, length: usize, expected: &str| {
+        let got = said(|own| put_length(own, &method, length));
+        assert_eq!(got.unwrap(), expected, "{method} {length}");
     };
-    check(Method::GET, 0, None);
-    check(Method::POST, 0, Some("0"));
-    check(Method::POST, 7, Some("7"));
-    check(Method::DELETE, 0, None);
-    check(Method::DELETE, 7, Some("7"));
+    check(Method::GET, 0, "");
+    check(Method::POST, 0, "content-length: 0\r\n");
+    check(Method::POST, 7, "content-length: 7\r\n");
+    check(Method::DELETE, 0, "");
+    check(Method::DELETE, 7, "content-length: 7\r\n");
 }
