@@ -36,6 +36,7 @@ pub fn routes() -> Routes {
         Arc::new(Route {
             id: RouteId(id),
             name: base_path.into(),
+            grpc: None,
             surface: Surface::Rest,
             base_path: base_path.into(),
             contract,

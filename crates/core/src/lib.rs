@@ -17,6 +17,7 @@ pub mod validate;
 
 pub mod contract;
 pub mod graph;
+pub mod grpc;
 pub mod json;
 pub mod policy;
 pub mod roles;

@@ -6,6 +6,7 @@ use crate::admit::Budget;
 use crate::authorize::AuthorizeRules;
 use crate::contract::{Contract, OperationIndex};
 use crate::graph::Graph;
+use crate::grpc::Grpc;
 use crate::identify::IdentifyRules;
 use crate::validate::ValidateRules;
 
@@ -22,6 +23,8 @@ pub enum Surface {
     OpenAiChat,
     /// GraphQL over HTTP.
     GraphQl,
+    /// gRPC, by a descriptor set.
+    Grpc,
 }
 
 /// One configured API or model, compiled.
@@ -53,6 +56,8 @@ pub struct Route {
     pub body_limits: Vec<(OperationIndex, usize)>,
     /// Whether a WebSocket upgrade may be asked for.
     pub allows_websocket: bool,
+    /// What messages are held to, where the surface is gRPC.
+    pub grpc: Option<Grpc>,
 }
 
 impl Route {
@@ -63,7 +68,7 @@ impl Route {
     }
 }
 
-/// All routes of a gate, longest base path first.
+/// All routes of a gate: those of gRPC, then the others, longest base path first.
 #[derive(Debug, Default)]
 pub struct Routes {
     routes: Vec<Arc<Route>>,
@@ -72,11 +77,12 @@ pub struct Routes {
 impl Routes {
     /// Takes the routes in any order; each [`RouteId`] must be its index in `routes`.
     pub fn new(mut routes: Vec<Arc<Route>>) -> Self {
-        routes.sort_by_key(|route| std::cmp::Reverse(route.base_path.len()));
+        // A route of gRPC is found by the names of its services, which go before any base path.
+        routes.sort_by_key(|route| (route.grpc.is_none(), std::cmp::Reverse(route.base_path.len())));
         Self { routes }
     }
 
-    /// All routes, longest base path first.
+    /// All routes: those of gRPC, then the others, longest base path first.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.routes.iter()
     }
@@ -88,9 +94,14 @@ impl Routes {
     pub fn find<'p>(&self, path: &'p str) -> Option<(&Arc<Route>, &'p str)> {
         self.routes.iter().find_map(|route| {
             let rest = path.strip_prefix(&*route.base_path)?;
+            if route.grpc.as_ref().is_some_and(|grpc| !grpc.has_path(rest)) {
+                return None;
+            }
             match route.surface {
                 Surface::GraphQl => rest.is_empty().then_some((route, "/")),
-                Surface::Rest | Surface::OpenAiChat => rest.starts_with('/').then_some((route, rest)),
+                Surface::Rest | Surface::OpenAiChat | Surface::Grpc => {
+                    rest.starts_with('/').then_some((route, rest))
+                }
             }
         })
     }

@@ -10,6 +10,7 @@ use portcullis_core::contract::{
     SchemeKind,
 };
 use portcullis_core::graph::Graph;
+use portcullis_core::grpc::Grpc;
 use portcullis_core::identify::{Algorithm, IdentifyRules, Issuer, IssuerRules, Issuers};
 use portcullis_core::json::JsonLimits;
 use portcullis_core::policy::{ActionKind, ActionSpec, Policy, PolicyProblem, Source, spoken_roles};
@@ -213,7 +214,11 @@ impl<'s> Compiler<'s> {
     }
 
     fn contract(&mut self, api: &Api) -> Option<Contract> {
-        match Contract::compile((*api.contract.document).clone(), &ContractOptions::default()) {
+        let document = match &api.grpc {
+            None => (*api.contract.document).clone(),
+            Some(schema) => schema.document(false),
+        };
+        match Contract::compile(document, &ContractOptions::default()) {
             Ok(contract) => {
                 if !api.ignore_security {
                     self.problems.extend(unmet_schemes(api, &contract));
@@ -277,6 +282,9 @@ impl<'s> Compiler<'s> {
             for operation in contract.iter().flat_map(Contract::operations) {
                 let kind = match part {
                     Part::Model(_) if operation.method == http::Method::POST => ActionKind::Model,
+                    Part::Api(Api { grpc: Some(schema), .. }) => {
+                        ActionKind::Rest { path: schema.facts(&operation.id), query: Vec::new() }
+                    }
                     Part::Model(_) | Part::Api(_) | Part::Graph(_) => ActionKind::Rest {
                         path: names(operation, |one| one.location == Location::Path),
                         query: names(operation, is_scalar_query),
@@ -285,7 +293,7 @@ impl<'s> Compiler<'s> {
                 actions.push(ActionSpec {
                     api: part.name().into(),
                     operation: (&*operation.id).into(),
-                    reads: operation.method == http::Method::GET || operation.method == http::Method::HEAD,
+                    reads: reads(part, operation),
                     kind,
                 });
             }
@@ -476,6 +484,7 @@ impl<'s> Compiler<'s> {
             id,
             name: name.into(),
             surface: Surface::Rest,
+            grpc: None,
             base_path: "".into(),
             identify,
             budgets,
@@ -537,6 +546,10 @@ impl<'s> Compiler<'s> {
             Check::None => Answers::Off,
         };
         route.allows_websocket = api.websocket;
+        if let Some(schema) = &api.grpc {
+            route.surface = Surface::Grpc;
+            route.grpc = Some(Grpc::new((**schema).clone(), &route.contract));
+        }
     }
 
     fn budget(&mut self, budget: &settings::Budget, contract: &Contract) -> Option<admit::Budget> {
@@ -570,6 +583,16 @@ impl<'s> Compiler<'s> {
 /// The day, on which waivers hold or not.
 fn today() -> jiff::civil::Date {
     jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::now()).date()
+}
+
+/// Whether an operation only reads: by its method, or by what its descriptor says of side effects.
+fn reads(part: Part<'_>, operation: &Operation) -> bool {
+    match part {
+        Part::Api(Api { grpc: Some(schema), .. }) => {
+            schema.methods().iter().any(|method| method.reads && method.id() == *operation.id)
+        }
+        _ => operation.method == http::Method::GET || operation.method == http::Method::HEAD,
+    }
 }
 
 /// What the core finds worth a look in a contract.

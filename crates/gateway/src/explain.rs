@@ -6,6 +6,9 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use percent_encoding::percent_decode_str;
+use portcullis_core::contract::OperationIndex;
+use portcullis_core::grpc::{Fields, Grpc};
 use portcullis_core::halt::Halt;
 use portcullis_core::identify::{Identity, Principal};
 use portcullis_core::policy::{
@@ -38,7 +41,7 @@ pub struct Desk {
 pub struct Supposed {
     /// Its method.
     pub method: String,
-    /// Path and query.
+    /// Path and query; of a gRPC request the query has the fields.
     pub target: String,
     /// The claims of its token; `None` without one.
     pub claims: Option<Map<String, Value>>,
@@ -173,9 +176,13 @@ impl Desk {
             return Ok(before("authorize: the operation is no action of the policy".to_owned()));
         };
         let is_model = gate.policy.spec(action).is_some_and(|spec| spec.kind == ActionKind::Model);
+        let query = request.head().query.as_deref().unwrap_or_default();
+        let fields = route.grpc.as_ref().map(|grpc| supposed_fields(grpc, stage.operation(), query));
         let facts = if is_model {
             let model = supposed.model.as_deref().unwrap_or_default();
             Facts::Model { model, stream: false, tools: false }
+        } else if let Some(fields) = &fields {
+            Facts::Rest { path: fields, query: None }
         } else {
             Facts::Rest { path: &stage.path_parameters().0, query: request.head().query.as_deref() }
         };
@@ -302,6 +309,21 @@ impl Desk {
         let identity = identity.map_err(|fault| Unanswered::Claims(fault.to_string()))?;
         Ok(Principal::Identity(Arc::new(identity)))
     }
+}
+
+/// The fields of a gRPC request that is supposed: those in the query, and of the others what they mean when not sent.
+fn supposed_fields(grpc: &Grpc, operation: OperationIndex, query: &str) -> Fields {
+    let mut fields = grpc.message_fields(operation, b"").unwrap_or_default();
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let (name, value) = (decoded(name), decoded(value));
+        match fields.iter_mut().find(|(known, _)| **known == *name) {
+            Some((_, known)) => *known = value.into(),
+            None => fields.push((name.into(), value.into())),
+        }
+    }
+    fields
 }
 
 fn not_identified(route: &Route, principal: &Principal) -> Option<String> {
@@ -487,6 +509,23 @@ mod tests {
             assert!(text.contains(part), "no `{part}` in: {text}");
         }
         assert_eq!(answer.json()["outcome"], outcome);
+    }
+
+    #[test]
+    fn a_method_is_explained_by_its_fields() {
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/grpc/portcullis.yaml");
+        let desk = Desk::open(&example).unwrap();
+        let claims = json!({ "iss": "https://login.example.com", "sub": "alice", "scope": "notes:write" });
+        for (target, outcome) in [
+            ("/notes.v1.Notes/Read", "allowed"),
+            ("/notes.v1.Notes/Add", "allowed"),
+            ("/notes.v1.Notes/Add?pinned=false&user_id=a%20b", "allowed"),
+            ("/notes.v1.Notes/Add?pinned=true", "denied"),
+            ("/notes.v1.Notes/Talk", "denied"),
+        ] {
+            let answer = desk.suppose(&supposed("POST", target, Some(claims.clone()))).unwrap();
+            assert_eq!(answer.outcome, outcome, "{target}: {}", answer.text());
+        }
     }
 
     fn token(groups: &[&str]) -> Option<Value> {

@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use http::Response;
 use hyper::body::Incoming;
 use portcullis_core::admit::Buckets;
+use portcullis_core::grpc::is_grpc;
 use portcullis_core::halt::{Halt, Reason};
 use portcullis_core::identify::{Issuers, unknown_key};
 use portcullis_core::policy::Policy;
@@ -137,7 +138,8 @@ impl Handler for Front {
         peer: Peer,
         mut request: http::Request<Incoming>,
     ) -> impl Future<Output = Response<Tracked>> + Send {
-        let record = Recording::begin(self.recorder, request.method().clone(), peer.address, peer.is_tls);
+        let mut record = Recording::begin(self.recorder, request.method().clone(), peer.address, peer.is_tls);
+        record.draft.is_grpc = request.version() == http::Version::HTTP_2 && is_grpc(request.headers());
         let upgrade =
             request.headers().contains_key(http::header::UPGRADE).then(|| hyper::upgrade::on(&mut request));
         let (parts, body) = request.into_parts();

@@ -19,7 +19,7 @@ use portcullis_core::request::{Request, Wire};
 use portcullis_core::validate::{Validated, validate};
 use portcullis_inspect::inspect::{Inspected, inspect};
 
-use crate::forward::phase::forward;
+use crate::forward::phase::{Follows, forward};
 use crate::gate::Gate;
 use crate::listen::body;
 use crate::owners::own;
@@ -62,7 +62,12 @@ async fn pass(
     let request = record.passed(identify(&gate.issuers, request, now)?);
     record.draft.roles = gate.policy.roles_of(request.stage().principal());
     let request = record.passed(admit(&gate.buckets, request, gate.nanos(record.started()))?);
-    let body = read_body(gate, &request, rest.body, record).await?;
+    let Rest { body, upgrade } = rest;
+    let (body, stream) = match is_stream(&request) {
+        // Its messages are judged on their way to the upstream.
+        true => (Bytes::new(), Some(Box::new(body))),
+        false => (read_body(gate, &request, body, record).await?, None),
+    };
     let request = authorize(&gate.policy, request.with_body(body), record.time());
     let request = record.passed(request.inspect_err(|_| record.alarm(gate.policy.take_differences()))?);
     let request = record.passed(validate(request)?);
@@ -71,8 +76,14 @@ async fn pass(
     let request = inspect(&guards.screens, guards.model.as_ref(), request, findings)?;
     let request = record.passed(request);
     let request = own(gate, request, record).await?;
-    let answer = forward(gate, request, rest.upgrade, record).await?;
+    let answer = forward(gate, request, Follows { upgrade, stream }, record).await?;
     screen(gate, guards, answer, record).await
+}
+
+/// Whether the request is a stream of messages, by its method's descriptor.
+fn is_stream(request: &Request<Admitted>) -> bool {
+    let (route, operation) = (request.stage().route(), request.stage().operation());
+    route.grpc.as_ref().is_some_and(|grpc| grpc.is_stream(operation))
 }
 
 /// Reads the body that `admit` granted, up to the operation's limit.

@@ -44,6 +44,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, response};
 use http_body::{Body, Frame, SizeHint};
+use parking_lot::Mutex;
 use portcullis_core::contract::OperationIndex;
 use portcullis_core::graph::Expected;
 use portcullis_core::halt::{Halt, Reason, Violation};
@@ -57,11 +58,13 @@ use portcullis_inspect::dialect::openai::{self, ChatStream, StreamEnd};
 use portcullis_inspect::judge::Verdict;
 
 use crate::forward::UpstreamBody;
+use crate::forward::asked::Shown;
 use crate::gate::{Gate, Guards};
 use crate::owners::{self, Due};
 use crate::record::{Draft, Recording};
 use crate::switched::Switched;
 
+mod grpc;
 mod lines;
 
 use lines::Lines;
@@ -87,6 +90,8 @@ pub struct Forwarded {
     pub(crate) due: Option<Due>,
     /// What a graph was asked for.
     pub(crate) expected: Option<Expected>,
+    /// What a request shows that is still coming.
+    pub(crate) shown: Option<Arc<Mutex<Shown>>>,
 }
 
 /// What follows the head of an upstream's answer.
@@ -133,22 +138,39 @@ pub(crate) async fn screen(
     record: &mut Recording,
 ) -> Result<Answer<Screened>, Halt> {
     let Answer { mut parts, stage } = answer;
-    let Forwarded { content, route, operation, method, hides_usage, due, expected } = stage;
+    let Forwarded { content, route, operation, method, hides_usage, due, expected, shown } = stage;
     let body = match content {
         Content::Body(body) => body,
         Content::Switched(switched) => {
             return Ok(Answer::screened(parts, ScreenedBody::empty(), Some(switched)));
         }
     };
-    let judged =
-        Judged { gate, guards, route: &route, operation, due: due.as_ref(), expected: expected.as_ref() };
+    let judged = Judged {
+        gate,
+        guards,
+        route: &route,
+        operation,
+        due: due.as_ref(),
+        expected: expected.as_ref(),
+        shown,
+    };
     let manner = judged.manner(&method, &parts, &body)?;
-    if !matches!(manner, Manner::Whole | Manner::Chat) {
+    if !matches!(manner, Manner::Whole | Manner::Chat) && route.surface != Surface::Grpc {
         judged.hold_head_to_contract(&parts, &mut record.draft)?;
     }
     strip_answer_headers(&route, operation, parts.status, &mut parts.headers);
     let body = match manner {
         Manner::Empty => {
+            if route.surface == Surface::Grpc {
+                let draft = &mut record.draft;
+                let screen = &guards.screens.answer;
+                if let Some(shown) = &judged.shown {
+                    let mut shown = shown.lock();
+                    draft.findings.append(&mut shown.findings);
+                    draft.bytes_in = shown.bytes;
+                }
+                grpc::head_alone(screen, &parts.headers, &mut draft.findings, &mut draft.notes)?;
+            }
             record.close(Phase::Screen, Outcome::Passed);
             ScreenedBody::empty()
         }
@@ -175,6 +197,13 @@ pub(crate) async fn screen(
             let text = TextStream::new(&guards.screens.answer);
             ScreenedBody(Inner::Text(Streamed::new(body, text)))
         }
+        Manner::Grpc => {
+            let method = route.grpc.as_ref().and_then(|grpc| grpc.method(operation));
+            record.draft.is_stream = method.is_some_and(|method| method.streams_answers);
+            without_length(&mut parts.headers);
+            let messages = grpc::Messages::new(body, &judged);
+            ScreenedBody(Inner::Grpc(Box::new(messages)))
+        }
         Manner::Chat => {
             record.draft.is_stream = true;
             without_length(&mut parts.headers);
@@ -199,6 +228,8 @@ enum Manner {
     Text,
     /// JSON, line by line.
     Lines(AnswerLines),
+    /// Messages of gRPC, one by one.
+    Grpc,
     Chat,
 }
 
@@ -210,10 +241,14 @@ struct Judged<'a> {
     operation: OperationIndex,
     due: Option<&'a Due>,
     expected: Option<&'a Expected>,
+    shown: Option<Arc<Mutex<Shown>>>,
 }
 
 impl Judged<'_> {
     fn manner(&self, method: &Method, parts: &response::Parts, body: &UpstreamBody) -> Result<Manner, Halt> {
+        if self.route.surface == Surface::Grpc {
+            return self.grpc_manner(parts, body);
+        }
         let is_bodiless = *method == Method::HEAD
             || parts.status == StatusCode::NO_CONTENT
             || parts.status == StatusCode::NOT_MODIFIED;
@@ -264,10 +299,23 @@ impl Judged<'_> {
                     false => Manner::Pass,
                 })
             }
+            Surface::Grpc => Ok(Manner::Grpc),
             Surface::Rest if is_json(media) => Ok(Manner::Whole),
             Surface::Rest if is_text(media) => Ok(Manner::Text),
             Surface::Rest => Ok(Manner::Pass),
         }
+    }
+
+    fn grpc_manner(&self, parts: &response::Parts, body: &UpstreamBody) -> Result<Manner, Halt> {
+        grpc::check_head(parts)?;
+        if !self.guards.reads_answers(self.route) && self.shown.is_none() {
+            return Ok(Manner::Pass);
+        }
+        if body.is_end_stream() {
+            return Ok(Manner::Empty);
+        }
+        grpc::check_readable(&parts.headers)?;
+        Ok(Manner::Grpc)
     }
 
     async fn whole(
@@ -359,6 +407,7 @@ impl Judged<'_> {
                 draft.usage = screened.usage;
                 Ok((screened.body, Verdict::Pass))
             }
+            Surface::Grpc => Err(Halt::new(Reason::Internal, "messages are not read as one")),
             Surface::Rest | Surface::GraphQl if screen.is_off() || bytes.is_empty() => {
                 Ok((bytes, Verdict::Pass))
             }
@@ -487,6 +536,8 @@ pub(crate) struct Report {
     pub(crate) is_stream: bool,
     /// What only is observed.
     pub(crate) notes: Vec<String>,
+    /// Bytes of a request that came while it was answered.
+    pub(crate) bytes_in: u64,
 }
 
 /// A body of which every byte passed the screen.
@@ -499,6 +550,7 @@ enum Inner {
     Pass(UpstreamBody),
     Text(Streamed<TextStream>),
     Lines(Streamed<Box<Lines>>),
+    Grpc(Box<grpc::Messages>),
     Chat(Streamed<Box<Chat>>),
 }
 
@@ -516,6 +568,7 @@ impl ScreenedBody {
             Inner::Whole(_) | Inner::Pass(_) => Report::default(),
             Inner::Text(streamed) => streamed.screen.report(),
             Inner::Lines(streamed) => streamed.screen.report(),
+            Inner::Grpc(messages) => messages.report(),
             Inner::Chat(streamed) => streamed.screen.report(),
         }
     }
@@ -537,6 +590,7 @@ impl Body for ScreenedBody {
             }
             Inner::Text(streamed) => streamed.poll_frame(cx),
             Inner::Lines(streamed) => streamed.poll_frame(cx),
+            Inner::Grpc(messages) => messages.poll_frame(cx),
             Inner::Chat(streamed) => streamed.poll_frame(cx),
         }
     }
@@ -547,6 +601,7 @@ impl Body for ScreenedBody {
             Inner::Pass(body) => body.is_end_stream(),
             Inner::Text(streamed) => streamed.is_over,
             Inner::Lines(streamed) => streamed.is_over,
+            Inner::Grpc(messages) => messages.is_over(),
             Inner::Chat(streamed) => streamed.is_over,
         }
     }
@@ -555,7 +610,7 @@ impl Body for ScreenedBody {
         match &self.0 {
             Inner::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
             Inner::Pass(body) => body.size_hint(),
-            Inner::Text(_) | Inner::Lines(_) | Inner::Chat(_) => SizeHint::new(),
+            Inner::Text(_) | Inner::Lines(_) | Inner::Grpc(_) | Inner::Chat(_) => SizeHint::new(),
         }
     }
 }
@@ -621,6 +676,7 @@ impl Chunks for Box<Chat> {
             end: self.end.map(|end| (end.reason(), end.to_string())),
             is_stream: true,
             notes: Vec::new(),
+            bytes_in: 0,
         }
     }
 }

@@ -36,6 +36,7 @@ impl Tracked {
         let report = self.body.report();
         record.draft.findings.extend(report.findings);
         record.draft.notes.extend(report.notes);
+        record.draft.bytes_in += report.bytes_in;
         record.draft.usage = report.usage.or(record.draft.usage);
         if record.draft.halt.is_none() {
             match (error, report.end) {
@@ -105,6 +106,7 @@ impl Drop for Tracked {
             let report = self.body.report();
             record.draft.findings.extend(report.findings);
             record.draft.notes.extend(report.notes);
+            record.draft.bytes_in += report.bytes_in;
             record.draft.usage = report.usage.or(record.draft.usage);
         }
     }

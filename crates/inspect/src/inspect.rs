@@ -37,6 +37,7 @@
 use std::ops::Deref;
 
 use bytes::Bytes;
+use portcullis_core::grpc;
 use portcullis_core::halt::{Halt, Reason};
 use portcullis_core::record::{Action, Finding};
 use portcullis_core::request::Request;
@@ -127,7 +128,11 @@ pub fn inspect(
             let judged = judged.ok_or_else(|| unreadable("the operations were not judged"))?;
             (graph::screen(&screens.request, judged, findings)?.into(), false)
         }
-        (Surface::OpenAiChat, Some(_)) | (Surface::Rest, _) if !is_inspected => {
+        (Surface::OpenAiChat, Some(_)) | (Surface::Rest | Surface::Grpc, _) if !is_inspected => {
+            (request.body().clone(), false)
+        }
+        (Surface::Grpc, _) => {
+            fields(&screens.request, &request, findings)?;
             (request.body().clone(), false)
         }
         (Surface::OpenAiChat, Some(_)) | (Surface::Rest, _) => {
@@ -168,6 +173,28 @@ fn query(screen: &Screen, query: &str, findings: &mut Vec<Finding>) {
         for part in [name, value] {
             fixed(screen, &decode(part), findings, || ["query:", name].concat());
         }
+    }
+}
+
+/// Screens the texts in the message of a gRPC request. They were what the permit was given for, and stay as they are.
+fn fields(screen: &Screen, request: &Request<Validated>, findings: &mut Vec<Finding>) -> Result<(), Halt> {
+    let stage = request.stage();
+    let route = stage.route();
+    let internal = || Halt::new(Reason::Internal, "a gRPC route without descriptors");
+    let grpc = route.grpc.as_ref().ok_or_else(internal)?;
+    if grpc.is_stream(stage.operation()) {
+        return Ok(());
+    }
+    let (message, unknown) = (grpc::only(request.body())?, route.validate.unknown_fields);
+    let read = grpc.read_request(stage.operation(), message, unknown, true).ok_or_else(internal)?;
+    message_texts(screen, &read.texts, findings);
+    Ok(())
+}
+
+/// Screens the texts of one gRPC message. Nothing in it can be rewritten: what would be redacted is blocked.
+pub fn message_texts(screen: &Screen, texts: &[(String, &str)], findings: &mut Vec<Finding>) {
+    for (at, value) in texts {
+        fixed(screen, value, findings, || at.clone());
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) struct Question {
     /// The method of the request.
     #[arg(long, default_value = "GET")]
     method: String,
-    /// Path and query of the request.
+    /// Path and query of the request; of a gRPC request the query has the fields.
     #[arg(long)]
     path: Option<String>,
     /// Where the request would come from.

@@ -140,18 +140,26 @@ pub fn authorize(
 ) -> Result<Request<Authorized>, Halt> {
     let (head, stage) = (request.head(), request.stage());
     let route = stage.route();
+    let fields = match &route.grpc {
+        None => None,
+        Some(grpc) => {
+            let fields = grpc.fields(stage.operation(), head, request.body());
+            Some(fields.map_err(|halt| hidden(&route.authorize, halt))?)
+        }
+    };
     let question = Question {
         rules: &route.authorize,
         surface: route.surface,
         graph: route.graph.as_deref(),
         operation: stage.operation(),
         principal: stage.principal(),
-        path: &stage.path_parameters().0,
+        path: fields.as_deref().unwrap_or(&stage.path_parameters().0),
         query: head.query.as_deref(),
         headers: &head.headers,
         method: &head.method,
         peer: head.peer,
         body: request.body(),
+        is_stream: route.grpc.as_ref().is_some_and(|grpc| grpc.is_stream(stage.operation())),
     };
     let Allowed { permit, envelope, obligations, graph } =
         question.judge(policy, now).map_err(|halt| hidden(&route.authorize, halt))?;
@@ -188,6 +196,8 @@ struct Question<'r> {
     method: &'r Method,
     peer: Peer,
     body: &'r [u8],
+    /// The request is a stream of messages, each of which is held to the object rules when it comes.
+    is_stream: bool,
 }
 
 impl Question<'_> {
@@ -197,11 +207,12 @@ impl Question<'_> {
         let envelope = match self.surface {
             Surface::OpenAiChat if *self.method == Method::POST => Some(Envelope::read(self.body)?),
             Surface::GraphQl => return self.judge_graph(policy, now),
-            Surface::OpenAiChat | Surface::Rest => None,
+            Surface::OpenAiChat | Surface::Rest | Surface::Grpc => None,
         };
         let sent = Sent { path: self.path, query: self.query, headers: self.headers, body: self.body };
         let obligations = match self.rules.objects.of(self.operation) {
             None => None,
+            Some(_) if self.is_stream => None,
             Some(rules) => rules.judge(self.principal, &sent).map_err(|error| {
                 Halt::new(Reason::ObjectForbidden, error.to_string()).with_denied(error.denied())
             })?,

@@ -297,6 +297,30 @@ impl OperationRules {
         Ok((obligations != Obligations::default()).then(|| Box::new(obligations)))
     }
 
+    /// Whether a request of this operation must name an object.
+    pub fn binds(&self) -> bool {
+        self.bound.iter().any(|bound| bound.is_declared)
+    }
+
+    /// Judges one message of a stream by the scalar fields at its top, as a request is judged before it is sent.
+    ///
+    /// # Errors
+    /// As for a request; also where the fields themselves do not prove whose an object is, for nothing asks further.
+    pub fn judge_message(
+        &self,
+        principal: &Principal,
+        fields: &[(Box<str>, Box<str>)],
+    ) -> Result<(), ObjectError> {
+        let sent = Sent { path: fields, query: None, headers: &HeaderMap::new(), body: b"" };
+        for bound in &self.bound {
+            if bound.judge(principal, &sent)?.is_some() {
+                let why = "a message of a stream does not prove it".to_owned();
+                return Err(ObjectError::Unowned(bound.parameter.clone(), why));
+            }
+        }
+        Ok(())
+    }
+
     fn exposed(&self, principal: &Principal, sent: &Sent<'_>) -> Result<Option<Vec<usize>>, ObjectError> {
         if self.exposures.is_empty() {
             return Ok(None);

@@ -115,6 +115,7 @@ impl Fixture {
             method: &Method::POST,
             peer: Peer { address: [127, 0, 0, 1].into(), is_tls: true },
             body: b"",
+            is_stream: false,
         }
     }
 

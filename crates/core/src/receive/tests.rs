@@ -24,6 +24,7 @@ fn routes_with(things: Contract) -> Routes {
         Arc::new(Route {
             id: RouteId(id),
             name: base_path.into(),
+            grpc: None,
             surface: Surface::Rest,
             graph: None,
             base_path: base_path.into(),

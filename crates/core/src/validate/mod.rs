@@ -159,8 +159,13 @@ pub fn validate(request: Request<Authorized>) -> Result<Request<Validated>, Halt
             None
         } else if route.validate.request {
             let is_told = told(route.validate.violations, stage.principal());
-            check(&route.contract, &route.validate, operation, &subject)
-                .map_err(|halt| if is_told { halt } else { untold(halt) })?
+            let checked = match &route.grpc {
+                Some(grpc) => grpc
+                    .check_request(operation, head, request.body(), route.validate.unknown_fields)
+                    .map(|()| None),
+                None => check(&route.contract, &route.validate, operation, &subject),
+            };
+            checked.map_err(|halt| if is_told { halt } else { untold(halt) })?
         } else {
             None
         }

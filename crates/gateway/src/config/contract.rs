@@ -77,6 +77,10 @@ impl Contract {
     /// Where a JSON pointer leads, for diagnostics about what the document says. Reads the text again, so it is
     /// for the one who reports, not for the one who serves.
     pub fn at(&self, pointer: &str) -> Place {
+        if self.source.text.is_empty() {
+            // A descriptor set is no text; the configuration names it.
+            return self.source.place.clone();
+        }
         let found = if is_json(&self.source.text) {
             json_place(&self.source, pointer)
         } else {

@@ -9,7 +9,8 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-use super::read::{At, Either, Named, OneOrMany};
+pub(crate) use super::read::Either;
+use super::read::{At, Named, OneOrMany};
 use super::units::{self, Rate};
 
 macro_rules! quantities {
@@ -94,6 +95,9 @@ pub(crate) struct File {
     /// GraphQL APIs, each with its schema.
     #[serde(default)]
     pub(crate) graphs: Named<Graph>,
+    /// Services of gRPC, each with its descriptor set.
+    #[serde(default)]
+    pub(crate) grpc: Named<Grpc>,
     /// Who may do what.
     pub(crate) policy: Option<At<Policy>>,
     /// Where the gate remembers who created what, for objects whose owner is `created-by`.
@@ -614,9 +618,11 @@ words! {
 }
 
 mod graphs;
+mod grpc;
 mod objects;
 
 pub(crate) use graphs::{Graph, GraphLimits, GraphObject, GraphWaiver};
+pub(crate) use grpc::{Grpc, GrpcAnswers};
 pub(crate) use objects::{
     Created, Excess, Expose, List, Lookup, Object, Ownership, Unbound, Waiver, WaiverPlace,
 };

@@ -9,6 +9,7 @@ use http::{HeaderName, Uri};
 use ipnet::IpNet;
 use portcullis_core::authorize::{CreatedId, Place as Stands, Pointer, Who};
 use portcullis_core::graph::GraphLimits;
+use portcullis_core::grpc::Schema;
 use portcullis_core::roles::{Book, Mark};
 use portcullis_core::validate::Told;
 
@@ -227,6 +228,8 @@ pub struct Api {
     pub name: String,
     /// Its contract, read and parsed.
     pub contract: Contract,
+    /// What messages are held to, where it is gRPC; `contract` is then made of it.
+    pub grpc: Option<Arc<Schema>>,
     /// Empty, or `/orders` without a final slash.
     pub base_path: String,
     /// Where its requests go.

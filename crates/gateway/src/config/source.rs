@@ -212,7 +212,7 @@ impl<'f> Loader<'f> {
         read
     }
 
-    fn bytes(&mut self, path: &Path, at: Span, report: &mut Report) -> Option<Vec<u8>> {
+    pub(crate) fn bytes(&mut self, path: &Path, at: Span, report: &mut Report) -> Option<Vec<u8>> {
         match self.read(path) {
             Ok(bytes) => Some(bytes),
             Err(error) => {

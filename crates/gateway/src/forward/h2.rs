@@ -4,19 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::Response;
-use http_body_util::Full;
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use tokio::time::{Instant, timeout_at};
 
+use super::asked::OutStream;
 use super::error::ForwardError;
 
 use super::stream::Stream;
-use super::upstream::Outgoing;
 
 /// Streams on one connection before another is opened.
 const STREAMS_EACH: usize = 100;
@@ -36,14 +34,14 @@ pub(super) struct Multiplexed {
 }
 
 struct Open {
-    sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<OutStream>,
     streams: Arc<AtomicUsize>,
     used_at: Instant,
 }
 
 /// A stream's place on a connection; gives it back when dropped.
 pub(super) struct Place {
-    sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<OutStream>,
     guard: StreamGuard,
 }
 
@@ -111,22 +109,20 @@ impl Multiplexed {
 pub(super) struct Unanswered {
     pub(super) error: ForwardError,
     /// The request, where nothing of it was sent.
-    pub(super) unsent: Option<Box<Outgoing>>,
+    pub(super) unsent: Option<Box<Request<OutStream>>>,
 }
 
 impl Place {
     /// Sends one request and waits for the head of the answer, until `deadline`.
     pub(super) async fn exchange(
         mut self,
-        outgoing: Box<Outgoing>,
+        request: Box<Request<OutStream>>,
         deadline: Instant,
     ) -> Result<(Response<Incoming>, StreamGuard), Unanswered> {
-        // INVARIANT: there are no lines where HTTP/2 may be spoken; all headers are fields.
-        let body = outgoing.request.body().clone();
-        match timeout_at(deadline, self.sender.try_send_request(outgoing.request.map(Full::new))).await {
+        match timeout_at(deadline, self.sender.try_send_request(*request)).await {
             Ok(Ok(response)) => Ok((response, self.guard)),
             Ok(Err(mut error)) => {
-                let unsent = error.take_message().map(|request| Box::new(request.map(|_| body).into()));
+                let unsent = error.take_message().map(Box::new);
                 Err(Unanswered { error: ForwardError::Broken(error.into_error().into()), unsent })
             }
             Err(_) => Err(Unanswered { error: ForwardError::FirstByteTimeout, unsent: None }),

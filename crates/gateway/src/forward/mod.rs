@@ -4,10 +4,12 @@
 //! over a pooled connection, and [`UpstreamBody`] gives the answer, with what is ready joined into few frames.
 //! [`Upstream::upgrade`] asks for a WebSocket; [`Fetcher`] gets small documents such as key sets.
 
+pub(crate) mod asked;
 mod body;
 mod connect;
 mod error;
 mod fetch;
+mod grpc;
 pub mod h1;
 mod h2;
 mod joined;

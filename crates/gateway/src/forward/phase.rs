@@ -4,20 +4,31 @@ use std::sync::Arc;
 
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderValue, Method};
+use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
+use parking_lot::Mutex;
 use portcullis_core::graph::Judged;
 use portcullis_core::halt::{Halt, Reason};
 use portcullis_core::record::{Outcome, Phase};
 use portcullis_core::request::{Head, Request};
 use portcullis_core::route::Surface;
+use tokio::time::timeout;
 
+use super::asked::{Asked, By, Shown};
 use super::outbound::{Outbound, outbound};
-use super::{ForwardError, Upgrade};
+use super::{ForwardError, Upgrade, grpc};
 use crate::gate::Gate;
 use crate::owners::{self, Due, Owned};
 use crate::record::Recording;
 use crate::screen::{Answer, Content, Forwarded};
 use crate::switched::Switched;
+
+/// What follows a request that was not read: the connection itself, or a stream of messages.
+#[derive(Debug)]
+pub(crate) struct Follows {
+    pub(crate) upgrade: Option<OnUpgrade>,
+    pub(crate) stream: Option<Box<Incoming>>,
+}
 
 /// Takes a request whose objects are the caller's, builds the upstream request from what was judged, and sends it.
 ///
@@ -26,7 +37,7 @@ use crate::switched::Switched;
 pub(crate) async fn forward(
     gate: &Gate,
     request: Request<Owned>,
-    upgrade: Option<OnUpgrade>,
+    follows: Follows,
     record: &mut Recording,
 ) -> Result<Answer<Forwarded>, Halt> {
     let internal = || Halt::new(Reason::Internal, "the upstream request has no form on the wire");
@@ -40,6 +51,11 @@ pub(crate) async fn forward(
     let due = Due::of(&request);
     let judged = request.stage().graph().and_then(|call| call.judged().ok());
     let expected = judged.map(Judged::expected);
+    let Follows { upgrade, stream } = follows;
+    let asked = match stream {
+        None => None,
+        Some(incoming) => Some(Box::pin(messages(gate, *incoming, &request, record)).await?),
+    };
     let mut head = request.into_head();
     if due.is_some() && matches!(method, Method::GET | Method::HEAD) {
         owners::whole(&mut head.headers);
@@ -47,6 +63,11 @@ pub(crate) async fn forward(
     if route.surface == Surface::GraphQl {
         as_operations(&mut head);
     }
+    if route.grpc.is_some() {
+        let reads_answers = gate.guards(route.id).reads_answers(&route);
+        grpc::prepare(&mut head.headers, upstream.total_timeout(), reads_answers);
+    }
+    let deadline = route.grpc.as_ref().and_then(|_| grpc::timeout(&head.headers));
     let is_upgrade = head.is_upgrade;
     let with = Outbound {
         base_path_len: route.base_path.len(),
@@ -55,11 +76,24 @@ pub(crate) async fn forward(
         id: record.id().uuid(),
         request_id: record.id().header(),
     };
+    let shown = asked.as_ref().map(|asked| asked.shown());
     let outbound = Box::new(outbound(head, body, upstream, with).ok_or_else(internal)?);
-    let halt = |error: ForwardError| Halt::new(error.reason(), error.to_string());
+    let halt = |error: ForwardError| {
+        // What stopped the request is why there is no answer.
+        let stopped = shown.as_ref().and_then(|shown| shown.lock().fault.take());
+        stopped.unwrap_or_else(|| Halt::new(error.reason(), error.to_string()))
+    };
     let (parts, content) = match upgrade.filter(|_| is_upgrade) {
         None => {
-            let (parts, body) = upstream.send(outbound).await.map_err(halt)?.into_parts();
+            let answer = match (asked, deadline) {
+                (None, None) => upstream.send(outbound).await,
+                // PERF: boxed, because a deadline of the client's is the rarer case.
+                (asked, deadline) => Box::pin(grpc::send(upstream, outbound, asked, deadline)).await,
+            };
+            if let (Err(_), Some(shown)) = (&answer, &shown) {
+                note(shown, record);
+            }
+            let (parts, body) = answer.map_err(halt)?.into_parts();
             (parts, Content::Body(body))
         }
         Some(client) => match Box::pin(upstream.upgrade(outbound)).await.map_err(halt)? {
@@ -75,7 +109,36 @@ pub(crate) async fn forward(
         },
     };
     record.close(Phase::Forward, Outcome::Passed);
-    Ok(Answer::new(parts, Forwarded { content, route, operation, method, hides_usage, due, expected }))
+    Ok(Answer::new(parts, Forwarded { content, route, operation, method, hides_usage, due, expected, shown }))
+}
+
+/// The messages of a request that is still coming. Where its operation binds objects, the first are judged by now.
+async fn messages(
+    gate: &Gate,
+    incoming: Incoming,
+    request: &Request<Owned>,
+    record: &mut Recording,
+) -> Result<Box<Asked>, Halt> {
+    let stage = request.stage();
+    let screen = &gate.guards(stage.route().id).screens.request;
+    let (route, operation, principal) = (stage.route(), stage.operation(), stage.principal());
+    let mut asked = Box::new(Asked::new(incoming, By { route, operation, principal, screen }));
+    if asked.is_bound() {
+        let first = timeout(gate.body_times.progress, asked.first()).await;
+        let first = first.unwrap_or_else(|_| Err(Halt::new(Reason::BodyTimeout, "no message came")));
+        if first.is_err() {
+            note(&asked.shown(), record);
+        }
+        first?;
+    }
+    Ok(asked)
+}
+
+/// Writes down what a request showed that gets no answer of the upstream's.
+fn note(shown: &Mutex<Shown>, record: &mut Recording) {
+    let mut shown = shown.lock();
+    record.draft.findings.append(&mut shown.findings);
+    record.draft.bytes_in = shown.bytes;
 }
 
 /// The one form in which operations of GraphQL are sent on, whatever form they came in.

@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version}
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
+use super::asked::{Asked, OutStream};
 use super::body::{Limits, UpstreamBody};
 use super::connect::Connector;
 use super::error::ForwardError;
@@ -110,6 +111,11 @@ impl Upstream {
         &self.base
     }
 
+    /// Longest time for a whole exchange.
+    pub(super) fn total_timeout(&self) -> Option<Duration> {
+        self.total_timeout
+    }
+
     /// Puts its host and the gate's own credential for it on a request that is not a client's.
     pub(crate) fn sign(&self, headers: &mut HeaderMap) {
         headers.insert(header::HOST, self.host.clone());
@@ -130,11 +136,29 @@ impl Upstream {
         let begun = Instant::now();
         let answer = if self.http2 {
             // Multiplexed exchanges are the rarer kind; their state should not widen every request's future.
-            Box::pin(self.send_h2(outgoing, begun)).await
+            let request = Box::new(outgoing.request.map(OutStream::Whole));
+            Box::pin(self.send_h2(request, begun, self.answer_deadline(begun))).await
         } else {
             self.send_h1(outgoing, begun).await
         };
         answer.map(without_hop_by_hop)
+    }
+
+    /// Sends a request whose body is still coming, over HTTP/2; the whole exchange has its time, and the answer may
+    /// begin at any point of it.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); also when the body was stopped.
+    pub(crate) async fn send_asked(
+        &self,
+        outgoing: Box<Outgoing>,
+        asked: Box<Asked>,
+    ) -> Result<Response<UpstreamBody>, ForwardError> {
+        let begun = Instant::now();
+        let mut request = Box::new(outgoing.request.map(|_| OutStream::Asked(asked)));
+        request.headers_mut().remove(header::CONTENT_LENGTH);
+        let deadline = begun + self.total_timeout.unwrap_or(FAR).min(FAR);
+        self.send_h2(request, begun, deadline).await.map(without_hop_by_hop)
     }
 
     /// Sends a WebSocket handshake over a connection of its own and proves the answer (RFC 6455 section 4.1).
@@ -193,27 +217,30 @@ impl Upstream {
 
     async fn send_h2(
         &self,
-        mut outgoing: Box<Outgoing>,
+        mut request: Box<Request<OutStream>>,
         begun: Instant,
+        deadline: Instant,
     ) -> Result<Response<UpstreamBody>, ForwardError> {
-        let deadline = self.answer_deadline(begun);
         // A place may be on a connection that ends at this moment; the request comes back unsent then.
         for _ in 0..3 {
             let place = match self.place(deadline).await? {
                 Ok(place) => place,
                 Err(mut connection) => {
+                    let (parts, body) = request.into_parts();
+                    let OutStream::Whole(body) = body else { return Err(ForwardError::Unwritable) };
+                    let outgoing = Outgoing::from(Request::from_parts(parts, body));
                     let answer = connection.exchange(&outgoing, deadline).await;
                     let response = answer.map_err(|failure| failure.error)?;
                     return self.no_switch(response, connection, begun);
                 }
             };
-            outgoing = self.in_absolute_form(outgoing)?;
-            match place.exchange(outgoing, deadline).await {
+            request = self.in_absolute_form(request)?;
+            match place.exchange(request, deadline).await {
                 Ok((response, stream)) => {
                     let limits = self.limits(response.headers(), begun);
                     return Ok(response.map(|incoming| UpstreamBody::h2(incoming, stream, limits)));
                 }
-                Err(Unanswered { unsent: Some(unsent), .. }) => outgoing = unsent,
+                Err(Unanswered { unsent: Some(unsent), .. }) => request = unsent,
                 Err(failure) => return Err(failure.error),
             }
         }
@@ -238,10 +265,12 @@ impl Upstream {
     }
 
     /// HTTP/2 names scheme and authority in the target, and has no `Host` (RFC 9113 section 8.3.1).
-    fn in_absolute_form(&self, mut outgoing: Box<Outgoing>) -> Result<Box<Outgoing>, ForwardError> {
-        let inner = &mut outgoing.request;
-        let host = inner.headers_mut().remove(header::HOST);
-        let mut parts = std::mem::take(inner.uri_mut()).into_parts();
+    fn in_absolute_form(
+        &self,
+        mut request: Box<Request<OutStream>>,
+    ) -> Result<Box<Request<OutStream>>, ForwardError> {
+        let host = request.headers_mut().remove(header::HOST);
+        let mut parts = std::mem::take(request.uri_mut()).into_parts();
         if parts.authority.is_none() {
             let authority = match host {
                 Some(host) if host != self.host => Authority::try_from(host.as_bytes()),
@@ -250,9 +279,9 @@ impl Upstream {
             parts.authority = Some(authority.map_err(|_| ForwardError::Unwritable)?);
             parts.scheme = Some(self.scheme.clone());
         }
-        *inner.uri_mut() = Uri::from_parts(parts).map_err(|_| ForwardError::Unwritable)?;
-        *inner.version_mut() = Version::HTTP_2;
-        Ok(outgoing)
+        *request.uri_mut() = Uri::from_parts(parts).map_err(|_| ForwardError::Unwritable)?;
+        *request.version_mut() = Version::HTTP_2;
+        Ok(request)
     }
 
     /// An answer of 101 to a request that did not ask for it would turn the connection into something else.

@@ -77,6 +77,8 @@ pub(crate) struct Draft {
     pub(crate) bytes_out: u64,
     pub(crate) is_complete: bool,
     pub(crate) is_stream: bool,
+    /// The client speaks gRPC, by the head of its request.
+    pub(crate) is_grpc: bool,
 }
 
 /// Objects that the caller named, or would have been shown, and that are somebody else's.
@@ -125,6 +127,7 @@ impl Recording {
             bytes_out: 0,
             is_complete: false,
             is_stream: false,
+            is_grpc: false,
         });
         recorder.metrics.in_flight.inc();
         Self { recorder, started, last: started, draft }
@@ -152,7 +155,12 @@ impl Recording {
 
     /// The surface whose dialect a refusal is written in.
     pub fn surface(&self) -> Surface {
-        self.draft.route.as_ref().map_or(Surface::Rest, |route| route.surface)
+        match self.draft.route.as_ref().map(|route| route.surface) {
+            None if self.draft.is_grpc => Surface::Grpc,
+            // Who asks otherwise would not understand the answer.
+            Some(Surface::Grpc) if !self.draft.is_grpc => Surface::Rest,
+            other => other.unwrap_or(Surface::Rest),
+        }
     }
 
     /// A phase let the request pass: notes what it learnt and how long it took, and hands it on.

@@ -12,6 +12,8 @@ mod functions;
 #[cfg(test)]
 mod graph;
 #[cfg(test)]
+mod grpc;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod listen;

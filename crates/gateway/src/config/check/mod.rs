@@ -2,6 +2,7 @@
 //! wrong is reported; what is right is handed on.
 
 mod graphs;
+mod grpc;
 mod identity;
 mod listeners;
 mod objects;
@@ -29,7 +30,7 @@ impl Checker<'_, '_> {
         let trusted_proxies = self.networks(&file.trusted_proxies);
         let issuers = self.issuers(file.identity.unwrap_or_default().issuers);
         let names: Vec<At<String>> = issuers.iter().map(|(name, _)| name.clone()).collect();
-        let routes = self.routes(file.apis, file.models, file.graphs, &names);
+        let routes = self.routes(file.apis, file.models, file.graphs, file.grpc, &names);
         let roles = self.roles(file.policy.as_ref());
         let has_roles = roles.as_ref().is_some_and(|roles| !roles.book.roles.is_empty());
         let asked = routes.is_policy_asked.filter(|_| !has_roles);

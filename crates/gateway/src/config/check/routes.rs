@@ -31,6 +31,8 @@ pub(super) struct Used<'i> {
     is_issuer_used: Vec<bool>,
     /// Base path, and the name and line of its route.
     base_paths: Vec<(String, String, u32)>,
+    /// Service of gRPC, and the name and line of its route.
+    pub(super) services: Vec<(String, String, u32)>,
 }
 
 impl Checker<'_, '_> {
@@ -39,12 +41,13 @@ impl Checker<'_, '_> {
         apis: Named<file::Api>,
         models: Named<file::Model>,
         graphs: Named<file::Graph>,
+        grpc: Named<file::Grpc>,
         issuers: &[At<String>],
     ) -> Routes {
         let is_issuer_used = vec![false; issuers.len()];
-        let mut used = Used { issuers, is_issuer_used, base_paths: Vec::new() };
+        let mut used = Used { issuers, is_issuer_used, base_paths: Vec::new(), services: Vec::new() };
         let mut routes = Routes::default();
-        let is_empty = apis.0.is_empty() && models.0.is_empty() && graphs.0.is_empty();
+        let is_empty = apis.0.is_empty() && models.0.is_empty() && graphs.0.is_empty() && grpc.0.is_empty();
         if is_empty && !self.report.has_errors() {
             self.warning("no-routes", Span { line: 1, column: 1, length: 1 }, "nothing is behind the gate")
                 .help("add an entry to `apis`, `models` or `graphs`");
@@ -64,6 +67,8 @@ impl Checker<'_, '_> {
                     .help(format!("it is on line {line}; names are shared in policies and records"));
             }
         }
+        let taken = apis.0.iter().map(|(name, _)| name).chain(models.0.iter().map(|(name, _)| name));
+        let taken: Vec<At<String>> = taken.chain(graphs.0.iter().map(|(name, _)| name)).cloned().collect();
         for (name, api) in apis.0 {
             if api.authorize != Some(file::Authorize::None) {
                 routes.is_policy_asked.get_or_insert(name.at);
@@ -81,6 +86,20 @@ impl Checker<'_, '_> {
                 routes.is_policy_asked.get_or_insert(name.at);
             }
             routes.graphs.extend(self.graph(&name, graph, &mut used));
+        }
+        for (name, services) in grpc.0 {
+            if let Some(other) = taken.iter().find(|other| other.value == name.value) {
+                let help = format!(
+                    "the other is on line {}; names are shared in policies and records",
+                    other.at.line
+                );
+                self.error("repeated-name", name.at, format!("something else is called `{}`", name.value))
+                    .help(help);
+            }
+            if services.authorize != Some(file::Authorize::None) {
+                routes.is_policy_asked.get_or_insert(name.at);
+            }
+            routes.apis.extend(self.grpc(&name, services, &mut used));
         }
         for (issuer, _) in issuers.iter().zip(&used.is_issuer_used).filter(|(_, is_used)| !**is_used) {
             self.warning("unused-issuer", issuer.at, format!("nothing uses the issuer `{}`", issuer.value));
@@ -123,6 +142,7 @@ impl Checker<'_, '_> {
         Some(Api {
             name: name.value.clone(),
             contract: contract?,
+            grpc: None,
             base_path: base_path?,
             upstream: upstream?,
             identify: identify?,

@@ -71,6 +71,7 @@ impl Probe {
         let route = Route {
             id: RouteId(0),
             name: "all".into(),
+            grpc: None,
             surface: Surface::Rest,
             graph: None,
             base_path: "".into(),
