@@ -30,6 +30,7 @@ impl Halt {
             headers: Vec::new(),
             violations: Vec::new(),
             denied: None,
+            path: None,
         };
         match reason.source() {
             Source::Client => Self::Refusal(refusal),
@@ -65,6 +66,15 @@ impl Halt {
         self
     }
 
+    /// Says which path was asked for that no contract has: with its identifiers taken out, for the record.
+    #[must_use]
+    pub(crate) fn with_path(mut self, sketch: Box<str>) -> Self {
+        if let Self::Refusal(refusal) | Self::Fault(refusal) = &mut self {
+            refusal.path = Some(sketch);
+        }
+        self
+    }
+
     /// The row of the table this halt stands for; `None` for a reply.
     pub fn reason(&self) -> Option<Reason> {
         match self {
@@ -87,6 +97,8 @@ pub struct Refusal {
     pub violations: Vec<Violation>,
     /// The parameter that named an object which is not the caller's.
     pub denied: Option<Box<str>>,
+    /// A path that no contract has, without what may be an identifier in it.
+    pub path: Option<Box<str>>,
 }
 
 /// An answer of the gate's own that is neither refusal nor fault.

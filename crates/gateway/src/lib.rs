@@ -5,6 +5,7 @@ pub mod config;
 pub mod explain;
 pub mod gate;
 pub mod review;
+pub mod routes;
 pub mod server;
 
 mod pipeline;

@@ -66,6 +66,8 @@ pub(crate) struct Draft {
     pub(crate) phases: Phases,
     pub(crate) findings: Vec<Finding>,
     pub(crate) denied: Option<Denied>,
+    /// What was asked for and no contract has, without identifiers.
+    pub(crate) path: Option<Box<str>>,
     pub(crate) notes: Vec<String>,
     pub(crate) halt: Option<(Reason, String)>,
     pub(crate) status: Option<StatusCode>,
@@ -113,6 +115,7 @@ impl Recording {
             phases: Phases::default(),
             findings: Vec::new(),
             denied: None,
+            path: None,
             notes: Vec::new(),
             halt: None,
             status: None,
@@ -199,6 +202,7 @@ impl Recording {
         if let Some(parameter) = &refusal.denied {
             self.draft.denied = Some(Denied { parameter: parameter.clone(), objects: 1 });
         }
+        self.draft.path.clone_from(&refusal.path);
         self.draft.halt = Some((refusal.reason, refusal.detail.clone().into_owned()));
     }
 
