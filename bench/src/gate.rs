@@ -1,4 +1,4 @@
-//! What the scenarios run against: one API of some operations, fifty policies, all detectors.
+//! What the scenarios run against: one API of some operations, some policies, all detectors.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -7,7 +7,9 @@ use anyhow::{Context as _, Result, anyhow};
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
 use portcullis_core::admit::{BUCKETS, Buckets};
-use portcullis_core::authorize::AuthorizeRules;
+use portcullis_core::authorize::{
+    AuthorizeRules, Bound, Obligations, OperationRules, Owed, Owner, Place, Pointer,
+};
 use portcullis_core::contract::{Contract, ContractOptions};
 use portcullis_core::identify::{IdentifyRules, Issuer, IssuerRules, Issuers, KeySet};
 use portcullis_core::policy::{ActionKind, ActionSpec, Policy, Source};
@@ -22,8 +24,6 @@ use portcullis_inspect::inspect::Screens;
 use portcullis_inspect::machine::Screen;
 use serde_json::json;
 
-/// Policies, the one that allows among them.
-const POLICIES: usize = 50;
 const CONTRACT: &str = include_str!("../shop.openapi.json");
 const ORDER: &str = include_str!("../order.json");
 const KEYS: &str = include_str!("../keys.json");
@@ -43,13 +43,14 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    pub(crate) fn new() -> Result<Self> {
+    /// With so many policies, the one that allows among them.
+    pub(crate) fn new(policies: usize) -> Result<Self> {
         let issuer = Issuer::new(IssuerRules::new("corp", "https://issuer.test", "shop"));
         issuer.replace_keys(KeySet::from_jwks(KEYS.as_bytes())?.0);
         let options = ContractOptions { build_all: true, ..ContractOptions::default() };
         let contract = Contract::compile(serde_json::from_str(CONTRACT)?, &options)
             .map_err(|problems| anyhow!("{problems:?}"))?;
-        let policy = policy(&contract)?;
+        let policy = policy(&contract, policies)?;
         let names = contract.operations().iter().map(|operation| policy.action("shop", &operation.id));
         let authorize = AuthorizeRules { actions: names.collect(), ..AuthorizeRules::default() };
         let route = Route {
@@ -59,6 +60,7 @@ impl Gate {
             base_path: "/shop".into(),
             contract,
             graph: None,
+            grpc: None,
             identify: IdentifyRules { issuers: vec!["corp".into()], ..IdentifyRules::default() },
             budgets: Vec::new(),
             authorize,
@@ -109,9 +111,9 @@ fn wire(request: http::Request<()>) -> Result<Wire> {
     Ok(Wire { parts: request.into_parts().0, peer, has_body: false })
 }
 
-/// Each operation is an action; of fifty policies one allows customers, the others are about other callers, actions
+/// Each operation is an action; of the policies one allows customers, the others are about other callers, actions
 /// and times.
-fn policy(contract: &Contract) -> Result<Policy> {
+fn policy(contract: &Contract, policies: usize) -> Result<Policy> {
     let actions: Vec<ActionSpec> = contract
         .operations()
         .iter()
@@ -125,7 +127,7 @@ fn policy(contract: &Contract) -> Result<Policy> {
     let mut text = String::from(
         "@id(\"customers\") permit(principal in Role::\"customer\", action in Action::\"shop\", resource);\n",
     );
-    for nth in 1..POLICIES {
+    for nth in 1..policies {
         let operation = &actions.get(nth % actions.len().max(1)).context("an operation")?.operation;
         match nth % 5 {
             0 => writeln!(
@@ -150,6 +152,27 @@ fn policy(contract: &Contract) -> Result<Policy> {
     let source = Source { name: "bench.cedar".into(), text };
     let (policy, _) = Policy::load(&[source], &actions).map_err(|problems| anyhow!("{problems:?}"))?;
     Ok(policy)
+}
+
+/// The rule that an order is its customer's, as the answer says; what a caller owes by it; and an answer of 2 KiB that
+/// says it at its end.
+pub(crate) fn owned() -> Result<(OperationRules, Obligations, Vec<u8>)> {
+    let bound = Bound {
+        parameter: "orderId".into(),
+        places: vec![Place::Path("orderId".into())],
+        is_declared: true,
+        owner: Owner::Answer { owner: Pointer::parse("/customer/id")?, probe: None },
+        equals: "sub".into(),
+        unless: Vec::new(),
+    };
+    let rules = OperationRules { bound: vec![bound], ..OperationRules::default() };
+    let owed = Owed { bound: 0, identifier: "48213".into(), owner: "u1".into() };
+    let obligations = Obligations { owed: vec![owed], ..Obligations::default() };
+    let lines: Vec<_> = (1200..1227)
+        .map(|sku| json!({ "sku": format!("AB-{sku}"), "quantity": 2, "price": 9.5, "note": "blue, if there is one" }))
+        .collect();
+    let answer = json!({ "id": 48213, "a_lines": lines, "customer": { "id": "u1", "name": "A. Customer" } });
+    Ok((rules, obligations, serde_json::to_vec(&answer)?))
 }
 
 fn all_detectors() -> Screen {

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result, bail, ensure};
 use bytes::BytesMut;
 use gate::Gate;
+use http::StatusCode;
 use portcullis_core::admit::{Admitted, admit};
 use portcullis_core::authorize::{Authorized, authorize};
 use portcullis_core::halt::Halt;
@@ -31,15 +32,19 @@ fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let scenario = arguments.next().context("which scenario?")?;
     let iterations = arguments.next().map_or(Ok(1), |count| count.parse::<u32>())?;
-    let gate = Gate::new()?;
+    let gate = Gate::new(if scenario == "authorize-1000" { 1_000 } else { 50 })?;
     match scenario.as_str() {
         "receive-get" => run(iterations, || gate.read(), |wire| received(&gate, wire)),
         "identify-hit" => run(iterations, || received(&gate, gate.read()?), |it| identified(&gate, it)),
-        "authorize-50" => {
+        "authorize-50" | "authorize-1000" => {
             let admitted = || admitted(&gate, gate.read()?);
             run(iterations, admitted, |request| authorized(&gate, request))
         }
         "validate-post" => run(iterations, || allowed_post(&gate), validated),
+        "owner-answer" => {
+            let (rules, obligations, answer) = gate::owned()?;
+            run(iterations, || Ok(()), |()| Ok(rules.judge_answer(&obligations, StatusCode::OK, &answer)?))
+        }
         "inspect-post" => {
             let ready = || validated(allowed_post(&gate)?);
             run(iterations, ready, |request| inspected(&gate, request))

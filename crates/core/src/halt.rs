@@ -29,8 +29,7 @@ impl Halt {
             detail: detail.into(),
             headers: Vec::new(),
             violations: Vec::new(),
-            denied: None,
-            called: None,
+            wanted: None,
         };
         match reason.source() {
             Source::Client => Self::Refusal(refusal),
@@ -60,8 +59,8 @@ impl Halt {
     /// Names the parameter whose value was an object that is not the caller's, for the record and its metric.
     #[must_use]
     pub fn with_denied(mut self, parameter: Option<&str>) -> Self {
-        if let Self::Refusal(refusal) | Self::Fault(refusal) = &mut self {
-            refusal.denied = parameter.map(Into::into);
+        if let (Self::Refusal(refusal) | Self::Fault(refusal), Some(parameter)) = (&mut self, parameter) {
+            refusal.wanted_mut().denied = Some(parameter.into());
         }
         self
     }
@@ -70,7 +69,16 @@ impl Halt {
     #[must_use]
     pub fn with_called(mut self, called: impl FnOnce() -> Box<str>) -> Self {
         if let Self::Refusal(refusal) | Self::Fault(refusal) = &mut self {
-            refusal.called = Some(called());
+            refusal.wanted_mut().called = Some(called());
+        }
+        self
+    }
+
+    /// Says which path was asked for that no contract has: with its identifiers taken out, for the record.
+    #[must_use]
+    pub(crate) fn with_path(mut self, sketch: Box<str>) -> Self {
+        if let Self::Refusal(refusal) | Self::Fault(refusal) = &mut self {
+            refusal.wanted_mut().path = Some(sketch);
         }
         self
     }
@@ -95,10 +103,37 @@ pub struct Refusal {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// What the contract found wrong, for a client that is allowed to know.
     pub violations: Vec<Violation>,
+    // PERF: boxed, because few halts say more, and each phase returns one or its request.
+    wanted: Option<Box<Wanted>>,
+}
+
+/// What a stopped request was after, as far as the record may say it.
+#[derive(Debug, Default)]
+struct Wanted {
+    denied: Option<Box<str>>,
+    called: Option<Box<str>>,
+    path: Option<Box<str>>,
+}
+
+impl Refusal {
     /// The parameter that named an object which is not the caller's.
-    pub denied: Option<Box<str>>,
+    pub fn denied(&self) -> Option<&str> {
+        self.wanted.as_ref()?.denied.as_deref()
+    }
+
     /// What was called, for the record, where the path does not say it.
-    pub called: Option<Box<str>>,
+    pub fn called(&self) -> Option<&str> {
+        self.wanted.as_ref()?.called.as_deref()
+    }
+
+    /// A path that no contract has, without what may be an identifier in it.
+    pub fn path(&self) -> Option<&str> {
+        self.wanted.as_ref()?.path.as_deref()
+    }
+
+    fn wanted_mut(&mut self) -> &mut Wanted {
+        self.wanted.get_or_insert_default()
+    }
 }
 
 /// An answer of the gate's own that is neither refusal nor fault.

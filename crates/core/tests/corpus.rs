@@ -13,6 +13,8 @@ mod graph;
 mod json;
 #[path = "../../../fuzz/src/jwt.rs"]
 mod jwt;
+#[path = "../../../fuzz/src/multipart.rs"]
+mod multipart;
 #[path = "../../../fuzz/src/receive.rs"]
 mod receive;
 
@@ -37,4 +39,9 @@ fn jwt_keeps_its_promises() {
 #[test]
 fn receive_keeps_its_promises() {
     replay::all("receive", receive::run);
+}
+
+#[test]
+fn multipart_keeps_its_promises() {
+    replay::all("multipart", multipart::run);
 }

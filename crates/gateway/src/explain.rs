@@ -122,6 +122,11 @@ impl Desk {
         self.settings.issuers.iter().map(|issuer| issuer.name.as_str().into()).collect()
     }
 
+    /// What is reachable.
+    pub(crate) fn routes(&self) -> &portcullis_core::route::Routes {
+        &self.compiled.gate.routes
+    }
+
     /// Who may do what.
     pub(crate) fn policy(&self) -> &portcullis_core::policy::Policy {
         &self.compiled.gate.policy

@@ -6,6 +6,7 @@ pub mod explain;
 pub mod gate;
 mod graphs;
 pub mod review;
+pub mod routes;
 pub mod server;
 
 mod pipeline;

@@ -4,6 +4,7 @@
 
 mod diff;
 mod narrow;
+pub(crate) mod page;
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet};

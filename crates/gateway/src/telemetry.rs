@@ -43,6 +43,12 @@ struct DeniedLabels {
     parameter: String,
 }
 
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OperationLabels {
+    route: String,
+    operation: String,
+}
+
 /// All counters of one process. They outlive reloads.
 #[derive(Debug)]
 pub struct Metrics {
@@ -52,6 +58,7 @@ pub struct Metrics {
     findings: Family<FindingLabels, Counter>,
     tokens: Family<TokenLabels, Counter>,
     objects_denied: Family<DeniedLabels, Counter>,
+    deprecated: Family<OperationLabels, Counter>,
     abandoned: Counter,
     duration: Histogram,
     /// Open connections of clients.
@@ -80,6 +87,7 @@ impl Default for Metrics {
             findings: Family::default(),
             tokens: Family::default(),
             objects_denied: Family::default(),
+            deprecated: Family::default(),
             abandoned: Counter::default(),
             duration: Histogram::new(BOUNDS),
             connections: Gauge::default(),
@@ -104,6 +112,8 @@ impl Default for Metrics {
         registry.register("model_tokens", "Tokens that model providers counted", metrics.tokens.clone());
         let help = "Objects of others that callers named, or that were left out of lists";
         registry.register("objects_denied", help, metrics.objects_denied.clone());
+        let help = "Calls of operations that their contract says are deprecated";
+        registry.register("deprecated_calls", help, metrics.deprecated.clone());
         registry.register("abandoned", "Requests whose client went away", metrics.abandoned.clone());
         let help = "Time from the request's head to the end of the answer";
         registry.register_with_unit("request_duration", help, Unit::Seconds, metrics.duration.clone());
@@ -142,6 +152,12 @@ impl Metrics {
             self.halt(*reason);
         } else if draft.phases.0.iter().any(|one| one.outcome == Outcome::Abandoned) {
             self.abandoned.inc();
+        }
+        if let Some((operation, route)) = draft.operation.zip(draft.route.as_ref())
+            && let Some(called) = route.contract.operation(operation).filter(|called| called.deprecated)
+        {
+            let labels = OperationLabels { route: route.name.to_string(), operation: called.id.to_string() };
+            self.deprecated.get_or_create(&labels).inc();
         }
         if let (Some(denied), Some(route)) = (&draft.denied, &draft.route) {
             let labels =

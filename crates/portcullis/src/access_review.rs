@@ -57,7 +57,7 @@ enum Shape {
 }
 
 /// Seconds of a span such as `30d`.
-fn span(text: &str) -> Result<i64, String> {
+pub(crate) fn span(text: &str) -> Result<i64, String> {
     let wrong = || "a number of days or hours, as `30d` or `12h`".to_owned();
     let (number, unit) = match (text.strip_suffix('d'), text.strip_suffix('h')) {
         (Some(number), _) => (number, 86_400),
@@ -87,19 +87,8 @@ pub(crate) fn review(asked: &Review) -> anyhow::Result<bool> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let now = i64::try_from(now).unwrap_or(i64::MAX);
     let frame = Frame { now, window: asked.window, unused_for: asked.unused_for };
-    let default: Vec<PathBuf> = desk.records().map(Path::to_path_buf).into_iter().collect();
-    let files = if asked.records.is_empty() { &default } else { &asked.records };
-    if files.is_empty() {
-        bail!("the configuration writes its records to no file; name some with `--records`");
-    }
     let mut usage = Usage::default();
-    for file in files {
-        let reading = || format!("cannot read {}", file.display());
-        let opened = std::fs::File::open(file).with_context(reading)?;
-        for line in BufReader::new(opened).lines() {
-            usage.read(&line.with_context(reading)?, frame);
-        }
-    }
+    each_line(&desk, &asked.records, |line| usage.read(line, frame))?;
     let review = portcullis_gateway::review::review(&desk, own, &usage, before.as_ref(), frame);
     match asked.format {
         Shape::Text => anstream::print!("{}", review.text()),
@@ -113,7 +102,25 @@ pub(crate) fn review(asked: &Review) -> anyhow::Result<bool> {
     Ok(!asked.ci || review.failures.is_empty())
 }
 
-fn said(problems: &Diagnostics) -> bool {
+/// Hands every line of the records to `take`: of `files`, or else of the file that the configuration names.
+pub(crate) fn each_line(desk: &Desk, files: &[PathBuf], mut take: impl FnMut(&str)) -> anyhow::Result<()> {
+    let default: Vec<PathBuf> = desk.records().map(Path::to_path_buf).into_iter().collect();
+    let files = if files.is_empty() { &default } else { files };
+    if files.is_empty() {
+        bail!("the configuration writes its records to no file; name some with `--records`");
+    }
+    for file in files {
+        let reading = || format!("cannot read {}", file.display());
+        let opened = std::fs::File::open(file).with_context(reading)?;
+        for line in BufReader::new(opened).lines() {
+            take(&line.with_context(reading)?);
+        }
+    }
+    Ok(())
+}
+
+/// Prints what is wrong with a configuration; false, because nothing can be done with it.
+pub(crate) fn said(problems: &Diagnostics) -> bool {
     anstream::eprint!("{}", problems.render(Rendering::Text { colours: false }));
     false
 }

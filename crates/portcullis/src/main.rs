@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod explain;
 mod init;
+mod routes;
 mod run;
 mod signal;
 
@@ -64,6 +65,10 @@ enum Command {
     /// narrower roles file as a patch. Exit status 1 with `--ci` when something must be done.
     #[command(after_help = access_review::EXAMPLES)]
     AccessReview(access_review::Review),
+    /// Compare what the contracts name with what was called: operations that nobody calls, deprecated ones that somebody
+    /// still calls, and paths that were asked for and that no contract has.
+    #[command(after_help = routes::EXAMPLES)]
+    Routes(routes::Question),
     /// Write a configuration that runs, deny by default, from an OpenAPI document.
     #[command(
         after_help = "Example:\n  portcullis init --contract api.yaml --upstream http://127.0.0.1:9001\n\nFiles that exist are never overwritten."
@@ -111,6 +116,7 @@ fn main() -> ExitCode {
         Command::Check { config, format, schema, matrix } => check::check(&config, format, schema, matrix),
         Command::Explain(question) => explain::explain(&question),
         Command::AccessReview(review) => access_review::review(&review),
+        Command::Routes(question) => routes::routes(&question),
         Command::Init { contract, upstream, issuer, audience, directory } => {
             init::init(&contract, &upstream, issuer.as_deref(), audience.as_deref(), &directory)
         }

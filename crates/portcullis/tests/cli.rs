@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 const CONTRACT: &str = include_str!("../../../examples/demo/shop.openapi.yaml");
 
-const COMMANDS: [&str; 6] = ["run", "check", "explain", "access-review", "init", "demo"];
+const COMMANDS: [&str; 7] = ["run", "check", "explain", "access-review", "routes", "init", "demo"];
 
 /// Runs the binary in `folder`, without colours and at a fixed width.
 fn portcullis(folder: &Path, arguments: &[&str]) -> Output {
@@ -210,4 +210,29 @@ fn access_is_reviewed() {
         patch.contains("\n-  laboratory:\n") && patch.contains("\n+      - action: [clinic.getPatient]\n"),
         "{patch}"
     );
+}
+
+#[test]
+fn routes_are_reviewed() {
+    let folder = clinic();
+    let asked = ["routes", "--records", "records.jsonl"];
+    check(
+        folder.path(),
+        &asked,
+        0,
+        &["never called: ", "clinic.getPatient  GET /patients/{", "records counted: 0"],
+    );
+    let all = [&asked[..], &["--window", "36500d"]].concat();
+    check(folder.path(), &all, 0, &["records counted: 1", "clinic.getOpeningHours"]);
+    let json = portcullis(folder.path(), &[&all[..], &["--format", "json"]].concat());
+    let review: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    let idle = review["never_called"].as_array().unwrap();
+    assert!(idle.iter().all(|one| one["operation"] != "getPatient"), "{review}");
+    check(folder.path(), &[&all[..], &["--format", "html"]].concat(), 0, &["<h1>Review of routes</h1>"]);
+    check(folder.path(), &[&all[..], &["--ci"]].concat(), 0, &[]);
+    let unknown = r#"{"time":"2026-01-01T10:00:00Z","method":"GET","path":"/admin","reason":"not_found"}"#;
+    std::fs::write(folder.path().join("more.jsonl"), unknown).unwrap();
+    let more = ["routes", "--records", "more.jsonl", "--window", "36500d", "--ci"];
+    check(folder.path(), &more, 1, &["GET /admin  no such path"]);
+    check(folder.path(), &["routes", "-c", "none.yaml"], 1, &["there is no such file"]);
 }

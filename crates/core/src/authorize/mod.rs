@@ -336,9 +336,9 @@ fn hidden(rules: &AuthorizeRules, halt: Halt) -> Halt {
     match halt {
         Halt::Refusal(refusal) if rules.hides => {
             let detail = format!("{:?}: {}", refusal.reason, refusal.detail);
-            let halt = Halt::new(Reason::Hidden, detail).with_denied(refusal.denied.as_deref());
-            match refusal.called {
-                Some(called) => halt.with_called(|| called),
+            let halt = Halt::new(Reason::Hidden, detail).with_denied(refusal.denied());
+            match refusal.called() {
+                Some(called) => halt.with_called(|| called.into()),
                 None => halt,
             }
         }

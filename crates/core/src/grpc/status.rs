@@ -22,7 +22,7 @@ impl Status {
     pub fn of(refusal: &Refusal) -> Self {
         match refusal.reason {
             // An object that is hidden reads like one that is missing, a method like one that does not exist.
-            Reason::Hidden if refusal.denied.is_some() => Self::NotFound,
+            Reason::Hidden if refusal.denied().is_some() => Self::NotFound,
             reason => Self::of_reason(reason),
         }
     }

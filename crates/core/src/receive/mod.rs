@@ -9,6 +9,7 @@ pub mod strict;
 mod authority;
 mod client;
 mod headers;
+mod sketch;
 
 use std::sync::Arc;
 
@@ -87,7 +88,7 @@ pub fn receive(routes: &Routes, rules: &ReceiveRules, wire: Wire) -> Result<Requ
     let has_matrix = || Halt::new(Reason::AmbiguousPath, PathError::MatrixParameter.to_string());
     let (route, rest) = routes.find(path.as_str()).ok_or_else(|| match path.has_matrix() {
         true => has_matrix(),
-        false => Halt::new(Reason::UnknownRoute, "no route has this path"),
+        false => unknown(Halt::new(Reason::UnknownRoute, "no route has this path"), &path),
     })?;
     let found = route.contract.find(&parts.method, rest);
     if path.has_matrix() && !is_all_matrix(&route.contract, &found, &path) {
@@ -96,9 +97,11 @@ pub fn receive(routes: &Routes, rules: &ReceiveRules, wire: Wire) -> Result<Requ
     let (operation, path_parameters) = match found {
         Found::Operation(operation, path_parameters) => (operation, path_parameters),
         Found::MethodNotAllowed { allow } => {
-            return Err(not_allowed("method is not in the contract", &allow));
+            return Err(unknown(not_allowed("method is not in the contract", &allow), &path));
         }
-        Found::NotFound => return Err(Halt::new(Reason::UnknownRoute, "no operation has this path")),
+        Found::NotFound => {
+            return Err(unknown(Halt::new(Reason::UnknownRoute, "no operation has this path"), &path));
+        }
     };
     if has_body && !route.contract.operation(operation).is_some_and(Operation::takes_body) {
         return Err(Halt::new(Reason::UnexpectedBody, "the operation takes no body"));
@@ -167,6 +170,11 @@ fn canonical_query(query: Option<&str>) -> Result<Option<Box<str>>, Halt> {
             Err(Halt::new(Reason::AmbiguousPath, "query has a broken escape, NUL or control character"))
         }
     }
+}
+
+/// Says in the record what was looked for, without what may name a person.
+fn unknown(halt: Halt, path: &CanonicalPath) -> Halt {
+    halt.with_path(sketch::sketch(path.as_str()))
 }
 
 fn not_allowed(detail: &'static str, allow: &[Method]) -> Halt {

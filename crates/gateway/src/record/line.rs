@@ -86,6 +86,9 @@ struct Line<'a> {
     id: &'a str,
     time: String,
     method: &'a str,
+    /// Only of a path that no contract has, and without what may be an identifier.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -177,6 +180,7 @@ fn line(draft: &Draft, took: Duration) -> Line<'_> {
         id: draft.id.as_str(),
         time: jiff::Timestamp::try_from(draft.time).unwrap_or_default().to_string(),
         method: draft.method.as_str(),
+        path: draft.path.as_deref(),
         route: draft.route.as_ref().map(|route| &*route.name),
         operation: draft.called.as_deref().or(operation),
         client: Network(draft.peer),

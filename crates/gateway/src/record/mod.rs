@@ -68,6 +68,8 @@ pub(crate) struct Draft {
     pub(crate) phases: Phases,
     pub(crate) findings: Vec<Finding>,
     pub(crate) denied: Option<Denied>,
+    /// What was asked for and no contract has, without identifiers.
+    pub(crate) path: Option<Box<str>>,
     pub(crate) notes: Vec<String>,
     pub(crate) halt: Option<(Reason, String)>,
     pub(crate) status: Option<StatusCode>,
@@ -118,6 +120,7 @@ impl Recording {
             phases: Phases::default(),
             findings: Vec::new(),
             denied: None,
+            path: None,
             notes: Vec::new(),
             halt: None,
             status: None,
@@ -207,12 +210,13 @@ impl Recording {
         let (Halt::Refusal(refusal) | Halt::Fault(refusal)) = halt else { return };
         let outcome = if matches!(halt, Halt::Refusal(_)) { Outcome::Refused } else { Outcome::Fault };
         self.close(refusal.reason.phase(), outcome);
-        if let Some(parameter) = &refusal.denied {
-            self.draft.denied = Some(Denied { parameter: parameter.clone(), objects: 1 });
+        if let Some(parameter) = refusal.denied() {
+            self.draft.denied = Some(Denied { parameter: parameter.into(), objects: 1 });
         }
-        if let Some(called) = &refusal.called {
+        if let Some(called) = refusal.called() {
             self.draft.called = Some(SmolStr::new(called));
         }
+        self.draft.path = refusal.path().map(Into::into);
         self.draft.halt = Some((refusal.reason, refusal.detail.clone().into_owned()));
     }
 

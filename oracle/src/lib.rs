@@ -1,0 +1,11 @@
+//! Makes requests out of OpenAPI documents, and asks two judges about each: the gate's `receive` and `validate`, and
+//! `roas-http-validator`, which shares no code with them. What they disagree about is explained, or a defect.
+
+pub mod calls;
+pub mod dice;
+pub mod document;
+pub mod encode;
+pub mod explain;
+pub mod judges;
+pub mod sample;
+pub mod spoil;
