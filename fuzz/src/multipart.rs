@@ -70,7 +70,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
 /// The first line is the value of `Content-Type`, the rest the body.
 pub fn run(bytes: &[u8]) {
     let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else { return };
-    let (media, body) = (&bytes[..end], &bytes[end + 1..]);
+    let (media, body) = (bytes.get(..end).unwrap_or_default(), bytes.get(end + 1..).unwrap_or_default());
     let Ok(media) = HeaderValue::from_bytes(media) else { return };
     let first = match read(media, body.to_vec()) {
         Ok(Some(document)) => document,
