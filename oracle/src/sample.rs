@@ -240,7 +240,7 @@ impl<'d> Sampler<'d> {
             "date-time" => format!("2024-{month:02}-{day:02}T{hour:02}:00:00Z"),
             "time" => format!("{hour:02}:00:00Z"),
             "uuid" => {
-                format!("{:08x}-1234-4abc-8def-{:012x}", self.dice.next() as u32, self.dice.next() >> 16)
+                format!("{:08x}-1234-4abc-8def-{:012x}", self.dice.draw() as u32, self.dice.draw() >> 16)
             }
             "email" => format!("{}@example.com", self.letters(5)),
             "uri" | "url" | "uri-reference" | "iri" => format!("https://example.com/{}", self.letters(4)),
