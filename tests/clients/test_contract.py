@@ -45,6 +45,7 @@ record: { path: records.jsonl }
 # What the gate refuses of a request that meets its contract, and why.
 BY_DESIGN = {
     "ambiguous_path": "an encoded slash, dot or control character in the path has two readings",
+    "credential_invalid": "a made-up `Authorization` is refused, where the document only asks for some header",
 }
 
 
@@ -133,6 +134,14 @@ def code(answer) -> str:
         return ""
 
 
+def vanishes(case) -> bool:
+    """Whether what is wrong has no form on the wire: a list of nothing is written as nothing."""
+    def is_empty(value) -> bool:
+        return isinstance(value, (list, dict)) and all(map(is_empty, value if isinstance(value, list) else value.values()))
+
+    return any(map(is_empty, (case.query or {}).values()))
+
+
 @pytest.mark.parametrize("name", DOCUMENTS)
 @pytest.mark.parametrize("mode", list(GenerationMode))
 def test_document(gate, upstream, capsys, tmp_path, name, mode):
@@ -152,7 +161,7 @@ def test_document(gate, upstream, capsys, tmp_path, name, mode):
         assert has_passed == ("x-stub" in {key.lower() for key in answer.headers}), written(case)
         if mode.is_positive and not has_passed and why not in BY_DESIGN:
             wrong.append(f"refused: {written(case)}: {answer.content[:400]}")
-        if mode.is_negative and has_passed:
+        if mode.is_negative and has_passed and not vanishes(case):
             wrong.append(f"passed: {written(case)}: {case.meta and [str(c.mode) + ' ' + str(k) for k, c in case.meta.components.items()]} {case.meta.phase.data}")
     with capsys.disabled():
         print(f"\n{name}, {mode.value}: {dict(outcomes)}")
