@@ -398,14 +398,26 @@ impl Reload {
                 () = stop.cancelled() => return,
                 cause = changes.changed() => tracing::info!(?cause, "loading the configuration"),
             }
-            let path = self.path.clone();
+            let (path, kept) = (self.path.clone(), self.kept.clone());
             // Reading and compiling may take a second for large contracts: never on a thread that serves.
-            let loaded = tokio::task::spawn_blocking(move || config::load(&path, &Disk)).await;
-            let Ok(loaded) = loaded else { continue };
-            changes.update(loaded.watched.clone());
+            let work = tokio::task::spawn_blocking(move || {
+                let loaded = config::load(&path, &Disk);
+                let compiled = compiled(&loaded, &kept);
+                (loaded.watched, compiled)
+            });
+            let done = work.await;
             let metrics = &self.front.recorder.metrics;
             metrics.reloads.inc();
-            match tokio::task::block_in_place(|| compiled(&loaded, &self.kept)) {
+            let (watched, compiled) = match done {
+                Ok(done) => done,
+                Err(error) => {
+                    metrics.reload_ok.set(0);
+                    tracing::error!(%error, "the configuration was not taken, the old one stays");
+                    continue;
+                }
+            };
+            changes.update(watched);
+            match compiled {
                 Ok((settings, compiled)) => self.take(&settings, compiled),
                 Err(error) => {
                     metrics.reload_ok.set(0);

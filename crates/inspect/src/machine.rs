@@ -56,7 +56,7 @@ impl Screen {
         let mut rules: Vec<Rule> =
             rules.iter().map(|(detector, action)| Rule { detector: *detector, action: *action }).collect();
         rules.sort_by_key(|rule| (std::cmp::Reverse(rule.action), rule.detector));
-        let mut known = 0_u16;
+        let mut known = 0_u64;
         rules.retain(|rule| {
             let is_new = known & rule.detector.bit() == 0;
             known |= rule.detector.bit();

@@ -160,7 +160,7 @@ impl Detector {
     }
 
     /// Its bit in a set of detectors.
-    pub(crate) const fn bit(self) -> u16 {
+    pub(crate) const fn bit(self) -> u64 {
         1 << self.index()
     }
 

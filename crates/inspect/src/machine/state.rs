@@ -96,7 +96,7 @@ impl State {
     }
 
     /// Asks the detectors in `set` about the candidate at `start`, in the order of the rules.
-    fn ask(&mut self, rules: &Rules, text: &str, start: usize, set: u16, is_whole: bool) -> Step {
+    fn ask(&mut self, rules: &Rules, text: &str, start: usize, set: u64, is_whole: bool) -> Step {
         let bytes = text.as_bytes();
         let before = self.before(bytes, start);
         let rest = bytes.get(start..).unwrap_or_default();
