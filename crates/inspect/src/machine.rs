@@ -100,12 +100,11 @@ impl Screen {
     pub fn finds(&self, text: &str) -> bool {
         let Some(rules) = &self.0 else { return false };
         let bytes = text.as_bytes();
-        let mut candidates = Candidates::new(&rules.lanes, rules.has_mail, bytes, true);
+        let mut candidates = Candidates::new(&rules.lanes, rules.has_mail, bytes, true, b'\n');
         let mut at = 0_usize;
         let mut mail_from = 0;
         loop {
-            let prev = at.checked_sub(1).and_then(|index| bytes.get(index)).copied().unwrap_or(b'\n');
-            let Some((start, set)) = candidates.next(at, prev, mail_from) else { return false };
+            let Some((start, set)) = candidates.next(at, mail_from) else { return false };
             let before = start.checked_sub(1).and_then(|index| bytes.get(index)).copied().unwrap_or(b'\n');
             let cursor = Cursor::new(bytes.get(start..).unwrap_or_default(), before, true);
             let asked = rules.rules.iter().filter(|rule| set & rule.detector.bit() != 0);

@@ -54,18 +54,22 @@ impl Edges {
         Self { signs: signs_that_fit, is_everywhere: places.next().is_some() }
     }
 
-    /// One byte for each place, which is 1 at an edge. `before` is the text one byte earlier than `block`.
-    fn marks(&self, before: &[u8; WIDTH], block: &[u8; WIDTH]) -> [u8; WIDTH] {
+    /// One bit for each place of `block`, the first lowest: whether it is an edge. `before` is the text one byte
+    /// earlier.
+    fn mask(&self, before: &[u8; WIDTH], block: &[u8; WIDTH]) -> u32 {
+        // PERF: one flat expression for each byte, or the compiler turns the loops inside out.
+        let [s0, s1, s2, s3, s4, s5, s6, s7] = self.signs;
         let mut marks = [u8::from(self.is_everywhere); WIDTH];
         for ((mark, byte), before) in marks.iter_mut().zip(block).zip(before) {
-            *mark |= u8::from(is_word(*byte)) & u8::from(!is_word(*before));
+            let b = *byte;
+            let is_sign =
+                (b == s0) | (b == s1) | (b == s2) | (b == s3) | (b == s4) | (b == s5) | (b == s6) | (b == s7);
+            *mark |= u8::from(is_sign | (is_of_word(b) & !is_of_word(*before)));
         }
-        for sign in self.signs {
-            for (mark, byte) in marks.iter_mut().zip(block) {
-                *mark |= u8::from(*byte == sign);
-            }
-        }
-        marks
+        // The product gathers the lowest bits of eight bytes in its highest byte.
+        let bits = |eight: &[u8; 8]| u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        let gathered = marks.as_chunks().0.iter().rev().fold(0, |mask, eight| mask << 8 | bits(eight));
+        u32::try_from(gathered).unwrap_or(u32::MAX)
     }
 }
 
@@ -95,49 +99,22 @@ impl Lanes {
         Self { edges: Edges::new(starts.map(|(_, start)| start)), left, first, second, third, owners }
     }
 
-    /// The first place in `from..to` where a detector may start, and which ones. `prev` is the byte before `from`.
-    fn find(&self, bytes: &[u8], from: usize, to: usize, prev: u8) -> Option<(usize, u64)> {
-        let end = to.min(bytes.len());
-        if from < end
-            && let Some(set) = self.at(bytes, from, prev)
-        {
-            return Some((from, set));
-        }
-        let mut place = from + 1;
-        while place < end
-            && let Some(window) = bytes.get(place - 1..place + WIDTH)
-            && let (Some(before), Some(block)) = (window.first_chunk(), window.last_chunk())
-        {
-            let marks = self.edges.marks(before, block);
-            for (word, eight) in (0..).zip(marks.as_chunks().0) {
-                let mut left = u64::from_le_bytes(*eight);
-                while left != 0 {
-                    let here = place + word * 8 + left.trailing_zeros() as usize / 8;
-                    if here >= end {
-                        return None;
-                    }
-                    if let Some(set) = self.after(bytes, here) {
-                        return Some((here, set));
-                    }
-                    left &= left - 1;
-                }
-            }
-            place += WIDTH;
-        }
-        (place..end).find_map(|here| Some((here, self.after(bytes, here)?)))
-    }
-
-    /// The detectors that may start at `place`, which is not the first of `bytes`.
-    fn after(&self, bytes: &[u8], place: usize) -> Option<u64> {
-        self.at(bytes, place, *bytes.get(place.checked_sub(1)?)?)
-    }
-
     /// The detectors that may start at `place`, behind the byte `left`. What has not arrived may be anything.
-    fn at(&self, bytes: &[u8], place: usize, left: u8) -> Option<u64> {
-        let rest = bytes.get(place..)?;
+    fn at(&self, bytes: &[u8], place: usize, left: u8) -> u64 {
+        let rest = bytes.get(place..).unwrap_or_default();
         let of = |lane, index| rest.get(index).map_or(u64::MAX, |byte| entry(lane, *byte));
-        let buckets = entry(&self.left, left) & of(&self.first, 0) & of(&self.second, 1) & of(&self.third, 2);
-        (buckets != 0).then(|| self.detectors(buckets))
+        self.detectors(
+            entry(&self.left, left) & of(&self.first, 0) & of(&self.second, 1) & of(&self.third, 2),
+        )
+    }
+
+    /// The same, in the midst of a text.
+    fn within(&self, [left, first, second, third]: [u8; 4]) -> u64 {
+        let buckets = entry(&self.left, left)
+            & entry(&self.first, first)
+            & entry(&self.second, second)
+            & entry(&self.third, third);
+        if buckets == 0 { 0 } else { self.detectors(buckets) }
     }
 
     fn detectors(&self, mut buckets: u64) -> u64 {
@@ -150,6 +127,11 @@ impl Lanes {
     }
 }
 
+/// Whether a byte is of a word, without a branch.
+const fn is_of_word(byte: u8) -> bool {
+    ((byte | 0x20).wrapping_sub(b'a') < 26) | (byte.wrapping_sub(b'0') < 10) | (byte == b'_')
+}
+
 fn entry(lane: &[u64; 256], byte: u8) -> u64 {
     lane.get(usize::from(byte)).copied().unwrap_or(u64::MAX)
 }
@@ -158,6 +140,8 @@ fn entry(lane: &[u64; 256], byte: u8) -> u64 {
 pub(super) struct Candidates<'s, 't> {
     lanes: &'s Lanes,
     bytes: &'t [u8],
+    /// The byte before them.
+    prev: u8,
     /// Whether addresses are looked for.
     has_mail: bool,
     is_whole: bool,
@@ -165,32 +149,86 @@ pub(super) struct Candidates<'s, 't> {
     mail: usize,
     /// From where that is true.
     mail_known: bool,
+    block: Block,
+}
+
+/// The edges of a piece of the text that are still ahead.
+#[derive(Default)]
+struct Block {
+    from: usize,
+    to: usize,
+    mask: u32,
 }
 
 impl<'s, 't> Candidates<'s, 't> {
-    pub(super) fn new(lanes: &'s Lanes, has_mail: bool, bytes: &'t [u8], is_whole: bool) -> Self {
-        Self { lanes, bytes, has_mail, is_whole, mail: usize::MAX, mail_known: !has_mail }
+    /// Of `bytes`, behind the byte `prev`.
+    pub(super) fn new(lanes: &'s Lanes, has_mail: bool, bytes: &'t [u8], is_whole: bool, prev: u8) -> Self {
+        let (mail, mail_known, block) = (usize::MAX, !has_mail, Block::default());
+        Self { lanes, bytes, prev, has_mail, is_whole, mail, mail_known, block }
     }
 
-    /// The first candidate at or after `from` and the detectors to ask there. `prev` is the byte before `from`;
-    /// before `mail_from` no address starts.
-    pub(super) fn next(&mut self, from: usize, prev: u8, mail_from: usize) -> Option<(usize, u64)> {
+    /// The first candidate at or after `from` and the detectors to ask there; before `mail_from` no address starts.
+    /// `from` never goes back.
+    pub(super) fn next(&mut self, mut from: usize, mail_from: usize) -> Option<(usize, u64)> {
         let earliest = from.max(mail_from);
         if self.has_mail && (!self.mail_known || self.mail < earliest) {
             self.mail = self.next_mail(earliest);
             self.mail_known = true;
         }
-        let end = self.mail.min(self.bytes.len());
-        if let Some(found) = self.lanes.find(self.bytes, from, end, prev) {
-            return Some(found);
+        while let Some(place) = self.edge(from).filter(|place| *place <= self.mail) {
+            let mail = if place == self.mail { Detector::Email.bit() } else { 0 };
+            let around = place.checked_sub(1).and_then(|before| self.bytes.get(before..)?.first_chunk());
+            let set = match around {
+                Some(around) => self.lanes.within(*around),
+                None => self.lanes.at(self.bytes, place, self.before(place)),
+            };
+            let set = set | mail;
+            if set != 0 {
+                return Some((place, set));
+            }
+            from = place + 1;
         }
-        if end == self.bytes.len() {
-            return None;
+        (self.mail < self.bytes.len()).then_some((self.mail, Detector::Email.bit()))
+    }
+
+    /// The first edge at or after `from`.
+    fn edge(&mut self, mut from: usize) -> Option<usize> {
+        while from < self.bytes.len() {
+            if from >= self.block.to {
+                self.block = Block { from, to: from + WIDTH, mask: self.mask(from) };
+            }
+            // What is between `from` and the block, if anything, was looked at: an address may start before an edge.
+            self.block.mask &= u32::MAX << from.saturating_sub(self.block.from);
+            if self.block.mask != 0 {
+                let place = self.block.from + self.block.mask.trailing_zeros() as usize;
+                return (place < self.bytes.len()).then_some(place);
+            }
+            from = self.block.to;
         }
-        let before =
-            end.checked_sub(1).filter(|index| *index >= from).and_then(|index| self.bytes.get(index));
-        let others = self.lanes.find(self.bytes, end, end + 1, before.copied().unwrap_or(prev));
-        Some((end, Detector::Email.bit() | others.map_or(0, |(_, set)| set)))
+        None
+    }
+
+    /// The edges of the block that starts at `from`.
+    fn mask(&self, from: usize) -> u32 {
+        let window = from.checked_sub(1).and_then(|before| self.bytes.get(before..from + WIDTH));
+        if let Some((before, block)) = window.and_then(|text| Some((text.first_chunk()?, text.last_chunk()?)))
+        {
+            return self.lanes.edges.mask(before, block);
+        }
+        // Less than a block, or the beginning: what is missing is no edge.
+        let mut text = [0; WIDTH + 1];
+        text[0] = self.before(from);
+        let rest = self.bytes.get(from..).unwrap_or_default();
+        let length = rest.len().min(WIDTH);
+        if let (Some(to), Some(rest)) = (text.get_mut(1..=length), rest.get(..length)) {
+            to.copy_from_slice(rest);
+        }
+        let (Some(before), Some(block)) = (text.first_chunk(), text.last_chunk()) else { return u32::MAX };
+        self.lanes.edges.mask(before, block)
+    }
+
+    fn before(&self, place: usize) -> u8 {
+        place.checked_sub(1).and_then(|index| self.bytes.get(index)).copied().unwrap_or(self.prev)
     }
 
     /// Where the local part before the next `@` starts; in an unfinished text, also the one that may still get its `@`.
@@ -223,30 +261,27 @@ mod tests {
 
     use super::*;
 
-    /// Every place, asked one by one.
-    fn naive(lanes: &Lanes, bytes: &[u8], from: usize, to: usize, prev: u8) -> Option<(usize, u64)> {
-        let mut left = prev;
-        for place in from..to.min(bytes.len()) {
-            if let Some(set) = lanes.at(bytes, place, left) {
-                return Some((place, set));
-            }
-            left = bytes[place];
-        }
-        None
-    }
-
     proptest! {
         #[test]
         fn no_place_is_passed_over(
             text in "([a-zA-Z0-9_ .,:;+<>\\[\\]|/\"-]|ignore|sk-|<\\|im|4111|\u{e9}){0,120}",
-            from in 0_usize..200,
-            to in 0_usize..300,
+            steps in proptest::collection::vec(1_usize..40, 1..20),
             prev: u8,
             chosen in 1_u64..(1 << Detector::COUNT),
         ) {
+            let chosen = chosen & !Detector::Email.bit();
             let lanes = Lanes::new(Detector::ALL.into_iter().filter(|one| chosen & one.bit() != 0));
             let bytes = text.as_bytes();
-            prop_assert_eq!(lanes.find(bytes, from, to, prev), naive(&lanes, bytes, from, to, prev));
+            let mut candidates = Candidates::new(&lanes, false, bytes, true, prev);
+            let (mut from, mut steps) = (0, steps.into_iter().cycle());
+            while from < bytes.len() {
+                let naive = (from..bytes.len()).find_map(|place| {
+                    let left = if place == 0 { prev } else { bytes[place - 1] };
+                    Some((place, lanes.at(bytes, place, left))).filter(|(_, set)| *set != 0)
+                });
+                prop_assert_eq!(candidates.next(from, 0), naive);
+                from += steps.next().unwrap_or(1);
+            }
         }
     }
 
@@ -263,6 +298,6 @@ mod tests {
             bytes: crate::detect::Bytes::Classes([|b| b < 0x80, |_| true, |_| true]),
         };
         let edges = Edges::new(std::iter::once(&start));
-        assert_eq!(edges.marks(&[b'a'; WIDTH], &[b'a'; WIDTH]), [1; WIDTH]);
+        assert_eq!(edges.mask(&[b'a'; WIDTH], &[b'a'; WIDTH]), u32::MAX);
     }
 }

@@ -57,7 +57,7 @@ impl State {
     /// text must be kept for the next walk. `is_whole` says that nothing follows.
     pub(super) fn walk(&mut self, rules: &Rules, text: &str, is_whole: bool, out: &mut String) -> usize {
         let bytes = text.as_bytes();
-        let mut candidates = Candidates::new(&rules.lanes, rules.has_mail, bytes, is_whole);
+        let mut candidates = Candidates::new(&rules.lanes, rules.has_mail, bytes, is_whole, self.prev);
         // Everything before `sent` has left or was dropped; candidates before `at` were asked.
         let mut sent = match self.drop_tail(bytes, 0, is_whole) {
             Ok(end) => end,
@@ -65,8 +65,7 @@ impl State {
         };
         let mut at = sent;
         loop {
-            let prev = self.before(bytes, at);
-            let Some((start, set)) = candidates.next(at, prev, self.busy_until(Detector::Email)) else {
+            let Some((start, set)) = candidates.next(at, self.busy_until(Detector::Email)) else {
                 out.push_str(text.get(sent..).unwrap_or_default());
                 return self.keep(bytes, bytes.len());
             };
