@@ -42,7 +42,9 @@ pub(super) struct Build {
 
 enum Open {
     Array(Vec<Value>),
-    Object(Map<String, Value>, String),
+    /// Names and values; the guard has seen to it that no name comes twice.
+    // PERF: a map that is made once it is complete is made once, with room for all.
+    Object(Vec<(String, Value)>, String),
 }
 
 impl Build {
@@ -55,14 +57,14 @@ impl Build {
         match self.open.last_mut() {
             None => self.root = Some(value),
             Some(Open::Array(items)) => items.push(value),
-            Some(Open::Object(members, name)) => drop(members.insert(std::mem::take(name), value)),
+            Some(Open::Object(members, name)) => members.push((std::mem::take(name), value)),
         }
     }
 }
 
 impl<'a> Sink<'a> for Build {
     fn open(&mut self, is_object: bool) {
-        let empty = if is_object { Open::Object(Map::new(), String::new()) } else { Open::Array(Vec::new()) };
+        let empty = if is_object { Open::Object(Vec::new(), String::new()) } else { Open::Array(Vec::new()) };
         self.open.push(empty);
     }
 
@@ -90,7 +92,7 @@ impl<'a> Sink<'a> for Build {
     fn close(&mut self) {
         match self.open.pop() {
             Some(Open::Array(items)) => self.put(Value::Array(items)),
-            Some(Open::Object(members, _)) => self.put(Value::Object(members)),
+            Some(Open::Object(members, _)) => self.put(Value::Object(Map::from_iter(members))),
             None => {}
         }
     }
