@@ -629,7 +629,7 @@ pub enum LookupSource {
     /// A server of HTTP.
     Http {
         /// Where it is.
-        upstream: Upstream,
+        upstream: Box<Upstream>,
         /// The path, with `{}` for the identifier.
         path: String,
         /// Where in its answer the owner is.

@@ -191,7 +191,9 @@ mod tests {
         check("select owner from orders where id = $1; ; select 2", Err(QueryError::Several));
         check("delete from orders where id = $1 returning owner", Err(QueryError::NoReading));
         check("'select' $1", Err(QueryError::NoReading));
-        for open in ["select 'a", "select \"a", "select E'\\'", "select /* /* */ $1", "select $t$ $t", "select 'a''"] {
+        for open in
+            ["select 'a", "select \"a", "select E'\\'", "select /* /* */ $1", "select $t$ $t", "select 'a''"]
+        {
             check(open, Err(QueryError::Open));
         }
         check("select $1\0", Err(QueryError::Character));

@@ -29,7 +29,7 @@ pub struct Lookup {
 
 #[derive(Debug)]
 enum Source {
-    Http(HttpSource),
+    Http(Box<HttpSource>),
     Sql(SqlSource),
 }
 
@@ -73,7 +73,7 @@ impl Lookup {
     ) -> Result<Self, UpstreamRulesError> {
         let source = match &settings.source {
             settings::LookupSource::Http { upstream, path, owner } => {
-                Source::Http(HttpSource::compile(upstream, path, owner)?)
+                Source::Http(Box::new(HttpSource::compile(upstream, path, owner)?))
             }
             settings::LookupSource::Postgres { server, query } => {
                 Source::Sql(SqlSource::new(pools.of(server)?, Arc::clone(query)))

@@ -187,7 +187,8 @@ impl Pool {
 
     async fn connect(&self) -> Result<Open, PostgresError> {
         let connected = tokio::time::timeout(self.server.connect_timeout, self.handshake()).await;
-        let (client, task) = connected.map_err(|_| PostgresError::ConnectTimeout)?.map_err(PostgresError::Connect)?;
+        let (client, task) =
+            connected.map_err(|_| PostgresError::ConnectTimeout)?.map_err(PostgresError::Connect)?;
         Ok(Open { client, task, prepared: Vec::new() })
     }
 
@@ -272,8 +273,12 @@ impl Lent {
                 open.prepare(&statement, parameters).await.map(|_| Vec::new())
             }
             Question::Execute(statements) => {
-                open.client.batch_execute(&statements).await.map_err(PostgresError::Statement)?;
-                Ok(Vec::new())
+                let done = open.client.batch_execute(&statements).await;
+                if done.is_err() {
+                    // INVARIANT: a connection that is lent again is in no transaction.
+                    open.client.batch_execute("rollback").await.map_err(PostgresError::Statement)?;
+                }
+                done.map(|()| Vec::new()).map_err(PostgresError::Statement)
             }
         }
     }

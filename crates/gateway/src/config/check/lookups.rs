@@ -55,7 +55,7 @@ impl Checker<'_, '_> {
             return None;
         }
         Some(LookupSource::Http {
-            upstream: upstream?,
+            upstream: Box::new(upstream?),
             path: path.value,
             owner: self.pointer(&written.owner?)?,
         })

@@ -48,8 +48,13 @@ impl Checker<'_, '_> {
     }
 
     pub(super) fn report_unused_servers(&mut self) {
-        let unused: Vec<At<String>> =
-            self.postgres.0.iter().filter(|server| !server.is_used).map(|server| server.name.clone()).collect();
+        let unused: Vec<At<String>> = self
+            .postgres
+            .0
+            .iter()
+            .filter(|server| !server.is_used)
+            .map(|server| server.name.clone())
+            .collect();
         for name in unused {
             self.warning("unused-server", name.at, format!("nothing is asked of `{}`", name.value));
         }
@@ -61,9 +66,7 @@ impl Checker<'_, '_> {
         let user = written.user.and_then(|user| self.filled(user, "user"));
         let password = match &written.password {
             None => Some(None),
-            Some(password) => {
-                self.loader.secret(&password.value.0, password.at, self.report).map(Some)
-            }
+            Some(password) => self.loader.secret(&password.value.0, password.at, self.report).map(Some),
         };
         let ca = written.ca.as_ref().map(|ca| {
             let text = self.text(ca)?;

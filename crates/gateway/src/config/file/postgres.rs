@@ -24,7 +24,7 @@ pub(crate) struct Postgres {
     pub(crate) user: Option<At<String>>,
     /// The role's password: `env:NAME` or `file:path`.
     pub(crate) password: Option<At<SecretReference>>,
-    /// Default: `verify-full`; for loopback without a `ca`, and for sockets, `none`.
+    /// Default: `verify-full`; `none` for a socket, and for loopback without `ca` and `server_name`.
     pub(crate) tls: Option<At<PostgresTls>>,
     /// PEM file of authorities that are believed in place of the system's.
     pub(crate) ca: Option<At<String>>,

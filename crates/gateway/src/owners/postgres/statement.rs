@@ -45,7 +45,9 @@ pub enum UnfitError {
     #[error("the query gives {0} columns, not one")]
     Columns(usize),
     /// A parameter of a type that has more than one way to write a value.
-    #[error("${0} is of type `{1}`, not text, an integer or a UUID; cast what it is compared with, as `id::text`")]
+    #[error(
+        "${0} is of type `{1}`, not text, an integer or a UUID; cast what it is compared with, as `id::text`"
+    )]
     Parameter(usize, Box<str>),
     /// A column of another type.
     #[error("the column is of type `{0}`, not text, an integer or a UUID; cast it, as `owner::text`")]
@@ -88,9 +90,7 @@ impl Form {
             Self::Int2 => is::<i16>(text),
             Self::Int4 => is::<i32>(text),
             Self::Int8 => is::<i64>(text),
-            Self::Uuid => {
-                Uuid::try_parse(text).is_ok_and(|uuid| uuid.to_string().eq_ignore_ascii_case(text))
-            }
+            Self::Uuid => Uuid::try_parse(text).is_ok_and(|uuid| uuid.to_string().eq_ignore_ascii_case(text)),
         }
     }
 
@@ -130,12 +130,12 @@ impl Prepared {
             return Err(UnfitError::Parameters(taken.params().len()).into());
         }
         let takes = taken.params().iter().enumerate().map(|(index, kind)| {
-            Form::of(kind)
-                .ok_or_else(|| UnfitError::Parameter(index.saturating_add(1), kind.name().into()))
+            Form::of(kind).ok_or_else(|| UnfitError::Parameter(index.saturating_add(1), kind.name().into()))
         });
         let takes = takes.collect::<Result<Vec<_>, _>>()?;
         let [column] = taken.columns() else { return Err(UnfitError::Columns(taken.columns().len()).into()) };
-        let gives = Form::of(column.type_()).ok_or_else(|| UnfitError::Column(column.type_().name().into()))?;
+        let gives =
+            Form::of(column.type_()).ok_or_else(|| UnfitError::Column(column.type_().name().into()))?;
         Ok(Self { of: of.clone(), taken, takes, gives })
     }
 
@@ -252,7 +252,11 @@ mod tests {
         let uuid = "0f3ae1c2-7d84-4f0a-9a35-1b2c3d4e5f60";
         let simple = uuid.replace('-', "");
         let braced = format!("{{{uuid}}}");
-        check(Form::Uuid, &[uuid, &uuid.to_uppercase()], &[&simple, &braced, &format!("urn:uuid:{uuid}"), "x"]);
+        check(
+            Form::Uuid,
+            &[uuid, &uuid.to_uppercase()],
+            &[&simple, &braced, &format!("urn:uuid:{uuid}"), "x"],
+        );
     }
 
     #[test]
