@@ -24,6 +24,8 @@ use crate::forward::UpstreamRulesError;
 
 /// A connection that was idle for so long is not used again: something on the way may have forgotten it.
 const LONGEST_IDLE: Duration = Duration::from_secs(300);
+/// An idle connection is asked whether it lives after so long; one whose peer is gone would cost a time-out.
+const KEEPALIVE: Duration = Duration::from_secs(10);
 /// Of the time that is left, so much is the server's: it stops its work before the gate stops waiting for it, and the
 /// connection can be used again.
 const SERVERS_PART: f64 = 0.9;
@@ -197,6 +199,7 @@ impl Pool {
         let mut config = Config::new();
         config.port(server.port).dbname(&server.database).user(&server.user);
         config.application_name("portcullis").connect_timeout(server.connect_timeout);
+        config.keepalives_idle(KEEPALIVE).keepalives_interval(KEEPALIVE).keepalives_retries(3);
         match &server.host {
             PostgresHost::Tcp(host) => config.host(host),
             PostgresHost::Socket(folder) => config.host_path(folder),
