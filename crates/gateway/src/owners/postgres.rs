@@ -211,18 +211,18 @@ impl Pool {
         match &self.tls {
             None => {
                 let (client, connection) = config.ssl_mode(SslMode::Disable).connect(NoTls).await?;
-                Ok((client, tokio::spawn(ended(connection)).abort_handle()))
+                Ok((client, tokio::spawn(drive(connection)).abort_handle()))
             }
             Some(tls) => {
                 let (client, connection) = config.ssl_mode(SslMode::Require).connect(tls.clone()).await?;
-                Ok((client, tokio::spawn(ended(connection)).abort_handle()))
+                Ok((client, tokio::spawn(drive(connection)).abort_handle()))
             }
         }
     }
 }
 
-/// Serves a connection until it ends.
-async fn ended(connection: impl Future<Output = Result<(), tokio_postgres::Error>>) {
+/// Drives a connection until it ends.
+async fn drive(connection: impl Future<Output = Result<(), tokio_postgres::Error>>) {
     if let Err(error) = connection.await {
         tracing::debug!(error = chain(&error), "a connection to postgres ended");
     }

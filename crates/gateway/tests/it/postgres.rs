@@ -306,6 +306,67 @@ async fn a_table_that_is_there_needs_no_more_than_to_be_used() {
     check(&on, "alice", "t-1", 503).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_tables_of_the_example_are_enough() {
+    let server = Postgres::start("", &[]).await;
+    let client = server.client().await;
+    client.batch_execute(include_str!("../../../../examples/owners/schema.sql")).await.unwrap();
+    let rows =
+        "alter role portcullis password 'secret'; insert into orders values (1, 'alice', 7), (2, 'bob', 8)";
+    client.batch_execute(rows).await.unwrap();
+    let written = server.written("").replace("user: gate", "user: portcullis");
+    let example = include_str!("../../../../examples/owners/portcullis.yaml");
+    let query = "select customer from orders where id = $1";
+    assert!(example.contains(query));
+    let on = gate(&written, &lookup(query, "")).await;
+    check(&on, "alice", "1", 200).await;
+    check(&on, "bob", "1", 403).await;
+    check(&on, "alice", "01", 403).await;
+    let top = format!("{written}\nownership: {{ postgres: db, table: portcullis.owners }}");
+    let on = gate(&top, CREATED).await;
+    assert_eq!(make(&on, "alice", "d-1").await, 201);
+    check(&on, "alice", "d-1", 200).await;
+    check(&on, "bob", "d-1", 403).await;
+    for change in
+        ["update portcullis.owners set owner = 'bob'", "delete from portcullis.owners", "delete from orders"]
+    {
+        let query = format!("set role portcullis; {change}");
+        assert!(client.batch_execute(&query).await.is_err(), "{change}");
+        client.batch_execute("reset role").await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_keeps_connections_and_takes_a_new_table() {
+    let server = Postgres::start("", &[]).await;
+    let client = server.client().await;
+    client.batch_execute("create schema other").await.unwrap();
+    let top = format!("{}\nownership: {{ postgres: db, timeout: 10s }}", server.written(""));
+    let on = gate(&top, CREATED).await;
+    assert_eq!(make(&on, "alice", "t-1").await, 201);
+    check(&on, "alice", "t-1", 200).await;
+    let reload = async |from: &str, to: &str| {
+        let path = on.file("portcullis.yaml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{text}");
+        let before = on.server.metrics().reloads.get();
+        std::fs::write(path, text.replace(from, to)).unwrap();
+        until("a reload", async || (on.server.metrics().reloads.get() > before).then_some(())).await;
+        until("its end", async || (on.server.metrics().reload_ok.get() == 1).then_some(())).await;
+    };
+    let pids =
+        "select coalesce(sum(pid), 0)::bigint from pg_stat_activity where application_name = 'portcullis'";
+    let before = count(&client, pids).await;
+    reload("timeout: 10s", "timeout: 10s, table: other.owners").await;
+    until("the other table", async || {
+        (ask(&on, "alice", "GET /api/things/t-1", "").await.status == 403).then_some(())
+    })
+    .await;
+    assert_eq!(make(&on, "bob", "t-1").await, 201);
+    assert_eq!(count(&client, "select count(*) from other.owners where owner = 'bob'").await, 1);
+    assert_eq!(count(&client, pids).await, before, "the connections are the same");
+}
+
 /// A CA, and a certificate of its for this name with its key.
 fn certificate(name: &str) -> (String, String, String) {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
