@@ -32,7 +32,7 @@ use crate::forward::{Roots, SecretHeader, TlsClientRules, Upstream, UpstreamRule
 use crate::gate::{BodyTimes, Gate, Guards};
 use crate::graphs;
 use crate::keys::{KeySource, Keyring};
-use crate::owners::{Lookup, Owners, bind};
+use crate::owners::{Owners, Pools, Sources, TableOwners, bind};
 use crate::switched::Lifetime;
 use crate::websocket::WebsocketRules;
 
@@ -48,12 +48,14 @@ pub struct Kept {
     pub keyring: Arc<Keyring>,
     /// Connections that are no longer HTTP.
     pub lifetime: Lifetime,
-    /// What remembers who created what, where something does.
-    pub owners: Option<Arc<dyn Owners>>,
+    /// The file that remembers who created what, where one does.
+    pub owners: Option<Owners>,
     /// The instant that budgets count from.
     pub origin: Instant,
     /// Upstreams of the gate before, to be used again where their rules did not change.
     pub upstreams: Vec<(UpstreamRules, Arc<Upstream>)>,
+    /// Connections to databases of the gate before, likewise.
+    pub pools: Pools,
 }
 
 /// A gate, and what is worth knowing about it.
@@ -65,6 +67,8 @@ pub struct Compiled {
     pub key_sources: Vec<KeySource>,
     /// Its upstreams with their rules, for the next reload.
     pub upstreams: Vec<(UpstreamRules, Arc<Upstream>)>,
+    /// Its connections to databases, for the next reload.
+    pub pools: Pools,
     /// Warnings: policies that can never apply and the like.
     pub warnings: Vec<Diagnostic>,
 }
@@ -91,7 +95,8 @@ pub fn compile(settings: &Settings, kept: &Kept) -> Result<Compiled, Vec<Diagnos
             routes.push(Arc::new(compiler.route(id, part, contract, policy)));
         }
     }
-    let Compiler { problems, upstreams, lookups, warnings: unbound, .. } = compiler;
+    let owners = compiler.owners();
+    let Compiler { problems, upstreams, sources, warnings: unbound, .. } = compiler;
     warnings.extend(unbound);
     let (Some(policy), Some(issuers), true) = (policy, issuers, problems.is_empty()) else {
         return Err(problems);
@@ -105,8 +110,8 @@ pub fn compile(settings: &Settings, kept: &Kept) -> Result<Compiled, Vec<Diagnos
         buckets: Arc::clone(&kept.buckets),
         guards,
         upstreams: upstreams.iter().map(|(_, upstream)| Arc::clone(upstream)).collect(),
-        owners: kept.owners.clone(),
-        lookups,
+        owners,
+        lookups: sources.lookups,
         body_times: BodyTimes { progress: settings.limits.body_progress, total: BODY_TOTAL },
         websocket: WebsocketRules {
             max_frame: settings.limits.websocket_frame as u64,
@@ -116,7 +121,7 @@ pub fn compile(settings: &Settings, kept: &Kept) -> Result<Compiled, Vec<Diagnos
         lifetime: kept.lifetime.clone(),
         origin: kept.origin,
     };
-    Ok(Compiled { gate, key_sources, upstreams, warnings })
+    Ok(Compiled { gate, key_sources, upstreams, pools: sources.pools, warnings })
 }
 
 /// The Cedar schema that the policies of these settings are checked against.
@@ -180,7 +185,7 @@ struct Compiler<'s> {
     kept: &'s Kept,
     problems: Vec<Diagnostic>,
     upstreams: Vec<(UpstreamRules, Arc<Upstream>)>,
-    lookups: Vec<Arc<Lookup>>,
+    sources: Sources,
     warnings: Vec<Diagnostic>,
     graphs: Vec<(&'s str, Arc<Graph>)>,
 }
@@ -193,9 +198,23 @@ impl<'s> Compiler<'s> {
             kept,
             problems,
             upstreams: Vec::new(),
-            lookups: Vec::new(),
+            sources: Sources { pools: kept.pools.next(), ..Sources::default() },
             warnings,
             graphs: Vec::new(),
+        }
+    }
+
+    /// What remembers who created what. A file is opened once and kept; a table is asked anew by each gate.
+    fn owners(&mut self) -> Option<Owners> {
+        let Some(settings::Ownership::Table(table)) = &self.settings.ownership else {
+            return self.kept.owners.clone();
+        };
+        match self.sources.pools.of(&table.server) {
+            Ok(pool) => Some(Owners::Table(Arc::new(TableOwners::new(pool, table)))),
+            Err(error) => {
+                self.problems.push(table.place.error("bad-server", error.to_string()));
+                None
+            }
         }
     }
 
@@ -459,7 +478,7 @@ impl<'s> Compiler<'s> {
         };
         let objects = match part {
             Part::Api(api) => {
-                let bound = bind(api, &contract, &mut self.lookups, today());
+                let bound = bind(api, &contract, &mut self.sources, today());
                 self.problems.extend(bound.problems);
                 self.warnings.extend(bound.warnings);
                 bound.rules

@@ -52,7 +52,7 @@ pub struct Gate {
     /// Upstreams, by route.
     pub upstreams: Vec<Arc<Upstream>>,
     /// What remembers who created what, where something does. Outlives the snapshot.
-    pub owners: Option<Arc<dyn Owners>>,
+    pub owners: Option<Owners>,
     /// Servers that know whose objects are, by the index in the rules.
     pub lookups: Vec<Arc<Lookup>>,
     /// How long a request body may take.
@@ -99,6 +99,11 @@ impl Gate {
         static NONE: std::sync::LazyLock<Guards> = std::sync::LazyLock::new(Guards::default);
         debug_assert!(usize::from(route.0) < self.guards.len(), "every route has its guards");
         self.guards.get(usize::from(route.0)).unwrap_or(&NONE)
+    }
+
+    /// Whether a database says whose objects are.
+    pub(crate) fn asks_databases(&self) -> bool {
+        matches!(self.owners, Some(Owners::Table(_))) || self.lookups.iter().any(|one| one.is_sql())
     }
 
     /// The upstream of a route.

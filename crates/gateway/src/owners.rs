@@ -4,8 +4,11 @@
 //! What must be proven is decided in `core::authorize`; this module only gets what is needed, within bounds.
 
 mod bind;
+mod known;
 mod lookup;
+mod postgres;
 mod store;
+mod table;
 
 use std::ops::Deref;
 use std::time::Duration;
@@ -25,9 +28,11 @@ use portcullis_core::request::{Head, Request};
 use portcullis_core::route::Route;
 use portcullis_inspect::inspect::Inspected;
 
-pub(crate) use self::bind::bind;
+pub(crate) use self::bind::{Sources, bind};
 pub use self::lookup::{Lookup, LookupError};
+pub use self::postgres::{Pools, PostgresError, UnfitError};
 pub use self::store::{FileOwners, Owners, OwnersError};
+pub use self::table::TableOwners;
 use crate::forward::outbound::{Outbound, outbound};
 use crate::gate::Gate;
 use crate::record::{Denied, Recording};
@@ -86,8 +91,9 @@ async fn prove(
     let route = request.stage().route();
     let unavailable = |detail: String| Halt::new(Reason::OwnerUnavailable, detail);
     let foreign = |error: &ObjectError| object_forbidden(&route.authorize, error);
-    if rules.creates.is_some() && !gate.owners.as_ref().is_some_and(|owners| owners.is_ready()) {
-        return Err(unavailable("what is created cannot be remembered".into()));
+    if rules.creates.is_some() {
+        let owners = gate.owners.as_ref().ok_or_else(|| unavailable(NO_MEMORY.into()))?;
+        owners.expect_ready().await.map_err(|error| unavailable(error.to_string()))?;
     }
     if request.head().is_upgrade && obligations.needs_answer(rules) {
         return Err(foreign(&ObjectError::Unlisted("a WebSocket has no answer to be judged".into())));
@@ -110,9 +116,9 @@ async fn prove(
                 continue;
             }
             Owner::Created(kind) => match &gate.owners {
-                None => return Err(unavailable("nothing remembers who created what".into())),
+                None => return Err(unavailable(NO_MEMORY.into())),
                 Some(owners) => {
-                    owners.owner(kind, &owed.identifier).map_err(|e| unavailable(e.to_string()))?
+                    owners.owner(kind, &owed.identifier).await.map_err(|e| unavailable(e.to_string()))?
                 }
             },
             Owner::Lookup(index) => match gate.lookups.get(usize::from(*index)) {
@@ -135,6 +141,22 @@ async fn prove(
     Ok(())
 }
 
+/// Asks databases what shows before any request does whether they can be asked, and logs where they cannot. The
+/// requests that need them are refused, each with its reason.
+pub(crate) async fn rehearse(gate: &Gate) {
+    for lookup in &gate.lookups {
+        if let Err(error) = lookup.rehearse().await {
+            tracing::warn!(%error, "a lookup cannot be asked; calls that need it are refused");
+        }
+    }
+    if let Some(owners @ Owners::Table(_)) = &gate.owners
+        && let Err(error) = owners.expect_ready().await
+    {
+        tracing::warn!(%error, "who creates what cannot be remembered; calls that need it are refused");
+    }
+}
+
+const NO_MEMORY: &str = "nothing remembers who created what";
 const NO_PATH: &str = "the object has no path to be probed";
 
 /// The path at which the object is read: the very operation that the rule names, and no other.
@@ -339,12 +361,9 @@ async fn remember(
     owner: smol_str::SmolStr,
 ) -> Result<(), Halt> {
     let unavailable = |detail: String| Halt::new(Reason::OwnerUnavailable, detail);
-    let owners =
-        gate.owners.clone().ok_or_else(|| unavailable("nothing remembers who created what".into()))?;
+    let owners = gate.owners.as_ref().ok_or_else(|| unavailable(NO_MEMORY.into()))?;
     let parameter = kind.clone();
-    // Writing waits for the disk: not on a thread that serves.
-    let written = tokio::task::spawn_blocking(move || owners.remember(&kind, &id, &owner)).await;
-    match written.map_err(|error| unavailable(error.to_string()))? {
+    match owners.remember(kind, id, owner).await {
         Ok(()) => Ok(()),
         // SMUGGLING: "creating" what somebody else has would make it the caller's.
         Err(OwnersError::Taken) => Err(object_forbidden(&route.authorize, &ObjectError::Foreign(parameter))),

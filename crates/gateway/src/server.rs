@@ -24,7 +24,7 @@ use crate::gate::{Front, Gate};
 use crate::keys::{Keyring, Timing};
 use crate::listen::tls::{Certificate, TlsRules};
 use crate::listen::{Http2Limits, Limits, ListenRules, Listener};
-use crate::owners::{FileOwners, Owners};
+use crate::owners::{FileOwners, Owners, Pools};
 use crate::record::{Recorder, Sink};
 use crate::switched::Lifetime;
 use crate::telemetry::Metrics;
@@ -183,6 +183,7 @@ impl Server {
             server.admin.spawn(admin::serve(socket, server.health(&kept), server.stop_admin.clone()));
         }
         server.addresses = addresses;
+        rehearse(front.gate.load_full());
         let stop = server.stop.clone();
         let handler = front.clone();
         server.tasks.spawn(async move {
@@ -194,7 +195,7 @@ impl Server {
         let reload = Reload {
             path: path.to_owned(),
             front,
-            kept: Kept { upstreams: compiled.upstreams, ..kept },
+            kept: Kept { upstreams: compiled.upstreams, pools: compiled.pools, ..kept },
             certificates,
             fixed: Fixed::of(&settings),
         };
@@ -256,6 +257,7 @@ impl Kept {
             owners: None,
             origin: Instant::now(),
             upstreams: Vec::new(),
+            pools: Pools::default(),
         }
     }
 }
@@ -276,14 +278,13 @@ fn compiled(loaded: &config::Loaded, kept: &Kept) -> Result<(Settings, Compiled)
     }
 }
 
-/// What remembers who created what. It stays for as long as the gate runs.
-fn owners(loaded: &config::Loaded) -> Result<Option<Arc<dyn Owners>>, StartError> {
-    let Some(written) = loaded.settings.as_ref().and_then(|settings| settings.ownership.as_ref()) else {
-        return Ok(None);
-    };
-    let what = format!("cannot remember owners in {}", written.path.display());
-    let owners = FileOwners::open(&written.path, written.entries).map_err(system(what))?;
-    Ok(Some(owners))
+/// The file that remembers who created what. It stays for as long as the gate runs.
+fn owners(loaded: &config::Loaded) -> Result<Option<Owners>, StartError> {
+    let ownership = loaded.settings.as_ref().and_then(|settings| settings.ownership.as_ref());
+    let Some(settings::Ownership::File { path, entries }) = ownership else { return Ok(None) };
+    let what = format!("cannot remember owners in {}", path.display());
+    let owners = FileOwners::open(path, *entries).map_err(system(what))?;
+    Ok(Some(Owners::File(owners)))
 }
 
 fn recorder(settings: &Settings) -> Result<Recorder, StartError> {
@@ -359,6 +360,13 @@ async fn sweep(buckets: Arc<Buckets>, origin: Instant, stop: CancellationToken) 
     }
 }
 
+/// Says before any request does where a database cannot be asked. A gate without one begins no task.
+fn rehearse(gate: Arc<Gate>) {
+    if gate.asks_databases() {
+        tokio::spawn(async move { crate::owners::rehearse(&gate).await });
+    }
+}
+
 /// Takes new configurations while the gate runs.
 struct Reload {
     path: PathBuf,
@@ -374,7 +382,8 @@ struct Fixed {
     address: SocketAddr,
     is_tls: bool,
     limits: settings::Limits,
-    ownership: Option<settings::Ownership>,
+    /// The file that remembers who created what, and how many.
+    owners: Option<(PathBuf, usize)>,
     record: RecordTarget,
 }
 
@@ -385,7 +394,10 @@ impl Fixed {
             address: public.address,
             is_tls: !public.tls.is_empty(),
             limits: settings.limits.clone(),
-            ownership: settings.ownership.clone(),
+            owners: match &settings.ownership {
+                Some(settings::Ownership::File { path, entries }) => Some((path.clone(), *entries)),
+                Some(settings::Ownership::Table(_)) | None => None,
+            },
             record: settings.record.clone(),
         }
     }
@@ -438,13 +450,15 @@ impl Reload {
         }
         if Fixed::of(settings) != self.fixed {
             tracing::warn!(
-                "listeners, limits, the record's and the owners' place change only at the next start"
+                "listeners, limits, the record's and the owners' file change only at the next start"
             );
         }
         self.kept.upstreams = compiled.upstreams;
+        self.kept.pools = compiled.pools;
         self.kept.keyring.keep(&compiled.key_sources);
         let gate: Gate = compiled.gate;
         self.front.gate.store(Arc::new(gate));
+        rehearse(self.front.gate.load_full());
         metrics.reload_ok.set(1);
         metrics.loaded_at.set(unix_now());
         tracing::info!("the new configuration is in force");

@@ -100,8 +100,11 @@ pub(crate) struct File {
     pub(crate) grpc: Named<Grpc>,
     /// Who may do what.
     pub(crate) policy: Option<At<Policy>>,
-    /// Where the gate remembers who created what, for objects whose owner is `created-by`.
-    pub(crate) ownership: Option<Ownership>,
+    /// PostgreSQL servers that know whose objects are, by the name that `lookup` and `ownership` use.
+    #[serde(default)]
+    pub(crate) postgres: Named<Postgres>,
+    /// Where the gate remembers who created what, for objects whose owner is `created-by`: a file, or a table.
+    pub(crate) ownership: Option<At<Ownership>>,
     /// Where the record of each request goes.
     #[schemars(extend("default" = "stdout"))]
     pub(crate) record: Option<Either<RecordWord, RecordFile>>,
@@ -620,9 +623,11 @@ words! {
 mod graphs;
 mod grpc;
 mod objects;
+mod postgres;
 
 pub(crate) use graphs::{Graph, GraphLimits, GraphObject, GraphWaiver};
 pub(crate) use grpc::{Grpc, GrpcAnswers};
 pub(crate) use objects::{
     Created, Excess, Expose, List, Lookup, Object, Ownership, Unbound, Waiver, WaiverPlace,
 };
+pub(crate) use postgres::{Postgres, PostgresTls};

@@ -27,7 +27,7 @@ const LATER_WORDS: [(&str, &str); 4] = [
 ];
 
 /// Keys that other gates, or earlier drafts, call otherwise: the type, their word, ours.
-const CALLED_OTHERWISE: [(&str, &str, &str); 50] = [
+const CALLED_OTHERWISE: [(&str, &str, &str); 57] = [
     ("File", "routes", "apis"),
     ("File", "services", "apis"),
     ("File", "llms", "models"),
@@ -72,6 +72,13 @@ const CALLED_OTHERWISE: [(&str, &str, &str); 50] = [
     ("Tls", "cert", "certificate"),
     ("Tls", "private_key", "key"),
     ("Upstream", "api_key", "credential"),
+    ("Postgres", "username", "user"),
+    ("Postgres", "dbname", "database"),
+    ("Postgres", "address", "host"),
+    ("Postgres", "sslmode", "tls"),
+    ("Lookup", "sql", "query"),
+    ("Lookup", "url", "upstream"),
+    ("Ownership", "file", "path"),
     ("Role", "permissions", "may"),
     ("Role", "members", "held_by"),
     ("Role", "inherits", "includes"),

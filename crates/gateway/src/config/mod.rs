@@ -22,6 +22,7 @@ mod schema;
 mod secret;
 mod shape;
 mod source;
+mod sql;
 mod tree;
 mod units;
 
@@ -98,7 +99,7 @@ fn resolve(text: &str, report: &mut diagnostic::Report, loader: &mut source::Loa
     };
     let tree = shape::conform(tree, report)?;
     match file::File::deserialize(&tree) {
-        Ok(file) => check::Checker { report, loader }.settings(file),
+        Ok(file) => check::Checker { report, loader, postgres: Default::default() }.settings(file),
         Err(error) => {
             report.error("internal", tree.at, format!("the file could not be read: {error}"));
             None

@@ -48,12 +48,73 @@ pub struct Settings {
 }
 
 /// Where the gate remembers who created what.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ownership {
+#[derive(Debug, Clone)]
+pub enum Ownership {
     /// A file of JSON lines.
-    pub path: PathBuf,
-    /// How many objects are remembered.
-    pub entries: usize,
+    File {
+        /// Where it is.
+        path: PathBuf,
+        /// How many objects are remembered.
+        entries: usize,
+    },
+    /// A table of PostgreSQL, which several gates may share.
+    Table(OwnersTable),
+}
+
+/// A table of who created what.
+#[derive(Debug, Clone)]
+pub struct OwnersTable {
+    /// How its server is reached.
+    pub server: Arc<Postgres>,
+    /// Its schema: lower-case letters, digits and `_`.
+    pub schema: String,
+    /// Its name: lower-case letters, digits and `_`.
+    pub name: String,
+    /// For one question or one entry.
+    pub timeout: Duration,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// How a PostgreSQL server is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Postgres {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Its host.
+    pub host: PostgresHost,
+    /// Its port; part of the name of a socket as well.
+    pub port: u16,
+    /// The database.
+    pub database: String,
+    /// The role that the gate has there.
+    pub user: String,
+    /// The role's password.
+    pub password: Option<Secret>,
+    /// How its certificate is verified; `None` is no TLS.
+    pub tls: Option<PostgresTls>,
+    /// How many connections are open at once.
+    pub connections: usize,
+    /// Until one is open, TLS and authentication included.
+    pub connect_timeout: Duration,
+}
+
+/// Where a PostgreSQL server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PostgresHost {
+    /// A name or an address.
+    Tcp(String),
+    /// The folder of its socket.
+    Socket(PathBuf),
+}
+
+/// How the certificate of a PostgreSQL server is verified: its chain, its dates and its names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostgresTls {
+    /// Authorities to believe in place of the system's: the file, and what it says.
+    pub ca: Option<(PathBuf, Arc<str>)>,
+    /// The name in its certificate, where it is not the host.
+    pub server_name: Option<String>,
 }
 
 /// Where the gate listens.
@@ -552,18 +613,35 @@ pub enum ObjectOwner {
 /// A server that knows whose an object is.
 #[derive(Debug, Clone)]
 pub struct Lookup {
-    /// Where it is.
-    pub upstream: Upstream,
-    /// The path, with `{}` for the identifier.
-    pub path: String,
-    /// Where in its answer the owner is.
-    pub owner: Pointer,
+    /// What is asked.
+    pub source: LookupSource,
     /// For the whole exchange.
     pub timeout: Duration,
     /// How long an answer is remembered.
     pub ttl: Duration,
     /// How many answers are remembered.
     pub entries: usize,
+}
+
+/// What a lookup asks.
+#[derive(Debug, Clone)]
+pub enum LookupSource {
+    /// A server of HTTP.
+    Http {
+        /// Where it is.
+        upstream: Box<Upstream>,
+        /// The path, with `{}` for the identifier.
+        path: String,
+        /// Where in its answer the owner is.
+        owner: Pointer,
+    },
+    /// A database.
+    Postgres {
+        /// How it is reached.
+        server: Arc<Postgres>,
+        /// One statement whose one parameter, `$1`, is the identifier, and whose one column is the owner.
+        query: Arc<str>,
+    },
 }
 
 /// A list in the answers of some operations.

@@ -133,7 +133,7 @@ impl Tls {
 }
 
 /// TLS 1.2 and 1.3 with an explicit provider; sessions are resumed, certificates always verified.
-fn client_config(roots: &Roots) -> Result<ClientConfig, UpstreamRulesError> {
+pub(crate) fn client_config(roots: &Roots) -> Result<ClientConfig, UpstreamRulesError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     match roots {

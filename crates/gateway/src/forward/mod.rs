@@ -24,6 +24,8 @@ pub(crate) mod watchdog;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use connect::client_config;
+
 pub use body::{BodyError, UpstreamBody};
 pub use error::{Broken, ForwardError};
 pub use fetch::{FetchError, Fetcher};

@@ -12,6 +12,7 @@ use portcullis_core::authorize::{
 use portcullis_core::contract::{Contract, Location, Operation, OperationIndex};
 
 use super::lookup::Lookup;
+use super::postgres::Pools;
 use crate::config::settings::{Api, Object, ObjectOwner, Waiver};
 use crate::config::{Diagnostic, Taken, Takes};
 
@@ -29,9 +30,18 @@ pub(crate) struct Binding {
     pub(crate) warnings: Vec<Diagnostic>,
 }
 
-/// Binds the operations of an API. `lookups` are the gate's; those of this API are put behind them. Waivers that
+/// Whom a gate asks whose objects are.
+#[derive(Debug, Default)]
+pub(crate) struct Sources {
+    /// By the index in the rules.
+    pub(crate) lookups: Vec<Arc<Lookup>>,
+    /// Connections to databases, which lookups and the gate's memory share.
+    pub(crate) pools: Pools,
+}
+
+/// Binds the operations of an API. `sources` are the gate's; those of this API are put behind them. Waivers that
 /// ended before `today` hold no more.
-pub(crate) fn bind(api: &Api, contract: &Contract, lookups: &mut Vec<Arc<Lookup>>, today: Date) -> Binding {
+pub(crate) fn bind(api: &Api, contract: &Contract, sources: &mut Sources, today: Date) -> Binding {
     let mut binder = Binder {
         api,
         contract,
@@ -43,7 +53,7 @@ pub(crate) fn bind(api: &Api, contract: &Contract, lookups: &mut Vec<Arc<Lookup>
         unbound: BTreeMap::new(),
         binding: Binding::default(),
     };
-    binder.compile_lookups(lookups);
+    binder.compile_lookups(sources);
     let rules = contract.operations().iter().map(|operation| binder.operation(operation)).collect();
     binder.binding.rules = ObjectRules::new(rules);
     binder.report();
@@ -67,10 +77,10 @@ struct Binder<'a> {
 }
 
 impl Binder<'_> {
-    fn compile_lookups(&mut self, lookups: &mut Vec<Arc<Lookup>>) {
+    fn compile_lookups(&mut self, Sources { lookups, pools }: &mut Sources) {
         for (index, object) in self.api.objects.iter().enumerate() {
             let Some(ObjectOwner::Lookup(settings)) = &object.owner else { continue };
-            let compiled = Lookup::compile(settings).map_err(|error| error.to_string());
+            let compiled = Lookup::compile(settings, pools).map_err(|error| error.to_string());
             match compiled.and_then(|one| Ok((u16::try_from(lookups.len()).map_err(|e| e.to_string())?, one)))
             {
                 Ok((at, lookup)) => {

@@ -1,4 +1,4 @@
-//! Who created what: remembered in memory, and in a file that is only appended to.
+//! Who created what: remembered in memory and in a file that is only appended to, or in a table.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -11,20 +11,57 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+use super::postgres::PostgresError;
+use super::table::TableOwners;
+
 /// What remembers who created what.
-pub trait Owners: std::fmt::Debug + Send + Sync {
+#[derive(Debug, Clone)]
+pub enum Owners {
+    /// A file of this gate's own.
+    File(Arc<FileOwners>),
+    /// A table that several gates may share.
+    Table(Arc<TableOwners>),
+}
+
+impl Owners {
     /// Whether a creation can be remembered: asked before it is let through.
-    fn is_ready(&self) -> bool;
+    ///
+    /// # Errors
+    /// It cannot.
+    pub async fn expect_ready(&self) -> Result<(), OwnersError> {
+        let is_ready = match self {
+            Self::File(owners) => owners.is_ready(),
+            Self::Table(owners) => owners.is_ready().await?,
+        };
+        if is_ready { Ok(()) } else { Err(OwnersError::NotReady) }
+    }
+
     /// The owner of an object of a kind; `None` where nobody was seen to create it.
     ///
     /// # Errors
     /// What is remembered cannot be read.
-    fn owner(&self, kind: &str, id: &str) -> Result<Option<SmolStr>, OwnersError>;
-    /// Remembers an owner for good: returns once that would survive a crash. Blocks.
+    pub async fn owner(&self, kind: &str, id: &str) -> Result<Option<SmolStr>, OwnersError> {
+        match self {
+            Self::File(owners) => Ok(owners.owner(kind, id)),
+            Self::Table(owners) => owners.owner(kind, id).await,
+        }
+    }
+
+    /// Remembers an owner for good: returns once that would survive a crash.
     ///
     /// # Errors
     /// The object has another owner already, or it cannot be written.
-    fn remember(&self, kind: &str, id: &str, owner: &str) -> Result<(), OwnersError>;
+    pub async fn remember(&self, kind: Box<str>, id: SmolStr, owner: SmolStr) -> Result<(), OwnersError> {
+        match self {
+            Self::File(owners) => {
+                let owners = Arc::clone(owners);
+                // Writing waits for the disk: not on a thread that serves.
+                let written = tokio::task::spawn_blocking(move || owners.remember(&kind, &id, &owner));
+                written.await.unwrap_or_else(|error| Err(OwnersError::Io(io::Error::other(error))))
+            }
+            Self::Table(owners) => owners.remember(&kind, &id, &owner).await,
+        }
+    }
 }
 
 /// Why an owner is not known, or not remembered.
@@ -45,6 +82,15 @@ pub enum OwnersError {
     /// An earlier write failed.
     #[error("owners could not be written before")]
     Failed,
+    /// Nothing more can be remembered.
+    #[error("what is created cannot be remembered")]
+    NotReady,
+    /// The entry that is there already is there no more.
+    #[error("the entry of the owner was taken away meanwhile")]
+    Gone,
+    /// The table cannot be read or written.
+    #[error("owners: {0}")]
+    Postgres(#[from] PostgresError),
 }
 
 /// Owners in a file of JSON lines, all of them in memory as well.
@@ -111,16 +157,17 @@ impl Known {
     }
 }
 
-impl Owners for FileOwners {
+impl FileOwners {
     fn is_ready(&self) -> bool {
         !self.has_failed.load(Ordering::Relaxed) && self.known.lock().count < self.limit
     }
 
-    fn owner(&self, kind: &str, id: &str) -> Result<Option<SmolStr>, OwnersError> {
+    fn owner(&self, kind: &str, id: &str) -> Option<SmolStr> {
         let known = self.known.lock();
-        Ok(known.owners.get(kind).and_then(|of_kind| of_kind.get(id)).cloned())
+        known.owners.get(kind).and_then(|of_kind| of_kind.get(id)).cloned()
     }
 
+    /// Blocks.
     fn remember(&self, kind: &str, id: &str, owner: &str) -> Result<(), OwnersError> {
         if self.has_failed.load(Ordering::Relaxed) {
             return Err(OwnersError::Failed);
@@ -168,7 +215,7 @@ mod tests {
         file.write_all(b"{\"kind\":\"shop/orderId\",\"id\":\"o-7\"").unwrap();
         for _ in 0..2 {
             let owners = FileOwners::open(&path, 4).unwrap();
-            let owner = |kind: &str, id: &str| owners.owner(kind, id).unwrap();
+            let owner = |kind: &str, id: &str| owners.owner(kind, id);
             assert_eq!(owner("shop/orderId", "o-1").as_deref(), Some("alice"));
             assert_eq!(owner("shop/orderId", "o\n\"2").as_deref(), Some("bob"));
             assert_eq!(owner("shop/cartId", "o-1").as_deref(), Some("bob"));
@@ -202,7 +249,7 @@ mod tests {
         assert!(matches!(owners.remember("k", "2", "a"), Err(OwnersError::Io(_))));
         assert!(!owners.is_ready());
         assert!(matches!(owners.remember("k", "3", "a"), Err(OwnersError::Failed)));
-        assert_eq!(owners.owner("k", "2").unwrap(), None);
-        assert_eq!(owners.owner("k", "1").unwrap().as_deref(), Some("a"));
+        assert_eq!(owners.owner("k", "2"), None);
+        assert_eq!(owners.owner("k", "1").as_deref(), Some("a"));
     }
 }

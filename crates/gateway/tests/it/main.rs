@@ -20,6 +20,8 @@ mod listen;
 #[cfg(test)]
 mod objects;
 #[cfg(test)]
+mod postgres;
+#[cfg(test)]
 mod record;
 #[cfg(test)]
 mod roles;

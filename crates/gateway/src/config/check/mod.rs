@@ -5,7 +5,9 @@ mod graphs;
 mod grpc;
 mod identity;
 mod listeners;
+mod lookups;
 mod objects;
+mod postgres;
 mod routes;
 mod upstream;
 
@@ -15,11 +17,14 @@ use super::read::{At, Either};
 use super::settings::{Limits, RecordTarget, Roles, Settings, SourceText};
 use super::source::Loader;
 use super::tree::Span;
+use postgres::Servers;
 
 /// What the checks share.
 pub(crate) struct Checker<'c, 'f> {
     pub(crate) report: &'c mut Report,
     pub(crate) loader: &'c mut Loader<'f>,
+    /// PostgreSQL servers, once they were checked.
+    pub(crate) postgres: Servers,
 }
 
 impl Checker<'_, '_> {
@@ -30,13 +35,15 @@ impl Checker<'_, '_> {
         let trusted_proxies = self.networks(&file.trusted_proxies);
         let issuers = self.issuers(file.identity.unwrap_or_default().issuers);
         let names: Vec<At<String>> = issuers.iter().map(|(name, _)| name.clone()).collect();
+        self.postgres = self.servers(file.postgres);
         let routes = self.routes(file.apis, file.models, file.graphs, file.grpc, &names);
         let roles = self.roles(file.policy.as_ref());
         let has_roles = roles.as_ref().is_some_and(|roles| !roles.book.roles.is_empty());
         let asked = routes.is_policy_asked.filter(|_| !has_roles);
         let policies = self.policies(file.policy.as_ref(), asked);
-        let ownership = file.ownership.and_then(|written| self.ownership(&written));
+        let ownership = file.ownership.and_then(|written| self.ownership(written));
         self.expect_ownership(&routes.apis, ownership.is_some());
+        self.report_unused_servers();
         let record = match file.record {
             None | Some(Either::Short(file::RecordWord::Stdout)) => Some(RecordTarget::Stdout),
             Some(Either::Short(file::RecordWord::None)) => Some(RecordTarget::None),

@@ -1,16 +1,13 @@
 //! Whose objects are: owners, tenants, lists, waivers, and which properties are shown to whom.
 
-use std::time::Duration;
-
 use http::HeaderName;
 use portcullis_core::authorize::{CreatedId, Place as Stands, Pointer, Who};
 
 use super::Checker;
-use super::upstream::Timeouts;
 use crate::config::contract::Names;
 use crate::config::file;
 use crate::config::read::{At, OneOrMany};
-use crate::config::settings::{Api, Expose, List, Lookup, Object, ObjectOwner, Ownership, Waiver};
+use crate::config::settings::{Expose, List, Object, ObjectOwner, Waiver};
 use crate::config::tree::Span;
 
 const OWNERS: &str = "`claim:NAME`, `response:/POINTER`, `body:/POINTER` or `created-by`";
@@ -162,25 +159,6 @@ impl Checker<'_, '_> {
         }
     }
 
-    fn lookup(&mut self, written: At<file::Lookup>) -> Option<Lookup> {
-        let upstream = written.value.upstream.and_then(|upstream| self.upstream(upstream, Timeouts::API));
-        let path = written.value.path?;
-        if !path.value.starts_with('/') || path.value.matches("{}").count() != 1 {
-            self.error("bad-path", path.at, format!("`{}` is not a path to look up", path.value))
-                .expected("a path with `{}` once, as `/orders/{}/owner`");
-            return None;
-        }
-        let span = |written: Option<file::Span>, default| written.map_or(default, |span| span.0);
-        Some(Lookup {
-            upstream: upstream?,
-            path: path.value,
-            owner: self.pointer(&written.value.owner?)?,
-            timeout: span(written.value.timeout, Duration::from_secs(2)),
-            ttl: span(written.value.ttl, Duration::from_secs(30)),
-            entries: written.value.entries.unwrap_or(10_000),
-        })
-    }
-
     fn list(&mut self, written: At<file::List>, names: Option<&Names>) -> Option<List> {
         let At { at, value } = written;
         let operations = self.operations(value.operations, names);
@@ -201,7 +179,7 @@ impl Checker<'_, '_> {
         all.into_iter().map(|operation| operation.value).collect()
     }
 
-    fn pointer(&mut self, written: &At<String>) -> Option<Pointer> {
+    pub(super) fn pointer(&mut self, written: &At<String>) -> Option<Pointer> {
         match Pointer::parse(&written.value) {
             Ok(pointer) => Some(pointer),
             Err(error) => {
@@ -320,22 +298,6 @@ impl Checker<'_, '_> {
     fn pointers(&mut self, written: &[At<String>]) -> Option<Vec<Pointer>> {
         let all: Vec<_> = written.iter().map(|one| self.pointer(one)).collect();
         all.into_iter().collect()
-    }
-
-    pub(super) fn ownership(&mut self, written: &file::Ownership) -> Option<Ownership> {
-        let path = self.loader.path(&written.path.as_ref()?.value);
-        Some(Ownership { path, entries: written.entries.unwrap_or(1_000_000) })
-    }
-
-    /// What is created is remembered somewhere, or the configuration is no good.
-    pub(super) fn expect_ownership(&mut self, apis: &[Api], is_there: bool) {
-        let is_created = |object: &&Object| matches!(object.owner, Some(ObjectOwner::Created { .. }));
-        let first = apis.iter().flat_map(|api| &api.objects).find(is_created);
-        if let (Some(object), false) = (first, is_there) {
-            let at = object.place.at;
-            self.error("missing-key", at, "`created-by` needs a place where the gate remembers")
-                .expected("`ownership: { path: data/owners.jsonl }` at the top of the file");
-        }
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Object {
     /// The same for the tenant: as `owner`, for every operation that has the parameter, compared with
     /// `claim:tenant` unless `equals` says otherwise.
     pub(crate) tenant: Option<At<String>>,
-    /// Asks another server whose it is.
+    /// Asks another server, or a database, whose it is.
     pub(crate) lookup: Option<At<Lookup>>,
     /// The claim that the owner is compared with. Default: `claim:sub`.
     pub(crate) equals: Option<At<String>>,
@@ -70,19 +70,23 @@ pub(crate) struct List {
     pub(crate) foreign: Option<Excess>,
 }
 
-/// A server that knows whose an object is.
+/// A server that knows whose an object is: `upstream`, `path` and `owner`, or `postgres` and `query`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Lookup {
-    /// Where it is: an address, or a mapping.
-    #[schemars(extend("x-required" = true))]
+    /// Where a server of HTTP is: an address, or a mapping.
     pub(crate) upstream: Option<At<Either<String, Upstream>>>,
-    /// The path that is read (`GET`); `{}` in it becomes the identifier, encoded.
-    #[schemars(extend("x-required" = true))]
+    /// With `upstream`: the path that is read (`GET`); `{}` in it becomes the identifier, encoded.
     pub(crate) path: Option<At<String>>,
-    /// JSON pointer to the owner in its answer.
-    #[schemars(extend("x-required" = true))]
+    /// With `upstream`: JSON pointer to the owner in its answer.
     pub(crate) owner: Option<At<String>>,
+    /// A server of `postgres` at the top of the file.
+    pub(crate) postgres: Option<At<String>>,
+    /// With `postgres`: one statement whose one parameter, `$1`, is the identifier, and whose one column is the owner,
+    /// as `select owner from orders where id = $1`. It is prepared, runs in a read-only transaction, and is stopped
+    /// at the `timeout`. No row is an object that nobody knows of; two, and `null`, refuse the call. `$1` and the
+    /// column are text, an integer or a UUID; others are cast in the statement, as `code::text = $1`.
+    pub(crate) query: Option<At<String>>,
     /// For the whole exchange. What takes longer refuses the call.
     #[schemars(extend("default" = "2s"))]
     pub(crate) timeout: Option<Span>,
@@ -133,16 +137,23 @@ pub(crate) struct Expose {
     pub(crate) excess: Option<Excess>,
 }
 
-/// Where the gate remembers who created what.
+/// Where the gate remembers who created what: `path`, or `postgres`. Where it cannot be read or written, what it
+/// decides is refused. The first who created an object owns it for good.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Ownership {
-    /// A file of JSON lines, appended to. Where it cannot be read or written, what it decides is refused.
-    #[schemars(extend("x-required" = true))]
+    /// A file of JSON lines, appended to. It is this gate's alone.
     pub(crate) path: Option<At<String>>,
-    /// How many objects are remembered; further creations are refused.
-    #[schemars(range(min = 1, max = 100000000), extend("default" = 1000000))]
-    pub(crate) entries: Option<usize>,
+    /// With `path`: how many objects are remembered; further creations are refused. Default: 1000000.
+    #[schemars(range(min = 1, max = 100000000))]
+    pub(crate) entries: Option<At<usize>>,
+    /// A server of `postgres` at the top of the file. Gates that name the same table share what they remember.
+    pub(crate) postgres: Option<At<String>>,
+    /// With `postgres`: the table, as `schema.table`. It is created where there is none and the role may create it; the
+    /// role needs `select` and `insert` on it. Default: `public.portcullis_owners`.
+    pub(crate) table: Option<At<String>>,
+    /// With `postgres`: for one question or one entry. What takes longer refuses the call. Default: `2s`.
+    pub(crate) timeout: Option<At<Span>>,
 }
 
 words! {

@@ -2,6 +2,7 @@
 
 mod client;
 mod issuer;
+mod postgres;
 mod upstream;
 
 use std::fs;
@@ -15,6 +16,7 @@ use tempfile::TempDir;
 
 pub(crate) use client::{Answer, Client};
 pub(crate) use issuer::Issuer;
+pub(crate) use postgres::Postgres;
 pub(crate) use upstream::{Piece, Seen, Upstream};
 
 /// Longer than any test takes.
