@@ -11,6 +11,7 @@ pub mod detect;
 pub mod dialect;
 pub mod judge;
 pub mod machine;
+pub mod normal;
 pub mod sse;
 
 mod graph;
