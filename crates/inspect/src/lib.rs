@@ -10,6 +10,7 @@ pub mod inspect;
 pub mod detect;
 pub mod dialect;
 pub mod judge;
+pub mod linear;
 pub mod machine;
 pub mod normal;
 pub mod sse;
