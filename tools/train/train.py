@@ -18,7 +18,7 @@ import rows as data
 from rows import FEATURES, FOLDS, SMOOTH, WINDOWS, Counts, Row
 
 SEED = 20261124
-CAP = 3000
+CAP = 2500
 STEPS = 12
 # Ordinary text with words of attacks, or about prompts (a book of them): it measures over-defence and sets no threshold.
 HARD = {"promptschat_book", "synthetic_mof", "bastioncorpus", "written/user_narrative", "written/user_override", "written/user_multi", "written/doc_en", "written/doc_multi"}
@@ -89,7 +89,7 @@ def attack_windows(row: Row, spans):
 
 WRITTEN = 2.0
 ORDERS = 1
-ALONE = 0.25
+ALONE = 0.5
 SUPPORT = 3.0
 L2 = 0.3
 
@@ -203,6 +203,23 @@ def measure(rows, counts, channel, l2, quick=False):
 DEV = {"deepset_train", "bastioncorpus", "bipia_attack_train", "bipia_embedded_train", "bipia_ctx_train"}
 
 
+def measure_written(rows, counts, channel, threshold):
+    """Leaves out a quarter of the written text, by blocks of neighbours: sources are known, their rows are not."""
+    held = {i for i, row in enumerate(rows) if row.source.startswith("written/") and row.place // 24 % 4 == 1}
+    kept = [i for i, row in enumerate(rows) if i not in held and row.source not in DEV]
+    w, bias = fit(counts, *training(rows, counts, kept, channel), L2)
+    values = worst(block_sums(counts, w), counts.features, counts.first, bias)
+    groups: dict[tuple, list] = {}
+    for index in sorted(held):
+        row = rows[index]
+        if row.channel == channel:
+            groups.setdefault((row.source, row.label), []).append(values[index])
+            if row.lang != "en":
+                groups.setdefault(("languages but English", row.label), []).append(values[index])
+    lines = [f"## Written text, a quarter left out: {channel}", "", "| source, 1 attack or 0 ordinary | flagged | rows |", "|---|---|---|"]
+    return lines + [f"| {source} {side} | {rate(np.array(v), threshold):.3f} | {len(v)} |" for (source, side), v in sorted(groups.items())] + [""]
+
+
 def threshold_of(rows, values, channel) -> float:
     ordinary = [v for row, v in zip(rows, values) if row.channel == channel and row.label == 0 and row.source not in HARD and not np.isnan(v)]
     return float(np.quantile(ordinary, 0.99))
@@ -290,7 +307,8 @@ def main():
         print("SUM", channel, L2, WRITTEN, ORDERS, ITERATIONS, ALONE, SUPPORT, CAP, summary(rows, values, channel, threshold))
         steps = allowances(long, threshold)
         lines += report(rows, values, long, channel, threshold, steps)
-        print("\n".join(lines[-120:]), flush=True)
+        lines += [] if options.quick else measure_written(rows, counts, channel, threshold)
+        print("\n".join(lines), flush=True)
         if options.out:
             kept = [i for i, row in enumerate(rows) if row.source not in DEV]
             heads.append(pack(*fit(counts, *training(rows, counts, kept, channel), L2), threshold, steps))

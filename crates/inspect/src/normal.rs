@@ -32,8 +32,8 @@ pub const LAYERS: usize = 2;
 pub const VIEWS: usize = 16;
 /// How many bytes are decoded at most.
 pub const DECODED_BYTES: usize = 64 << 10;
-/// How often letters are gone through: joining letters may make a word whose letters look like others.
-const ROUNDS: usize = 4;
+/// How often a text is gone through: what one step undoes may show what another can undo.
+const ROUNDS: usize = 8;
 /// The shortest hidden text that is worth a view, in bytes.
 const HIDDEN_BYTES: usize = 8;
 
@@ -196,24 +196,28 @@ pub fn views(text: &str) -> Views<'_> {
     let mut views = Views { whole: View::whole(text), more: Vec::new(), signals: Signals::default() };
     let mut room = DECODED_BYTES;
     let mut hints = scan(text);
-    for layer in 0..=LAYERS {
+    let mut layers = 0;
+    for _ in 0..ROUNDS {
         hints = characters(hints, &mut views);
-        if !hints.has(Hints::ENCODED | Hints::ESCAPED | Hints::STRANGE) {
-            break;
-        }
+        // Before words are read: the digits of an escape stand for no letters.
         let mut next = views.whole.clone();
         let mut signals = views.signals.clone();
-        if !decoded(hints, &mut next, &mut room, &mut signals) {
+        let is_encoded = hints.has(Hints::ENCODED | Hints::ESCAPED | Hints::STRANGE);
+        if is_encoded && decoded(hints, &mut next, &mut room, &mut signals) {
+            if layers == LAYERS {
+                let end = views.whole.text.len();
+                views.signals.map = views.whole.map.clone();
+                views.signals.add(Signal::Bounded, 0..end);
+                break;
+            }
+            layers += 1;
+            (views.whole, views.signals) = (next, signals);
+        } else {
             views.signals = signals;
-            break;
+            if !drawn(hints, &mut views) {
+                break;
+            }
         }
-        if layer == LAYERS {
-            let end = views.whole.text.len();
-            views.signals.map = views.whole.map.clone();
-            views.signals.add(Signal::Bounded, 0..end);
-            break;
-        }
-        (views.whole, views.signals) = (next, signals);
         hints = scan(views.whole.text());
     }
     if hints.has(Hints::MARKUP) {
@@ -222,33 +226,38 @@ pub fn views(text: &str) -> Views<'_> {
     views
 }
 
-/// What is undone letter by letter, until nothing is left to undo. Answers what the text asks for afterwards.
-fn characters(mut hints: Hints, views: &mut Views<'_>) -> Hints {
-    for _ in 0..ROUNDS {
-        let mut is_changed = false;
-        let Views { whole, signals, .. } = &mut *views;
-        let mut step = |step: fn(&str, &mut Signals) -> unicode::Step| {
-            signals.map = whole.map.clone();
-            let made = step(&whole.text, signals);
-            is_changed |= whole.take(made);
-            scan(&whole.text)
-        };
-        if hints.has(Hints::WIDE) {
-            step(unicode::strip);
-            step(|text, _| unicode::compose(text));
-            hints = step(unicode::fold);
-        }
-        if hints.has(Hints::SPACED) {
-            hints = step(words::join);
-        }
-        if hints.has(Hints::LEET) {
-            hints = step(words::unleet);
-        }
-        if !is_changed {
-            break;
-        }
+/// Undoes what was done to single characters. Answers what the text asks for afterwards.
+fn characters(hints: Hints, views: &mut Views<'_>) -> Hints {
+    if !hints.has(Hints::WIDE) {
+        return hints;
     }
-    hints
+    let Views { whole, signals, .. } = views;
+    signals.map = whole.map.clone();
+    let made = unicode::strip(&whole.text, signals);
+    whole.take(made);
+    let made = unicode::compose(&whole.text);
+    whole.take(made);
+    signals.map = whole.map.clone();
+    let made = unicode::fold(&whole.text, signals);
+    whole.take(made);
+    scan(&whole.text)
+}
+
+/// Undoes what was done to words; whether there was anything.
+fn drawn(hints: Hints, views: &mut Views<'_>) -> bool {
+    let Views { whole, signals, .. } = views;
+    let mut is_changed = false;
+    if hints.has(Hints::SPACED) {
+        signals.map = whole.map.clone();
+        let made = words::join(&whole.text, signals);
+        is_changed |= whole.take(made);
+    }
+    if hints.has(Hints::LEET | Hints::SPACED) {
+        signals.map = whole.map.clone();
+        let made = words::unleet(&whole.text, signals);
+        is_changed |= whole.take(made);
+    }
+    is_changed
 }
 
 /// Undoes one layer of encoding; whether there was one.

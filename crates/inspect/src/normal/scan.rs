@@ -41,7 +41,7 @@ pub(super) const LEET_WORDS: usize = 3;
 /// How strange (eighths of a nat, summed over neighbouring words) a text must get before rotation is tried.
 pub(super) const STRANGE_SUM: i32 = 32;
 /// What an ordinary word is worth at least per pair, in eighths of a nat.
-const ORDINARY: i32 = 3;
+pub(super) const ORDINARY: i32 = 3;
 
 /// What the text asks for.
 pub(super) fn scan(text: &str) -> Hints {

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::letters::Letters;
 use super::map::{How, Rewrite};
+use super::scan::ORDINARY;
 use super::unicode::Step;
 use super::{Signal, Signals};
 
@@ -15,13 +16,20 @@ const WORDS: usize = 3;
 /// Turns the spans that read like text only then.
 pub(super) fn turn(text: &str, signals: &mut Signals) -> Step {
     let words: Vec<Word> = words(text);
+    let forward = best(text, &words, |word| word.rotated);
+    let backward = best(text, &words, |word| word.reversed);
+    let mut found: Vec<(i32, Range<usize>, Signal)> = Vec::new();
+    found.extend(forward.into_iter().map(|(gain, range)| (gain, range, Signal::Rot13)));
+    found.extend(backward.into_iter().map(|(gain, range)| (gain, range, Signal::Reversed)));
+    // Where both would gain, the one that gains more.
+    found.sort_by_key(|(gain, range, _)| (std::cmp::Reverse(*gain), range.start));
     let mut spans: Vec<(Range<usize>, Signal)> = Vec::new();
-    for range in best(text, &words, |word| word.rotated - word.plain) {
-        spans.push((range, Signal::Rot13));
-    }
-    for range in best(text, &words, |word| word.reversed - word.plain) {
+    for (_, range, signal) in found {
+        // Text that is backwards for the most part is backwards as a whole, its signs too.
+        let is_most = signal == Signal::Reversed && range.len() * 5 >= text.len() * 4;
+        let range = if is_most { 0..text.len() } else { range };
         if spans.iter().all(|(known, _)| known.end <= range.start || range.end <= known.start) {
-            spans.push((range, Signal::Reversed));
+            spans.push((range, signal));
         }
     }
     spans.sort_by_key(|(range, _)| range.start);
@@ -78,14 +86,14 @@ fn words(text: &str) -> Vec<Word> {
     words
 }
 
-/// The spans whose words gain most together, from the left.
-fn best(text: &str, words: &[Word], gain: impl Fn(&Word) -> i32) -> Vec<Range<usize>> {
+/// The spans whose words gain most together, from the left, with what they gain.
+fn best(text: &str, words: &[Word], turned: impl Fn(&Word) -> i32) -> Vec<(i32, Range<usize>)> {
     let mut spans = Vec::new();
     let mut open = Open::default();
     for (index, word) in words.iter().enumerate() {
-        let step = gain(word);
+        let step = turned(word) - word.plain;
         if open.sum + step <= 0 || open.top - open.sum > GAIN {
-            spans.extend(open.close(text, words, &gain));
+            spans.extend(open.close(text, words, &turned));
             open = Open::default();
             if step <= 0 {
                 continue;
@@ -100,7 +108,7 @@ fn best(text: &str, words: &[Word], gain: impl Fn(&Word) -> i32) -> Vec<Range<us
             open.last = index;
         }
     }
-    spans.extend(open.close(text, words, &gain));
+    spans.extend(open.close(text, words, &turned));
     spans
 }
 
@@ -115,22 +123,40 @@ struct Open {
 
 impl Open {
     /// The span, if it gained enough, with the last words of its line on either side.
-    fn close(&self, text: &str, words: &[Word], gain: impl Fn(&Word) -> i32) -> Option<Range<usize>> {
-        if self.top < GAIN || self.last + 1 < self.first + WORDS {
+    fn close(
+        &self,
+        text: &str,
+        words: &[Word],
+        turned: impl Fn(&Word) -> i32,
+    ) -> Option<(i32, Range<usize>)> {
+        let count = self.last + 1 - self.first;
+        // What is turned as a whole is short sometimes.
+        let least = if count + 1 >= words.len() { GAIN / 2 } else { GAIN };
+        if self.top < least || count < WORDS {
             return None;
         }
+        let (mut pairs, mut before, mut after) = (0, 0, 0);
+        for word in words.iter().skip(self.first).take(count) {
+            pairs += i32::try_from(word.range.len()).unwrap_or(i32::MAX / 64) + 1;
+            before += word.plain;
+            after += turned(word);
+        }
+        if before > ORDINARY * pairs || after < ORDINARY * pairs {
+            return None;
+        }
+        let gain = |word: &Word| turned(word) - word.plain;
         let mut span = words.get(self.first)?.range.start..words.get(self.last)?.range.end;
         let is_line = |range: Range<usize>| !text.get(range).unwrap_or_default().contains('\n');
         let before =
             words.iter().take(self.first).rev().take_while(|word| is_line(word.range.start..span.start));
-        if let Some(edge) = edge(before, &gain) {
+        if let Some(edge) = edge(before, gain) {
             span.start = edge.start;
         }
         let after = words.iter().skip(self.last + 1).take_while(|word| is_line(span.end..word.range.end));
-        if let Some(edge) = edge(after, &gain) {
+        if let Some(edge) = edge(after, gain) {
             span.end = edge.end;
         }
-        Some(span)
+        Some((self.top, span))
     }
 }
 

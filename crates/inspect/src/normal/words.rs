@@ -81,15 +81,22 @@ fn spaced(text: &str) -> Option<Run> {
 pub(super) fn unleet(text: &str, signals: &mut Signals) -> Step {
     let letters = Letters::new();
     let mut words: Vec<(Range<usize>, String)> = Vec::new();
-    let mut plain = 0_usize;
+    let (mut sure, mut plain) = (0_usize, 0_usize);
     for range in tokens(text) {
         let word = text.get(range.clone()).unwrap_or_default();
-        match spelled(letters, word) {
-            Some(spelled) => words.push((range, spelled)),
-            None => plain += usize::from(word.bytes().all(|b| b.is_ascii_alphabetic()) && word.len() > 3),
+        if let Some(spelled) = spelled(letters, word) {
+            let usual = letters.word(spelled.bytes());
+            let pairs = i32::try_from(word.len()).unwrap_or(i32::MAX - 1) + 1;
+            let has_letters = word.bytes().any(|b| b.is_ascii_alphabetic());
+            sure += usize::from(usual > pairs && is_inside(word));
+            if has_letters || (usual > 0 && word.len() < 5) {
+                words.push((range, spelled));
+            }
+        } else {
+            plain += usize::from(word.len() > 3);
         }
     }
-    if words.len() < LEET_WORDS || words.len() * 3 < plain {
+    if sure < LEET_WORDS || sure * 3 < plain {
         return None;
     }
     let mut rewrite = Rewrite::new(text);
@@ -98,6 +105,14 @@ pub(super) fn unleet(text: &str, signals: &mut Signals) -> Step {
         rewrite.replace(range, &spelled, How::Same);
     }
     rewrite.finish()
+}
+
+/// Whether a sign stands before a letter, where names with a number or a `$` have none.
+fn is_inside(word: &str) -> bool {
+    let bytes = word.trim_start_matches(['$', '@', '!', '|', '+']).as_bytes();
+    let is_inside =
+        |pair: &[u8]| matches!(pair, [a, b] if !a.is_ascii_alphabetic() && b.is_ascii_alphabetic());
+    bytes.len() > 2 && bytes.windows(2).any(is_inside)
 }
 
 /// Runs of ASCII letters, digits and the signs that stand for letters.
@@ -118,11 +133,10 @@ fn tokens(text: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// What a word reads as, if it has letters, and signs for letters, and reads like a word.
+/// What a word reads as, if it has signs and all of them stand for letters.
 fn spelled(letters: Letters, word: &str) -> Option<String> {
     let signs = word.bytes().filter(|b| !b.is_ascii_alphabetic()).count();
-    let is_short = word.len() < 2 || word.len() > 24;
-    if is_short || signs == 0 || (signs == word.len() && signs < 3) || !word.is_ascii() {
+    if word.len() > 24 || signs == 0 {
         return None;
     }
     let mut out = String::with_capacity(word.len());
@@ -134,10 +148,7 @@ fn spelled(letters: Letters, word: &str) -> Option<String> {
         let fits = |b: u8| Letters::pair(left, letters.sign(b)) + Letters::pair(letters.sign(b), right);
         out.push(char::from(if fits(other) > fits(one) { other } else { one }));
     }
-    let is_read = out.bytes().all(|b| b.is_ascii_alphabetic());
-    let usual = letters.word(out.bytes());
-    let pairs = i32::try_from(word.len()).ok()? + 1;
-    (is_read && usual > pairs).then_some(out)
+    out.bytes().all(|b| b.is_ascii_alphabetic()).then_some(out)
 }
 
 /// The letters that a sign may stand for.
