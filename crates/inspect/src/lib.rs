@@ -10,7 +10,9 @@ pub mod inspect;
 pub mod detect;
 pub mod dialect;
 pub mod judge;
+pub mod linear;
 pub mod machine;
+pub mod normal;
 pub mod sse;
 
 mod graph;
