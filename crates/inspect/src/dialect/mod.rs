@@ -3,6 +3,7 @@
 pub mod openai;
 
 mod escape;
+mod prompt;
 mod tape;
 mod text;
 

@@ -10,7 +10,7 @@ mod template;
 
 use std::sync::Arc;
 
-use portcullis_core::record::Usage;
+use portcullis_core::record::{Action, Usage};
 
 use super::Screen;
 use super::tape::Tape;
@@ -42,8 +42,10 @@ pub struct ModelRules {
     pub system: Option<Arc<str>>,
     /// What a client's own system messages become.
     pub client_system: ClientSystem,
-    /// What may not go to the model.
+    /// What may not go to the model, in no reading of a text.
     pub prompt: Screen,
+    /// What is done about text that gives orders without being allowed to; `None` looks for none.
+    pub orders: Option<Action>,
     /// What may not come from it.
     pub answer: Screen,
     /// Whether the model is asked for token counts on streams too, so that the record has them.
@@ -56,6 +58,7 @@ impl Default for ModelRules {
             system: None,
             client_system: ClientSystem::default(),
             prompt: Screen::default(),
+            orders: None,
             answer: Screen::default(),
             records_usage: true,
         }

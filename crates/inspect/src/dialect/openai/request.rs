@@ -6,9 +6,11 @@ use portcullis_core::record::Finding;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::{Map, Value, json};
 
+use super::super::prompt::{Read, Reader};
 use super::super::text::{Form, Left, keep, whole};
 use super::surfaces::{Known, Surface, lookup};
 use super::{ClientSystem, ModelRules};
+use crate::linear::Channel;
 
 /// A request that may go to the model.
 #[derive(Debug)]
@@ -39,8 +41,9 @@ pub fn inspect_request(
     let root = document.as_object().ok_or_else(|| invalid("the body is no object"))?;
     let messages = root.get("messages").and_then(Value::as_array).ok_or_else(|| invalid("no messages"))?;
     let demoted = demoted(rules.client_system, messages)?;
-    let mut walk = Walk { rules, findings, path: String::new(), at: String::new() };
-    let screened = if rules.prompt.is_off() { None } else { walk.value(document)? };
+    let mut walk = Walk { rules, findings, path: String::new(), at: String::new(), author: None };
+    let is_off = rules.prompt.is_off() && rules.orders.is_none();
+    let screened = if is_off { None } else { walk.value(document)? };
     let root = screened.as_ref().and_then(Value::as_object).unwrap_or(root);
     let flag =
         |object: Option<&Value>, name: &str| object.and_then(|it| it.get(name)) == Some(&Value::Bool(true));
@@ -91,6 +94,8 @@ struct Walk<'w> {
     path: String,
     /// The JSON pointer.
     at: String,
+    /// Who wrote the message at hand, if it is somebody who may give no orders.
+    author: Option<Channel>,
 }
 
 impl Walk<'_> {
@@ -170,6 +175,9 @@ impl Walk<'_> {
             self.path.push_str("/*");
             self.at.push('/');
             self.at.push_str(&nth.to_string());
+            if self.path == MESSAGE {
+                self.author = author(value);
+            }
             let new = if is_tree { self.tree(value)? } else { self.value(value)? };
             if let Some(new) = new
                 && let Some(place) = changed.get_or_insert_with(|| elements.to_vec()).get_mut(nth)
@@ -213,7 +221,8 @@ impl Walk<'_> {
             .flat_map(|(_, text)| text.bytes())
             .eq(lefts.iter().flat_map(|(_, left)| left.bytes()));
         if is_same {
-            return Ok(changed);
+            let together = texts.iter().map(|(_, text)| *text).collect::<String>();
+            return self.together(&together).map(|()| changed);
         }
         keep(found, self.findings, || self.at.clone());
         let mut parts = parts.clone();
@@ -225,6 +234,15 @@ impl Walk<'_> {
         Ok(Some(Value::Array(parts)))
     }
 
+    /// Reads parts once more as the one text that they are. What is found across their borders stands in no one part,
+    /// so what would be redacted is blocked.
+    fn together(&mut self, text: &str) -> Result<(), Halt> {
+        match self.read(text)? {
+            None => Ok(()),
+            Some(_) => Err(self.blocked("parts together")),
+        }
+    }
+
     fn text(&mut self, value: &Value, form: Form) -> Result<Option<Value>, Halt> {
         match value {
             Value::String(text) => Ok(self.screen(text, form)?.map(Value::String)),
@@ -233,16 +251,65 @@ impl Walk<'_> {
     }
 
     fn screen(&mut self, text: &str, form: Form) -> Result<Option<String>, Halt> {
-        match whole(&self.rules.prompt, text, form, self.findings, || self.at.clone()) {
-            Left::Same => Ok(None),
-            Left::Changed(text) => Ok(Some(text)),
-            Left::Blocked => Err(self.blocked("blocked")),
+        let left = match whole(&self.rules.prompt, text, form, self.findings, || self.at.clone()) {
+            Left::Same => None,
+            Left::Changed(text) => Some(text),
+            Left::Blocked => return Err(self.blocked("blocked")),
+        };
+        let read = self.read(left.as_deref().unwrap_or(text))?;
+        // What was cut out may have been more than a string of the document.
+        if form == Form::Json && read.as_deref().is_some_and(|text| !is_json(text)) {
+            return Err(self.blocked("not to be redacted"));
+        }
+        Ok(read.or(left))
+    }
+
+    /// Reads a text that passed as it is written, as a model may read it.
+    fn read(&mut self, text: &str) -> Result<Option<String>, Halt> {
+        let reader = Reader { screen: &self.rules.prompt, orders: self.rules.orders };
+        let mut found = Vec::new();
+        let read = reader.read(text, self.channel(), &mut found);
+        keep(found, self.findings, || self.at.clone());
+        match read {
+            Read::Same => Ok(None),
+            Read::Changed(text) => Ok(Some(text)),
+            Read::Blocked => Err(self.blocked("blocked")),
+        }
+    }
+
+    /// Who wrote the text at hand, if it is somebody who may give no orders. Identifiers and settings are no prose.
+    fn channel(&self) -> Option<Channel> {
+        match self.path.strip_prefix(MESSAGE) {
+            Some("/content" | "/content/*/text" | "/refusal" | "/content/*/refusal") => self.author,
+            Some(_) => None,
+            None => {
+                let is_description =
+                    self.path.ends_with("/description") || self.path.ends_with("/definition");
+                is_description.then_some(Channel::Document)
+            }
         }
     }
 
     fn blocked(&self, why: &str) -> Halt {
         Halt::new(Reason::ContentBlocked, format!("{why} at {}", self.at))
     }
+}
+
+/// Where a message stands.
+const MESSAGE: &str = "/messages/*";
+
+/// Who wrote a message, if it is somebody who may give no orders: those of the operator are the operator's, or were
+/// allowed to clients in writing.
+fn author(message: &Value) -> Option<Channel> {
+    match message.get("role").and_then(Value::as_str) {
+        Some("system" | "developer") => None,
+        Some("tool" | "function") => Some(Channel::Document),
+        _ => Some(Channel::User),
+    }
+}
+
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }
 
 fn is_data(value: &Value) -> bool {
