@@ -61,8 +61,8 @@ enum Command {
     /// what would change the answer.
     #[command(after_help = explain::EXAMPLES)]
     Explain(explain::Question),
-    /// Review what was granted against what was used: grants never used, rights that grew, grants that end, and a
-    /// narrower roles file as a patch. Exit status 1 with `--ci` when something must be done.
+    /// Review what was granted against what was used: grants never used, rights that grew, grants that end, what was
+    /// waived by whom, and a narrower roles file as a patch. Exit status 1 with `--ci` when something must be done.
     #[command(after_help = access_review::EXAMPLES)]
     AccessReview(access_review::Review),
     /// Compare what the contracts name with what was called: operations that nobody calls, deprecated ones that somebody

@@ -197,7 +197,7 @@ fn access_is_reviewed() {
     check(folder.path(), &ci, 1, &["was not used for 90 days", "\"failures\": ["]);
     check(folder.path(), &[&asked[..], &["--format", "html"]].concat(), 0, &["<h1>Access review</h1>"]);
     check(folder.path(), &[&asked[..], &["--window", "30"]].concat(), 2, &["as `30d` or `12h`"]);
-    check(folder.path(), &[&asked[..], &["--before", "none.yaml"]].concat(), 1, &["there is no such file"]);
+    check(folder.path(), &[&asked[..], &["--since", "none.yaml"]].concat(), 1, &["there is no such file"]);
     // Within a window that has the one record, what it used is all that stays.
     let patch =
         portcullis(folder.path(), &[&asked[..], &["--window", "36500d", "--format", "patch"]].concat());
