@@ -14,7 +14,10 @@ pub(crate) const EXAMPLES: &str = "Example:
   portcullis explain 019ab0c2-7b1e-7d3a-9c55-0e6f1f0c2a11 --records records.jsonl
   portcullis explain --as claims.json --method GET --path /orders/7 --address 10.0.0.7
 
-Nothing is sent, and budgets, bodies and the owners of objects are not asked. Exit status 0 whatever the answer is.";
+  portcullis explain --as claims.json --method POST --path /orders --body order.json
+
+Nothing is sent: what only the running gate, an upstream or an answer knows (what is left of a budget, whose an object
+is, what detectors find) is named and not asked. Exit status 0 whatever the answer is.";
 
 /// What is asked.
 #[derive(Debug, Args)]
@@ -43,12 +46,24 @@ pub(crate) struct Question {
     /// The request would come without TLS.
     #[arg(long)]
     plain: bool,
-    /// The model that a model call would ask for.
+    /// A file with the body of the request: JSON, unless `--header` says otherwise.
+    #[arg(long, requires = "path")]
+    body: Option<PathBuf>,
+    /// A header of the request, as `name: value`. Can be given several times.
+    #[arg(long = "header", value_name = "HEADER", value_parser = header, requires = "path")]
+    headers: Vec<(String, String)>,
+    /// The model that a model call would ask for, where no body says it.
     #[arg(long)]
     model: Option<String>,
     /// How to print the answer.
     #[arg(long, value_enum, default_value_t = Shape::Text)]
     format: Shape,
+}
+
+/// A header as it is written on the wire.
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("a name, a colon and a value, as `x-tenant: north`")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
 /// How an answer is printed.
@@ -112,12 +127,18 @@ fn supposed(desk: &Desk, question: &Question) -> anyhow::Result<Answer> {
         }
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let body = question
+        .body
+        .as_ref()
+        .map(|file| std::fs::read(file).with_context(|| format!("cannot read {}", file.display())));
     let supposed = Supposed {
         method: question.method.to_ascii_uppercase(),
         target: question.path.clone().unwrap_or_default(),
         claims,
         address: question.address,
         tls: !question.plain,
+        headers: question.headers.clone(),
+        body: body.transpose()?,
         model: question.model.clone(),
         now: i64::try_from(now).unwrap_or(i64::MAX),
     };

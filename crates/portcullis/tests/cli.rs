@@ -172,6 +172,26 @@ fn a_call_is_explained() {
         0,
         &["corp/p7: denied", "what would change the answer:", "needs the role `reception`"],
     );
+    std::fs::write(folder.path().join("body.json"), r#"{"at":7}"#).unwrap();
+    let body = [
+        "explain",
+        "--as",
+        "claims.json",
+        "--method",
+        "post",
+        "--path",
+        "/patients/p7/appointments",
+        "--body",
+    ];
+    let wrong = [&body[..], &["body.json", "--header", "x-one: 1"]].concat();
+    check(
+        folder.path(),
+        &wrong,
+        0,
+        &[": refused\n", "  - validate   `/at` ", "  ? admit      it takes from `"],
+    );
+    check(folder.path(), &[&body[..], &["none.json"]].concat(), 1, &["cannot read none.json"]);
+    check(folder.path(), &[&wrong[..], &["--header", "x"]].concat(), 2, &["a name, a colon and a value"]);
     let recorded = ["explain", "r-1", "--records", "records.jsonl"];
     check(folder.path(), &recorded, 0, &["allowed", "decided by  role:patient/clinic.getPatient"]);
     let json = portcullis(folder.path(), &[&asked[..], &["--format", "json"]].concat());
@@ -206,10 +226,49 @@ fn access_is_reviewed() {
         patch.starts_with("--- ./roles.yaml\n+++ ./roles.yaml\n@@ ") || patch.starts_with("--- roles.yaml"),
         "{patch}"
     );
+    // What it writes is taken by `check`, once it is applied.
+    let file = folder.path().join("roles.yaml");
+    let before = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, patched(&before, &patch)).unwrap();
+    check(folder.path(), &["check"], 0, &["1 file checked: 0 errors"]);
+    std::fs::write(&file, before).unwrap();
+    let json = portcullis(folder.path(), &[&asked[..], &["--format", "json"]].concat());
+    std::fs::write(folder.path().join("before.json"), &json.stdout).unwrap();
+    let wider = std::fs::read_to_string(&file)
+        .unwrap()
+        .replace("may: [clinic.getOpeningHours]", "may: [clinic.read]");
+    std::fs::write(&file, wider).unwrap();
+    let since = [&asked[..], &["--since", "before.json", "--ci", "--unused-for", "36500d"]].concat();
+    let grew = "the role `visitor` may call `clinic.getPatient`, and nobody wrote why";
+    check(folder.path(), &since, 1, &["rights that grew", grew, "waivers\n  holds: `patientId` of `clinic`"]);
     assert!(
         patch.contains("\n-  laboratory:\n") && patch.contains("\n+      - action: [clinic.getPatient]\n"),
         "{patch}"
     );
+}
+
+/// Applies a unified diff; every line that it does not add must be there.
+fn patched(text: &str, patch: &str) -> String {
+    let old: Vec<&str> = text.lines().collect();
+    let (mut out, mut next): (Vec<&str>, usize) = (Vec::new(), 0);
+    for line in patch.lines().skip(2) {
+        if let Some(head) = line.strip_prefix("@@ -") {
+            let first: usize = head.split(',').next().unwrap().parse().unwrap();
+            out.extend(&old[next..first - 1]);
+            next = first - 1;
+            continue;
+        }
+        let (sign, rest) = line.split_at(1);
+        if sign != "+" {
+            assert_eq!(old[next], rest, "{patch}");
+            next += 1;
+        }
+        if sign != "-" {
+            out.push(rest);
+        }
+    }
+    out.extend(&old[next..]);
+    out.join("\n") + "\n"
 }
 
 #[test]

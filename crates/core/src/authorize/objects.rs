@@ -13,6 +13,7 @@ use super::scan::{Pointer, Reading, Scalar, elements, find};
 use super::who::{Who, claim};
 use crate::contract::OperationIndex;
 use crate::identify::Principal;
+use crate::request::Head;
 
 /// The object rules of a route, by operation.
 #[derive(Debug, Clone, Default)]
@@ -321,6 +322,22 @@ impl OperationRules {
         }
         obligations.exposed = self.exposed(principal, sent)?;
         Ok((obligations != Obligations::default()).then(|| Box::new(obligations)))
+    }
+
+    /// Judges a request that nobody sent, as [`authorize`](super::authorize()) would: for explanations. It proves nothing.
+    ///
+    /// # Errors
+    /// As for a request.
+    pub fn suppose(
+        &self,
+        principal: &Principal,
+        path: &[(Box<str>, Box<str>)],
+        head: &Head,
+        body: &[u8],
+        now: i64,
+    ) -> Result<Option<Box<Obligations>>, ObjectError> {
+        let sent = Sent { path, query: head.query.as_deref(), headers: &head.headers, body };
+        self.judge(principal, &sent, now)
     }
 
     /// Whether a request of this operation must name an object.
