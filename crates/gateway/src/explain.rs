@@ -1,9 +1,9 @@
 //! Why a call is, was or would be allowed or refused: the gate compiled without sockets, and asked.
 
+mod report;
 mod steps;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,13 +14,11 @@ use portcullis_core::contract::OperationIndex;
 use portcullis_core::grpc::{Fields, Grpc};
 use portcullis_core::halt::Halt;
 use portcullis_core::identify::{Identity, Principal};
-use portcullis_core::policy::{
-    ActionIndex, ActionKind, Call, Considered, Explanation, Facts, Said, Unknowns, Verdict,
-};
-use portcullis_core::receive::receive;
-use portcullis_core::request::{Peer, Wire};
+use portcullis_core::policy::{ActionIndex, ActionKind, Call, Explanation, Facts, Unknowns, Verdict};
+use portcullis_core::receive::{Received, receive};
+use portcullis_core::request::{Peer, Request, Wire};
 use portcullis_core::route::Route;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use smol_str::SmolStr;
 
 use crate::compile::{Compiled, Kept, compile_on};
@@ -29,9 +27,6 @@ use crate::config::{self, Diagnostics, Disk};
 use crate::server;
 use steps::Known;
 pub use steps::{Spoken, Step};
-
-/// How many permits are shown that would have allowed a refused call.
-const NEAREST: usize = 5;
 
 /// A configuration with its gate, which serves nothing.
 #[derive(Debug)]
@@ -64,6 +59,17 @@ pub struct Supposed {
     pub now: i64,
 }
 
+/// What somebody still knows of a request that was recorded: records keep neither claims nor paths nor addresses.
+#[derive(Debug, Clone, Default)]
+pub struct Recalled {
+    /// The claims of its token.
+    pub claims: Option<Map<String, Value>>,
+    /// Path and query.
+    pub target: Option<String>,
+    /// Where it came from.
+    pub address: Option<IpAddr>,
+}
+
 /// Why a question cannot be answered.
 #[derive(Debug, thiserror::Error)]
 pub enum Unanswered {
@@ -76,6 +82,9 @@ pub enum Unanswered {
     /// No token has such claims.
     #[error("no token has such claims: {0}")]
     Claims(String),
+    /// What is recalled is of another request.
+    #[error("the record is of another {0} than what is given")]
+    Another(&'static str),
     /// The line is no record.
     #[error("the record does not say its `{0}`")]
     Record(&'static str),
@@ -140,7 +149,7 @@ impl Desk {
     }
 
     /// Who may do what.
-    pub(crate) fn policy(&self) -> &portcullis_core::policy::Policy {
+    pub fn policy(&self) -> &portcullis_core::policy::Policy {
         &self.compiled.gate.policy
     }
 
@@ -244,11 +253,11 @@ impl Desk {
         Ok(answer)
     }
 
-    /// Answers for a request that was recorded. What the record does not say stays unknown.
+    /// Answers for a request that was recorded. What neither the record says nor anybody recalls stays unknown.
     ///
     /// # Errors
-    /// When the line is no record.
-    pub fn recorded(&self, record: &Value) -> Result<Answer, Unanswered> {
+    /// When the line is no record, or what is recalled is of another request.
+    pub fn recorded(&self, record: &Value, recalled: &Recalled) -> Result<Answer, Unanswered> {
         let text = |name: &'static str| record.get(name).and_then(Value::as_str);
         let by_policy =
             record.pointer("/phases/authorize/outcome").and_then(Value::as_str) == Some("refused");
@@ -257,7 +266,7 @@ impl Desk {
             Some(_) if by_policy => "denied",
             Some(_) => "refused",
         };
-        let principal = recorded_principal(record)?;
+        let principal = self.recalled_principal(record, recalled)?;
         let who = match &principal {
             Principal::Anonymous => "without credentials".to_owned(),
             Principal::Identity(identity) => format!("as {}/{}", identity.issuer, identity.subject),
@@ -290,29 +299,8 @@ impl Desk {
                 steps: steps::recorded(record),
             });
         };
-        let time = text("time").and_then(|time| time.parse::<jiff::Timestamp>().ok());
-        let kind = self.policy().spec(action).map(|spec| spec.kind.clone());
-        let path: Vec<(Box<str>, Box<str>)> = match kind {
-            Some(ActionKind::Rest { path, .. }) => {
-                path.iter().map(|name| (name.as_str().into(), "".into())).collect()
-            }
-            Some(ActionKind::Model) | None => Vec::new(),
-        };
-        let facts = match self.policy().spec(action).map(|spec| &spec.kind) {
-            Some(ActionKind::Model) => Facts::Model { model: "", stream: false, tools: false },
-            Some(ActionKind::Rest { .. }) | None => Facts::Rest { path: &path, query: None },
-        };
-        let asked = Call {
-            principal: &principal,
-            action,
-            address: [0, 0, 0, 0].into(),
-            is_tls: record.get("tls").and_then(Value::as_bool).unwrap_or_default(),
-            now: time.map_or(0, jiff::Timestamp::as_second),
-            facts,
-        };
         let roles: Vec<SmolStr> = strings("roles").iter().map(SmolStr::new).collect();
-        let unknowns = Unknowns { claims: true, request: true };
-        let explanation = self.policy().explain(&asked, unknowns, Some(&roles));
+        let explanation = self.explain_recorded(record, &principal, action, recalled, &roles)?;
         let decided_by = strings("policies");
         let steps = steps::recorded(record);
         Ok(Answer {
@@ -323,6 +311,82 @@ impl Desk {
             steps,
             ..self.answer(String::new(), action, explanation)
         })
+    }
+
+    fn explain_recorded(
+        &self,
+        record: &Value,
+        principal: &Principal,
+        action: ActionIndex,
+        recalled: &Recalled,
+        roles: &[SmolStr],
+    ) -> Result<Explanation, Unanswered> {
+        let time = record.get("time").and_then(Value::as_str);
+        let time = time.and_then(|time| time.parse::<jiff::Timestamp>().ok());
+        let is_tls = record.get("tls").and_then(Value::as_bool).unwrap_or_default();
+        let address = recalled.address.unwrap_or_else(|| [0, 0, 0, 0].into());
+        let received = match &recalled.target {
+            Some(target) => Some(self.receive_again(record, target, Peer { address, is_tls })?),
+            None => None,
+        };
+        let kind = self.policy().spec(action).map(|spec| spec.kind.clone());
+        let unknown: Vec<(Box<str>, Box<str>)> = match &kind {
+            Some(ActionKind::Rest { path, .. }) => {
+                path.iter().map(|name| (name.as_str().into(), "".into())).collect()
+            }
+            Some(ActionKind::Model) | None => Vec::new(),
+        };
+        let facts = match (&kind, &received) {
+            (Some(ActionKind::Model), _) => Facts::Model { model: "", stream: false, tools: false },
+            (_, Some(received)) => Facts::Rest {
+                path: &received.stage().path_parameters().0,
+                query: received.head().query.as_deref(),
+            },
+            (_, None) => Facts::Rest { path: &unknown, query: None },
+        };
+        let unknowns = Unknowns {
+            claims: recalled.claims.is_none(),
+            // What a model call or a message said is in its body, which nobody keeps.
+            request: received.is_none() || kind == Some(ActionKind::Model),
+            address: recalled.address.is_none(),
+        };
+        let now = time.map_or(0, jiff::Timestamp::as_second);
+        let asked = Call { principal, action, address, is_tls, now, facts };
+        Ok(self.policy().explain(&asked, unknowns, Some(roles)))
+    }
+
+    /// Receives the request of a record again; it must come to the same operation.
+    fn receive_again(
+        &self,
+        record: &Value,
+        target: &str,
+        peer: Peer,
+    ) -> Result<Request<Received>, Unanswered> {
+        let gate = &self.compiled.gate;
+        let text = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default();
+        let request = http::Request::builder().method(text("method")).uri(target);
+        let parts = request.header("host", "portcullis.invalid").body(())?.into_parts().0;
+        let received = receive(&gate.routes, &gate.receive, Wire { parts, peer, has_body: false });
+        let received = received.map_err(|_| Unanswered::Another("path"))?;
+        let (route, operation) = (received.stage().route(), received.stage().operation());
+        let id = route.contract.operation(operation).map(|operation| &*operation.id);
+        let is_same = *route.name == *text("route") && id == Some(text("operation")) && route.grpc.is_none();
+        if is_same { Ok(received) } else { Err(Unanswered::Another("operation")) }
+    }
+
+    /// The caller of a record, with the claims that are recalled.
+    fn recalled_principal(&self, record: &Value, recalled: &Recalled) -> Result<Principal, Unanswered> {
+        let recorded = recorded_principal(record)?;
+        let Some(claims) = &recalled.claims else { return Ok(recorded) };
+        let given = self.principal(Some(claims))?;
+        match (&recorded, &given) {
+            (Principal::Identity(old), Principal::Identity(new))
+                if old.issuer == new.issuer && old.subject == new.subject =>
+            {
+                Ok(given)
+            }
+            _ => Err(Unanswered::Another("caller")),
+        }
     }
 
     fn answer(&self, call: String, action: ActionIndex, explanation: Explanation) -> Answer {
@@ -460,142 +524,6 @@ impl Answer {
         }
         self.steps = steps;
         self
-    }
-
-    fn roles(&self) -> &[SmolStr] {
-        self.explanation.as_ref().map_or(&[], |explanation| &explanation.roles)
-    }
-
-    fn nearest(&self) -> Vec<&Considered> {
-        let Some(explanation) = self.explanation.as_ref().filter(|_| self.outcome != "allowed") else {
-            return Vec::new();
-        };
-        explanation.nearest().into_iter().take(NEAREST).collect()
-    }
-
-    /// What a policy would need to allow the call, in words.
-    fn needs(&self, one: &Considered) -> Vec<String> {
-        let mut needs = Vec::new();
-        if !one.is_for_caller {
-            needs.push(match &one.role {
-                Some(role) => match self.holders.get(role).filter(|holders| !holders.is_empty()) {
-                    Some(holders) => format!("the role `{role}`, had by {}", holders.join(" or ")),
-                    None => format!("the role `{role}`"),
-                },
-                None => format!("another caller: `{}`", one.whom),
-            });
-        }
-        for part in one.parts.iter().filter(|part| part.said != Said::Holds) {
-            let what = match part.said {
-                Said::Errs => "without an error",
-                Said::Unknown => "not known from the record",
-                Said::Holds | Said::Fails => "true",
-            };
-            needs.push(format!("`{}` {what}", part.text));
-        }
-        needs
-    }
-
-    /// For people.
-    pub fn text(&self) -> String {
-        let mut out = format!("{}: {}\n", self.call, self.outcome);
-        // A String takes whatever is written to it: there is no error to look at, here and below.
-        if let Some(detail) = &self.detail {
-            let _ = writeln!(out, "  because     {detail}");
-        }
-        if let Some(action) = &self.action {
-            let _ = writeln!(out, "  operation   {action}");
-        }
-        if !self.roles().is_empty() {
-            let _ = writeln!(out, "  roles       {}", self.roles().join(", "));
-        }
-        if !self.decided_by.is_empty() {
-            let _ = writeln!(out, "  decided by  {}", self.decided_by.join(", "));
-        }
-        out.push_str("\nthe path: + passes, - refuses, ? not asked, . not reached\n");
-        for step in &self.steps {
-            let line = format!("  {} {:9}  {}", step.sign(), step.phase, step.detail);
-            let _ = writeln!(out, "{}", line.trim_end());
-        }
-        let Some(explanation) = &self.explanation else { return out };
-        let _ = writeln!(out, "\npolicies about the operation: {}", explanation.considered.len());
-        for one in &explanation.considered {
-            let effect = if one.forbids { "forbid" } else { "permit" };
-            let said = match (one.is_for_caller, one.said()) {
-                (false, _) => "not about the caller",
-                (true, Said::Holds) => "applies",
-                (true, Said::Fails) => "does not apply",
-                (true, Said::Errs) => "errs",
-                (true, Said::Unknown) => "not known",
-            };
-            let _ = writeln!(out, "  {effect} {}: {said}", one.policy);
-            let sign = if one.is_for_caller { "+" } else { "-" };
-            let _ = writeln!(out, "    {sign} {}", one.whom);
-            for part in one.parts.iter().filter(|_| one.is_for_caller) {
-                let sign = match part.said {
-                    Said::Holds => "+",
-                    Said::Fails => "-",
-                    Said::Errs => "!",
-                    Said::Unknown => "?",
-                };
-                let values: Vec<String> =
-                    part.values.iter().map(|(name, value)| format!("{name} = {value}")).collect();
-                let _ = writeln!(out, "    {sign} {}", part.text);
-                if !values.is_empty() {
-                    let _ = writeln!(out, "        {}", values.join(", "));
-                }
-            }
-        }
-        self.changes(&mut out);
-        out
-    }
-
-    fn changes(&self, out: &mut String) {
-        let Some(explanation) = self.explanation.as_ref().filter(|_| self.outcome != "allowed") else {
-            return;
-        };
-        let forbidding = explanation.forbidding();
-        // Where policy let it pass, another phase ended it, and no policy would change that.
-        let is_policy = |step: &&Step| step.phase == "authorize";
-        let is_permitted = self.steps.iter().find(is_policy).is_some_and(|step| step.said == Spoken::Passes);
-        if !is_permitted && forbidding.is_empty() && self.nearest().is_empty() {
-            out.push_str("\nnothing would allow it: no policy is about this operation\n");
-            return;
-        }
-        out.push_str("\nwhat would change the answer:\n");
-        for step in self.steps.iter().filter(|step| step.said == Spoken::Refuses && step.phase != "authorize")
-        {
-            let _ = writeln!(out, "  {} must pass: {}", step.phase, step.detail);
-        }
-        if is_permitted {
-            return;
-        }
-        for one in forbidding {
-            let _ = writeln!(out, "  {} must no longer apply: it stands above every permit", one.policy);
-        }
-        for one in self.nearest() {
-            let _ = writeln!(out, "  {} needs {}", one.policy, self.needs(one).join("; and "));
-        }
-    }
-
-    /// For programs.
-    pub fn json(&self) -> Value {
-        let nearest: Vec<Value> = self
-            .nearest()
-            .into_iter()
-            .map(|one| json!({ "policy": one.policy, "needs": self.needs(one) }))
-            .collect();
-        json!({
-            "call": self.call,
-            "outcome": self.outcome,
-            "detail": self.detail,
-            "action": self.action,
-            "path": self.steps,
-            "roles": self.roles(),
-            "decided_by": self.decided_by,
-            "considered": self.explanation.as_ref().map(|explanation| &explanation.considered),
-            "would_allow": nearest,
-        })
     }
 }
 

@@ -1,17 +1,19 @@
 //! `portcullis explain`.
 
 use std::io::{BufRead, BufReader};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use portcullis_gateway::config::Format as Rendering;
-use portcullis_gateway::explain::{Answer, Desk, Supposed, Unanswered, find_record};
+use portcullis_gateway::explain::{Answer, Desk, Recalled, Supposed, Unanswered, find_record};
+use serde_json::{Map, Value};
 
 pub(crate) const EXAMPLES: &str = "Example:
   portcullis explain 019ab0c2-7b1e-7d3a-9c55-0e6f1f0c2a11 --records records.jsonl
+  portcullis explain 019ab0c2-7b1e-7d3a-9c55-0e6f1f0c2a11 --as claims.json --path /orders/7
   portcullis explain --as claims.json --method GET --path /orders/7 --address 10.0.0.7
 
   portcullis explain --as claims.json --method POST --path /orders --body order.json
@@ -22,8 +24,9 @@ is, what detectors find) is named and not asked. Exit status 0 whatever the answ
 /// What is asked.
 #[derive(Debug, Args)]
 pub(crate) struct Question {
-    /// The id of a record (`x-request-id`).
-    #[arg(conflicts_with_all = ["claims", "path"], required_unless_present = "path")]
+    /// The id of a record (`x-request-id`). Records keep neither claims nor paths nor addresses: `--as`, `--path` and
+    /// `--address` may say them.
+    #[arg(required_unless_present = "path")]
     record: Option<String>,
     /// The configuration file.
     #[arg(short, long, default_value = "portcullis.yaml", env = "PORTCULLIS_CONFIG")]
@@ -40,9 +43,9 @@ pub(crate) struct Question {
     /// Path and query of the request; of a gRPC request the query has the fields.
     #[arg(long)]
     path: Option<String>,
-    /// Where the request would come from.
-    #[arg(long, default_value = "127.0.0.1")]
-    address: IpAddr,
+    /// Where the request would come from. Default: 127.0.0.1.
+    #[arg(long)]
+    address: Option<IpAddr>,
     /// The request would come without TLS.
     #[arg(long)]
     plain: bool,
@@ -102,30 +105,30 @@ fn recorded(desk: &Desk, question: &Question, id: &str) -> anyhow::Result<Answer
     if files.is_empty() {
         bail!("the configuration writes its records to no file; name one with `--records`");
     }
+    let recalled =
+        Recalled { claims: claims(question)?, target: question.path.clone(), address: question.address };
     for file in &files {
         let reading = || format!("cannot read {}", file.display());
         let opened = std::fs::File::open(file).with_context(reading)?;
         for line in BufReader::new(opened).lines() {
             if let Some(record) = find_record(&line.with_context(reading)?, id) {
-                return Ok(desk.recorded(&record)?);
+                return Ok(desk.recorded(&record, &recalled)?);
             }
         }
     }
     bail!("no record has the id `{id}`")
 }
 
+/// The claims of the file that is named.
+fn claims(question: &Question) -> anyhow::Result<Option<Map<String, Value>>> {
+    let Some(file) = &question.claims else { return Ok(None) };
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let claims = serde_json::from_str(&text);
+    claims.map(Some).with_context(|| format!("{} is no JSON object", file.display()))
+}
+
 fn supposed(desk: &Desk, question: &Question) -> anyhow::Result<Answer> {
-    let claims = match &question.claims {
-        None => None,
-        Some(file) => {
-            let text =
-                std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-            Some(
-                serde_json::from_str(&text)
-                    .with_context(|| format!("{} is no JSON object", file.display()))?,
-            )
-        }
-    };
+    let claims = claims(question)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let body = question
         .body
@@ -135,7 +138,7 @@ fn supposed(desk: &Desk, question: &Question) -> anyhow::Result<Answer> {
         method: question.method.to_ascii_uppercase(),
         target: question.path.clone().unwrap_or_default(),
         claims,
-        address: question.address,
+        address: question.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         tls: !question.plain,
         headers: question.headers.clone(),
         body: body.transpose()?,

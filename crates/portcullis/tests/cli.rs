@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 const CONTRACT: &str = include_str!("../../../examples/demo/shop.openapi.yaml");
 
-const COMMANDS: [&str; 7] = ["run", "check", "explain", "access-review", "routes", "init", "demo"];
+const COMMANDS: [&str; 8] = ["run", "check", "explain", "access-review", "prove", "routes", "init", "demo"];
 
 /// Runs the binary in `folder`, without colours and at a fixed width.
 fn portcullis(folder: &Path, arguments: &[&str]) -> Output {
@@ -17,6 +17,7 @@ fn portcullis(folder: &Path, arguments: &[&str]) -> Output {
         .args(arguments)
         .current_dir(folder)
         .env_remove("PORTCULLIS_CONFIG")
+        .env_remove("CVC5")
         .env("NO_COLOR", "1")
         .env("COLUMNS", "100")
         .output()
@@ -245,6 +246,40 @@ fn access_is_reviewed() {
         patch.contains("\n-  laboratory:\n") && patch.contains("\n+      - action: [clinic.getPatient]\n"),
         "{patch}"
     );
+}
+
+#[test]
+fn proofs_need_two_roles_a_solver_and_the_feature() {
+    let folder = clinic();
+    check(folder.path(), &["prove", "--implies", "patient"], 2, &["as `reader:editor`"]);
+    check(folder.path(), &["prove", "--limit", "0"], 2, &["1..=3600"]);
+    let without = if cfg!(feature = "prove") {
+        "the solver `/nowhere/cvc5` cannot be run: "
+    } else {
+        "built without proofs; build one that has them"
+    };
+    check(folder.path(), &["prove", "--solver", "/nowhere/cvc5"], 1, &[without]);
+}
+
+#[cfg(feature = "prove")]
+#[test]
+fn the_policies_of_the_example_are_proven() {
+    let folder = clinic();
+    // The feature asks for a solver: `CVC5` names it, as `./test` does.
+    let solver = std::env::var_os("CVC5").unwrap();
+    let solver = solver.to_str().unwrap();
+    let asked = ["prove", "--solver", solver];
+    check(folder.path(), &asked, 0, &["proven: no policy can err", ": 0 not proven"]);
+    let claim = [&asked[..], &["--implies", "laboratory:reception", "--implies", "records:patient"]].concat();
+    let shown = [
+        "the role `records` may do what `patient` may not",
+        "  for example User::",
+        " calls Action::\"clinic.",
+    ];
+    check(folder.path(), &claim, 1, &shown);
+    let json = portcullis(folder.path(), &[&claim[..], &["--format", "json"]].concat());
+    let report: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(report["held"][0], serde_json::json!(["laboratory", "reception"]), "{report}");
 }
 
 /// Applies a unified diff; every line that it does not add must be there.

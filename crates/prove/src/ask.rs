@@ -145,8 +145,10 @@ impl<'s> Prover<'s> {
             kinds.push(kind);
         }
         if kinds.is_empty() {
-            let message =
-                format!("`{}` can never apply: for every request its scope or its condition is false", rule.id);
+            let message = format!(
+                "`{}` can never apply: for every request its scope or its condition is false",
+                rule.id
+            );
             self.find(Kind::NeverApplies, &rule.id, message, None);
         }
         rule.kinds = kinds;

@@ -81,10 +81,11 @@ pub async fn prove(
     let (schema, _) = Schema::from_cedarschema_str(&schema(policy.specs()))
         .map_err(|error| ProveError::Text(error.to_string()))?;
     let rules = policy.written().into_iter().map(|written| {
-        let parsed = cedar_policy::Policy::parse(Some(PolicyId::new(&written.id)), &written.text)?;
+        let parsed = cedar_policy::Policy::parse(Some(PolicyId::new(&written.id)), &written.text)
+            .map_err(ProveError::from)?;
         Ok(Rule::new(written.id, parsed, policy.specs(), &schema))
     });
-    let mut rules = rules.collect::<Result<Vec<Rule>, ParseErrors>>()?;
+    let mut rules = rules.collect::<Result<Vec<Rule>, ProveError>>()?;
     let mut prover = Prover::start(&schema, solver).await?;
     for rule in &mut rules {
         prover.can_it_err(rule).await?;

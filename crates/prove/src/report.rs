@@ -83,13 +83,17 @@ impl Counterexample {
         let request = &found.request;
         let said = |uid: Option<&cedar_policy::EntityUid>| uid.map_or_else(String::new, ToString::to_string);
         let text = found.to_string();
-        // The first line says principal, action and resource again.
-        let circumstances = text.lines().skip(1).map(|line| line.trim_end().to_owned());
-        Self {
-            principal: said(request.principal()),
-            action: said(request.action()),
-            circumstances: circumstances.collect(),
+        // The first line says principal, action and resource again; and what the schema declares is in every answer.
+        let is_declared = |line: &str| {
+            let line = line.trim_start();
+            ["Action::", "Api::", "Model::"].iter().any(|kind| line.starts_with(kind))
+        };
+        let lines = text.lines().skip(1).map(str::trim_end).filter(|line| !is_declared(line));
+        let mut circumstances: Vec<String> = lines.map(str::to_owned).collect();
+        if circumstances.ends_with(&["entities: [".to_owned(), "]".to_owned()]) {
+            circumstances.truncate(circumstances.len().saturating_sub(2));
         }
+        Self { principal: said(request.principal()), action: said(request.action()), circumstances }
     }
 }
 

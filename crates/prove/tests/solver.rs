@@ -69,7 +69,8 @@ mod with_solver {
     use super::*;
 
     fn proven(cedar: &str, roles: Vec<Role>, claims: &[(&str, &str)]) -> Report {
-        let program = std::env::var_os("CVC5").unwrap_or_else(|| panic!("CVC5 must name a solver"));
+        // The feature asks for a solver: `CVC5` names it.
+        let program = std::env::var_os("CVC5").unwrap();
         asked(cedar, roles, claims, program.into()).unwrap()
     }
 
@@ -109,7 +110,11 @@ mod with_solver {
         assert_eq!(example.action, "Action::\"orders.drop\"");
         // Only the largest numbers overflow.
         let circumstances = example.circumstances.join("\n");
-        assert!(circumstances.contains("922337203685477580"), "{circumstances}");
+        assert!(
+            circumstances.contains("time: 92233720368547757")
+                || circumstances.contains("time: 92233720368547758"),
+            "{circumstances}"
+        );
         assert!(report.text().contains("not proven: `late` errs"), "{}", report.text());
     }
 

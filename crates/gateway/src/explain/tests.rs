@@ -113,7 +113,7 @@ fn a_recorded_request_is_explained_as_far_as_its_record_goes() {
     let found = find_record(&text, "r-1").unwrap();
     assert_eq!(found, record);
     assert_eq!(find_record(&text, "r-3"), None);
-    let answer = desk().recorded(&found).unwrap();
+    let answer = desk().recorded(&found, &Recalled::default()).unwrap();
     let text = answer.text();
     assert_eq!(answer.outcome, "denied", "{text}");
     for part in [
@@ -278,7 +278,7 @@ fn a_record_says_how_far_it_came() {
         "phases": { "receive": { "outcome": "passed" }, "identify": { "outcome": "passed" },
             "admit": { "outcome": "none" }, "authorize": { "outcome": "passed" }, "validate": { "outcome": "refused" } },
         "principal": { "kind": "token", "issuer": "corp", "subject": "p7" } });
-    let answer = desk().recorded(&record).unwrap();
+    let answer = desk().recorded(&record, &Recalled::default()).unwrap();
     let (signs, said) = path(&answer);
     assert_eq!(
         signs, "+receive +identify +admit +authorize ?objects -validate .inspect .forward .screen",
@@ -290,4 +290,33 @@ fn a_record_says_how_far_it_came() {
         text.ends_with("what would change the answer:\n  validate must pass: invalid_body: `/x` y\n"),
         "{text}"
     );
+}
+
+#[test]
+fn what_somebody_recalls_fills_what_the_record_does_not_keep() {
+    let record = json!({ "id": "r-1", "time": "2026-11-19T10:00:00Z", "method": "GET", "route": "clinic",
+        "operation": "getPatient", "tls": true, "roles": ["patient"], "reason": "forbidden",
+        "phases": { "authorize": { "outcome": "refused" } },
+        "principal": { "kind": "token", "issuer": "corp", "subject": "p7" } });
+    let claims = || token(&["patients"]).and_then(|claims| claims.as_object().cloned());
+    let recalled = Recalled { claims: claims(), target: Some("/patients/p8".into()), address: None };
+    let text = desk().recorded(&record, &recalled).unwrap().text();
+    for part in [
+        "permit role:patient/clinic.getPatient: does not apply",
+        "principal.subject = \"p7\", context.path.patientId = \"p8\"",
+    ] {
+        assert!(text.contains(part), "no `{part}` in {text}");
+    }
+    let elsewhere = |claims: Option<Value>, target: &str| {
+        let claims = claims.and_then(|claims| claims.as_object().cloned());
+        let recalled = Recalled { claims, target: Some(target.into()), address: None };
+        desk().recorded(&record, &recalled).unwrap_err().to_string()
+    };
+    let bob = json!({ "iss": "https://login.example.com", "sub": "bob" });
+    assert_eq!(elsewhere(Some(bob), "/patients/p8"), "the record is of another caller than what is given");
+    assert_eq!(
+        elsewhere(None, "/patients/p8/appointments"),
+        "the record is of another operation than what is given"
+    );
+    assert_eq!(elsewhere(None, "/nothing"), "the record is of another path than what is given");
 }

@@ -212,11 +212,11 @@ proptest! {
 #[test]
 fn what_was_waived_for_a_while_is_closed_when_that_is_over() {
     let waived = |until| Waived { parameter: "orderId".into(), until };
-    for (untils, is_closed) in
+    for (ends, is_closed) in
         [(vec![NOW + 1], false), (vec![NOW], true), (vec![NOW - 1], true), (vec![i64::MAX, NOW], true)]
     {
         let rules =
-            OperationRules { waived: untils.into_iter().map(waived).collect(), ..OperationRules::default() };
+            OperationRules { waived: ends.into_iter().map(waived).collect(), ..OperationRules::default() };
         assert!(!rules.is_empty());
         let judged = judge(&rules, &[], "", "");
         let message = rules.judge_message(&caller("ann"), &[], NOW);
