@@ -11,6 +11,7 @@ use std::sync::Arc;
 use percent_encoding::percent_decode_str;
 use portcullis_core::authorize::Envelope;
 use portcullis_core::contract::OperationIndex;
+use portcullis_core::graph::Graph;
 use portcullis_core::grpc::{Fields, Grpc};
 use portcullis_core::halt::Halt;
 use portcullis_core::identify::{Identity, Principal};
@@ -215,8 +216,10 @@ impl Desk {
         fields: Option<&[(Box<str>, Box<str>)]>,
     ) -> Result<Answer, String> {
         let (route, policy) = (known.route, self.policy());
-        if route.graph.is_some() {
-            return Err("a graph's operations are in the body: explain one of its records".to_owned());
+        if let Some(graph) = &route.graph {
+            return self
+                .decided_of_graph(&call, known, supposed, graph)
+                .map(|answer| answer.unless_open(route));
         }
         let index = usize::try_from(known.operation.0).unwrap_or(usize::MAX);
         let action = route.authorize.actions.get(index).copied().flatten();
@@ -245,12 +248,38 @@ impl Desk {
             facts,
         };
         let explanation = policy.explain(&asked, Unknowns::default(), None);
-        let mut answer = self.answer(call, action, explanation);
-        if !route.authorize.enforced {
-            (answer.outcome, answer.decided_by) = ("allowed", Vec::new());
-            answer.detail = Some("the route says `authorize: none`, so policy is not asked".to_owned());
+        Ok(self.answer(call, action, explanation).unless_open(route))
+    }
+
+    /// What policy says of every root field that a graph is asked for: the first that is not allowed stands for all.
+    fn decided_of_graph(
+        &self,
+        call: &str,
+        known: &Known<'_>,
+        supposed: &Supposed,
+        graph: &Graph,
+    ) -> Result<Answer, String> {
+        let asked = graph.read(&known.given()).map_err(|halt| steps::violations(&halt).join("; "))?;
+        let mut first: Option<Answer> = None;
+        for root in asked.calls.iter().flat_map(|call| &call.roots) {
+            let action = root.field.and_then(|index| *known.route.authorize.fields.get(index)?);
+            let action = action.ok_or_else(|| format!("`{}` is no action of the policy", root.id))?;
+            let asked = Call {
+                principal: known.principal,
+                action,
+                address: supposed.address,
+                is_tls: supposed.tls,
+                now: supposed.now,
+                facts: Facts::Rest { path: &[], query: Some(&root.facts) },
+            };
+            let explanation = self.policy().explain(&asked, Unknowns::default(), None);
+            let answer = self.answer(call.to_owned(), action, explanation);
+            if answer.outcome != "allowed" {
+                return Ok(answer);
+            }
+            first.get_or_insert(answer);
         }
-        Ok(answer)
+        first.ok_or_else(|| "an operation without a root field is no action".to_owned())
     }
 
     /// Answers for a request that was recorded. What neither the record says nor anybody recalls stays unknown.
@@ -503,6 +532,15 @@ impl Answer {
         }
     }
 
+    /// The same where policy is not asked: its route says so in writing.
+    fn unless_open(mut self, route: &Route) -> Self {
+        if !route.authorize.enforced {
+            (self.outcome, self.decided_by) = ("allowed", Vec::new());
+            self.detail = Some("the route says `authorize: none`, so policy is not asked".to_owned());
+        }
+        self
+    }
+
     /// With what the phases beside policy say of the same request.
     fn along(mut self, known: &Known<'_>, mut steps: Vec<Step>) -> Self {
         let decided = match &self.detail {
@@ -515,7 +553,7 @@ impl Answer {
         } else {
             Step::refuses("authorize", decided)
         });
-        steps.extend([known.owned(), known.validated()]);
+        steps.extend(known.contents());
         steps.extend(known.beyond());
         // What policy denies stays denied, whatever else would refuse it.
         if let Some(step) = steps.iter().find(|step| is_allowed && step.said == Spoken::Refuses) {

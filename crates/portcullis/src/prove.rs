@@ -14,10 +14,6 @@ something is not proven: a policy can err, can never apply, a claim does not hol
 
 /// What is to be proven.
 #[derive(Debug, Args)]
-#[cfg_attr(
-    not(feature = "prove"),
-    expect(dead_code, reason = "arguments are read all the same, and only proofs use them")
-)]
 pub(crate) struct Question {
     /// The configuration file.
     #[arg(short, long, default_value = "portcullis.yaml", env = "PORTCULLIS_CONFIG")]

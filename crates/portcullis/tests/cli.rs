@@ -284,25 +284,25 @@ fn the_policies_of_the_example_are_proven() {
 
 /// Applies a unified diff; every line that it does not add must be there.
 fn patched(text: &str, patch: &str) -> String {
-    let old: Vec<&str> = text.lines().collect();
-    let (mut out, mut next): (Vec<&str>, usize) = (Vec::new(), 0);
+    let mut old = text.lines();
+    let (mut out, mut next): (Vec<&str>, usize) = (Vec::new(), 1);
     for line in patch.lines().skip(2) {
         if let Some(head) = line.strip_prefix("@@ -") {
             let first: usize = head.split(',').next().unwrap().parse().unwrap();
-            out.extend(&old[next..first - 1]);
-            next = first - 1;
+            out.extend(old.by_ref().take(first - next));
+            next = first;
             continue;
         }
         let (sign, rest) = line.split_at(1);
         if sign != "+" {
-            assert_eq!(old[next], rest, "{patch}");
+            assert_eq!(old.next(), Some(rest), "{patch}");
             next += 1;
         }
         if sign != "-" {
             out.push(rest);
         }
     }
-    out.extend(&old[next..]);
+    out.extend(old);
     out.join("\n") + "\n"
 }
 

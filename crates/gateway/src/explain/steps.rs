@@ -2,6 +2,7 @@
 
 use portcullis_core::authorize::{Obligations, OperationRules, Owed, Owner};
 use portcullis_core::contract::{OperationIndex, PathParameters};
+use portcullis_core::graph::{Given, Graph, Stop};
 use portcullis_core::halt::Halt;
 use portcullis_core::identify::Principal;
 use portcullis_core::request::Head;
@@ -120,11 +121,51 @@ impl Known<'_> {
         Step::not_asked("admit", format!("it takes from {each}; only the running gate knows what is left"))
     }
 
-    /// Whose the objects are: by the request itself, where that proves it.
-    pub(super) fn owned(&self) -> Step {
-        if self.route.graph.is_some() {
-            return Step::not_asked("objects", "arguments of a graph are judged with its operations");
+    /// Whose the objects are, and whether it meets its contract.
+    pub(super) fn contents(&self) -> [Step; 2] {
+        match &self.route.graph {
+            Some(graph) => self.of_graph(graph),
+            None => [self.owned(), self.validated()],
         }
+    }
+
+    /// What a graph is given.
+    pub(super) fn given(&self) -> Given<'_> {
+        let Head { method, query, headers, .. } = self.head;
+        Given { method, query: query.as_deref(), headers, body: self.body.unwrap_or_default() }
+    }
+
+    /// A graph is asked about both at once.
+    fn of_graph(&self, graph: &Graph) -> [Step; 2] {
+        let judged = match graph.read(&self.given()) {
+            Ok(asked) => graph.judge(&asked, self.principal, &self.head.headers, self.now),
+            Err(halt) => {
+                let unread =
+                    Step::not_asked("objects", "there is no operation whose arguments could be judged");
+                return [unread, Step::refuses("validate", violations(&halt).join("; "))];
+            }
+        };
+        match judged {
+            Ok(_) => [
+                Step::passes(
+                    "objects",
+                    "every object that an argument names is the caller's, or is not bound",
+                ),
+                Step::passes("validate", "the operations meet the schema and the limits"),
+            ],
+            Err(Stop::Foreign(error)) => [
+                Step::refuses("objects", error.to_string()),
+                Step::not_asked("validate", "a request for the objects of others ends before"),
+            ],
+            Err(Stop::Fault(fault)) => [
+                Step::not_asked("objects", "what breaks the schema or a limit is judged no further"),
+                Step::refuses("validate", violations(&fault.halt(true)).join("; ")),
+            ],
+        }
+    }
+
+    /// Whose the objects are: by the request itself, where that proves it.
+    fn owned(&self) -> Step {
         let Some(rules) = self.route.authorize.objects.of(self.operation) else {
             return Step::passes("objects", "nothing that the operation takes is bound to an owner");
         };
@@ -186,12 +227,12 @@ impl Known<'_> {
     }
 
     /// Whether it meets the contract, as far as it is given.
-    pub(super) fn validated(&self) -> Step {
+    fn validated(&self) -> Step {
         if !self.route.validate.request {
             return Step::passes("validate", "requests of the route are not checked, in writing");
         }
-        if self.route.grpc.is_some() || self.route.graph.is_some() {
-            return Step::not_asked("validate", "messages and documents are read from the wire only");
+        if self.route.grpc.is_some() {
+            return Step::not_asked("validate", "messages are read from the wire only");
         }
         let declared =
             self.route.contract.operation(self.operation).and_then(|operation| operation.body.as_ref());
@@ -234,7 +275,7 @@ impl Known<'_> {
 }
 
 /// What is wrong with a request, each with its place where that is known.
-fn violations(halt: &Halt) -> Vec<String> {
+pub(super) fn violations(halt: &Halt) -> Vec<String> {
     match halt {
         Halt::Refusal(refusal) | Halt::Fault(refusal) if refusal.violations.is_empty() => {
             vec![format!("{}: {}", refusal.reason.code(), refusal.detail)]

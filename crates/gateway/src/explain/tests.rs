@@ -135,16 +135,20 @@ fn path(answer: &Answer) -> (String, String) {
     (signs.join(" "), said.join("\n"))
 }
 
-#[test]
-fn the_whole_path_is_asked_and_what_is_not_is_said() {
+/// What the demo's gate says of a request of Alice's.
+fn in_the_shop(method: &str, target: &str, body: Option<&str>) -> Answer {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/demo/portcullis.yaml");
-    let shop = Desk::open(&example).unwrap();
     let claims = json!({ "iss": "demo", "sub": "alice", "roles": ["customer"], "tenant": "north" });
-    let asked = |method: &str, target: &str, body: Option<&str>| Supposed {
+    let asked = Supposed {
         headers: vec![("X-Tenant-Id".into(), "north".into())],
         body: body.map(|body| body.as_bytes().to_vec()),
-        ..supposed(method, target, Some(claims.clone()))
+        ..supposed(method, target, Some(claims))
     };
+    Desk::open(&example).unwrap().suppose(&asked).unwrap()
+}
+
+#[test]
+fn the_whole_path_is_asked_and_what_is_not_is_said() {
     let all = "+receive +identify ?admit +authorize";
     for (method, target, body, outcome, signs, expected) in [
         (
@@ -206,24 +210,28 @@ fn the_whole_path_is_asked_and_what_is_not_is_said() {
         ),
         ("GET", "/shop/parcels/p-1", None, "allowed", "?objects +validate", "a lookup must name `alice`"),
     ] {
-        let answer = shop.suppose(&asked(method, target, body)).unwrap();
+        let answer = in_the_shop(method, target, body);
         let (found, said) = path(&answer);
         assert_eq!(answer.outcome, outcome, "{target} {body:?}: {}", answer.text());
         assert_eq!(found, format!("{all} {signs} ?inspect ?forward ?screen"), "{target} {body:?}: {said}");
         assert!(said.contains(expected), "no `{expected}` in {said}");
     }
-    let foreign = shop.suppose(&asked("GET", "/shop/customers/bob", None)).unwrap();
+}
+
+#[test]
+fn what_refuses_is_what_would_change_the_answer() {
+    let foreign = in_the_shop("GET", "/shop/customers/bob", None);
     let text = foreign.text();
     assert!(text.contains("what would change the answer:\n  objects must pass: object rule"), "{text}");
     assert_eq!(foreign.json()["path"][4]["said"], "refuses");
-    let nothing = shop.suppose(&asked("GET", "/shop/nothing", None)).unwrap();
+    let nothing = in_the_shop("GET", "/shop/nothing", None);
     assert_eq!(
         path(&nothing).0,
         "-receive .identify .admit .authorize .objects .validate .inspect .forward .screen"
     );
-    let body = shop.suppose(&asked("GET", "/shop/customers/alice", Some("{}"))).unwrap();
+    let body = in_the_shop("GET", "/shop/customers/alice", Some("{}"));
     assert!(body.text().contains("the operation takes no body"), "{}", body.text());
-    let denied = shop.suppose(&asked("POST", "/shop/orders/o-1/refund", None)).unwrap();
+    let denied = in_the_shop("POST", "/shop/orders/o-1/refund", None);
     assert_eq!((denied.outcome, denied.steps[3].said), ("denied", Spoken::Refuses), "{}", denied.text());
 }
 
@@ -319,4 +327,64 @@ fn what_somebody_recalls_fills_what_the_record_does_not_keep() {
         "the record is of another operation than what is given"
     );
     assert_eq!(elsewhere(None, "/nothing"), "the record is of another path than what is given");
+}
+
+#[test]
+fn operations_of_a_graph_are_explained_by_their_body() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/graph/portcullis.yaml");
+    let desk = Desk::open(&example).unwrap();
+    let listed = |name: &str| {
+        let file = example.with_file_name("operations").join(name);
+        std::fs::read_to_string(file).unwrap()
+    };
+    let names: Vec<String> = std::fs::read_dir(example.with_file_name("operations"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let named = |word: &str| listed(names.iter().find(|name| listed(name).contains(word)).unwrap());
+    let claims = json!({ "iss": "https://login.example.com", "sub": "alice", "groups": ["customers"] });
+    let asked = |query: &str, variables: Value| {
+        let body = json!({ "query": query, "variables": variables }).to_string();
+        let asked = supposed("POST", "/graphql", Some(claims.clone()));
+        desk.suppose(&Supposed { body: Some(body.into_bytes()), ..asked }).unwrap()
+    };
+    let orders = named("query Orders");
+    let tail = "?inspect ?forward ?screen";
+    for (query, variables, outcome, signs, expected) in [
+        (
+            orders.as_str(),
+            json!({ "customer": "alice" }),
+            "allowed",
+            "+authorize +objects +validate",
+            "shop.query.orders",
+        ),
+        (
+            orders.as_str(),
+            json!({ "customer": "bob" }),
+            "refused",
+            "+authorize -objects ?validate",
+            "object rule `customerId`",
+        ),
+        (orders.as_str(), json!({}), "refused", "+authorize ?objects -validate", "variable"),
+        (
+            &named("mutation CancelOrder"),
+            json!({ "id": "1", "reason": "x" }),
+            "denied",
+            "-authorize +objects +validate",
+            "`clerk`",
+        ),
+    ] {
+        let answer = asked(query, variables.clone());
+        assert_eq!(answer.outcome, outcome, "{query} {variables}: {}", answer.text());
+        assert_eq!(
+            path(&answer).0,
+            format!("+receive +identify ?admit {signs} {tail}"),
+            "{query}: {}",
+            answer.text()
+        );
+        assert!(answer.text().contains(expected), "no `{expected}` in {}", answer.text());
+    }
+    let unlisted = asked("{ products { sku } }", json!({}));
+    assert_eq!(unlisted.outcome, "refused", "{}", unlisted.text());
+    assert!(unlisted.text().contains("- authorize"), "{}", unlisted.text());
 }
