@@ -26,6 +26,6 @@ fn sent(graph: &Graph, body: &[u8]) -> Option<Vec<u8>> {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let asked = graph.read(&Given { method: &Method::POST, query: None, headers: &headers, body }).ok()?;
-    let judged = graph.judge(&asked, &Principal::Anonymous, &headers).ok()?;
+    let judged = graph.judge(&asked, &Principal::Anonymous, &headers, 0).ok()?;
     Some(judged.body(judged.parts.iter().map(JudgedPart::variables)))
 }

@@ -78,7 +78,19 @@ pub struct Compiled {
 /// # Errors
 /// Every problem of every part, each with its place.
 pub fn compile(settings: &Settings, kept: &Kept) -> Result<Compiled, Vec<Diagnostic>> {
-    let mut compiler = Compiler::new(settings, kept);
+    compile_on(settings, kept, today())
+}
+
+/// As [`compile`] would on another day: waivers that ended before `today` hold no more.
+///
+/// # Errors
+/// Every problem of every part, each with its place.
+pub(crate) fn compile_on(
+    settings: &Settings,
+    kept: &Kept,
+    today: jiff::civil::Date,
+) -> Result<Compiled, Vec<Diagnostic>> {
+    let mut compiler = Compiler { today, ..Compiler::new(settings, kept) };
     let contracts = compiler.contracts();
     let (policy, mut warnings) = compiler.policy(&contracts);
     for (api, contract) in settings.apis.iter().zip(&contracts) {
@@ -188,6 +200,7 @@ struct Compiler<'s> {
     sources: Sources,
     warnings: Vec<Diagnostic>,
     graphs: Vec<(&'s str, Arc<Graph>)>,
+    today: jiff::civil::Date,
 }
 
 impl<'s> Compiler<'s> {
@@ -201,6 +214,7 @@ impl<'s> Compiler<'s> {
             sources: Sources { pools: kept.pools.next(), ..Sources::default() },
             warnings,
             graphs: Vec::new(),
+            today: today(),
         }
     }
 
@@ -266,7 +280,7 @@ impl<'s> Compiler<'s> {
 
     /// The graph is kept by its name for its route.
     fn graph(&mut self, graph: &'s settings::Graph) -> Option<()> {
-        match graphs::compile(graph, today()) {
+        match graphs::compile(graph, self.today) {
             Ok((compiled, warnings)) => {
                 self.warnings.extend(warnings);
                 self.graphs.push((&graph.name, Arc::new(compiled)));
@@ -442,6 +456,7 @@ impl<'s> Compiler<'s> {
                     },
                     prompt: prompt.clone(),
                     answer: answer.clone(),
+                    orders: None,
                     records_usage: true,
                 };
                 Guards { screens: Screens { request: prompt, answer }, model: Some(rules) }
@@ -478,7 +493,7 @@ impl<'s> Compiler<'s> {
         };
         let objects = match part {
             Part::Api(api) => {
-                let bound = bind(api, &contract, &mut self.sources, today());
+                let bound = bind(api, &contract, &mut self.sources, self.today);
                 self.problems.extend(bound.problems);
                 self.warnings.extend(bound.warnings);
                 bound.rules

@@ -1,32 +1,33 @@
 //! Why a call is, was or would be allowed or refused: the gate compiled without sockets, and asked.
 
+mod report;
+mod steps;
+
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
+use portcullis_core::authorize::Envelope;
 use portcullis_core::contract::OperationIndex;
+use portcullis_core::graph::Graph;
 use portcullis_core::grpc::{Fields, Grpc};
 use portcullis_core::halt::Halt;
 use portcullis_core::identify::{Identity, Principal};
-use portcullis_core::policy::{
-    ActionIndex, ActionKind, Call, Considered, Explanation, Facts, Said, Unknowns, Verdict,
-};
-use portcullis_core::receive::receive;
-use portcullis_core::request::{Peer, Wire};
+use portcullis_core::policy::{ActionIndex, ActionKind, Call, Explanation, Facts, Unknowns, Verdict};
+use portcullis_core::receive::{Received, receive};
+use portcullis_core::request::{Peer, Request, Wire};
 use portcullis_core::route::Route;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use smol_str::SmolStr;
 
-use crate::compile::{Compiled, Kept, compile};
+use crate::compile::{Compiled, Kept, compile_on};
 use crate::config::settings::{RecordTarget, Settings};
 use crate::config::{self, Diagnostics, Disk};
 use crate::server;
-
-/// How many permits are shown that would have allowed a refused call.
-const NEAREST: usize = 5;
+use steps::Known;
+pub use steps::{Spoken, Step};
 
 /// A configuration with its gate, which serves nothing.
 #[derive(Debug)]
@@ -49,10 +50,25 @@ pub struct Supposed {
     pub address: IpAddr,
     /// Whether it comes over TLS.
     pub tls: bool,
+    /// Its headers, in their order.
+    pub headers: Vec<(String, String)>,
+    /// Its body; JSON unless a header says otherwise.
+    pub body: Option<Vec<u8>>,
     /// The model that a model call asks for.
     pub model: Option<String>,
     /// When it comes, in seconds since the epoch.
     pub now: i64,
+}
+
+/// What somebody still knows of a request that was recorded: records keep neither claims nor paths nor addresses.
+#[derive(Debug, Clone, Default)]
+pub struct Recalled {
+    /// The claims of its token.
+    pub claims: Option<Map<String, Value>>,
+    /// Path and query.
+    pub target: Option<String>,
+    /// Where it came from.
+    pub address: Option<IpAddr>,
 }
 
 /// Why a question cannot be answered.
@@ -67,6 +83,9 @@ pub enum Unanswered {
     /// No token has such claims.
     #[error("no token has such claims: {0}")]
     Claims(String),
+    /// What is recalled is of another request.
+    #[error("the record is of another {0} than what is given")]
+    Another(&'static str),
     /// The line is no record.
     #[error("the record does not say its `{0}`")]
     Record(&'static str),
@@ -89,6 +108,8 @@ pub struct Answer {
     pub explanation: Option<Explanation>,
     /// What shows each role.
     pub holders: BTreeMap<SmolStr, Vec<String>>,
+    /// Every phase, in the order of the path.
+    pub steps: Vec<Step>,
 }
 
 impl Desk {
@@ -100,7 +121,8 @@ impl Desk {
         let config::Loaded { settings, mut diagnostics, .. } = config::load(path, &Disk);
         let Some(settings) = settings else { return Err(diagnostics) };
         let kept = Kept::new(Arc::new(server::keyring()));
-        match compile(&settings, &kept) {
+        // What has ended is what is asked about: it is found when a call is judged, not before.
+        match compile_on(&settings, &kept, jiff::civil::Date::MIN) {
             Ok(compiled) => Ok(Self { settings, compiled }),
             Err(problems) => {
                 diagnostics.0.extend(problems);
@@ -128,11 +150,11 @@ impl Desk {
     }
 
     /// Who may do what.
-    pub(crate) fn policy(&self) -> &portcullis_core::policy::Policy {
+    pub fn policy(&self) -> &portcullis_core::policy::Policy {
         &self.compiled.gate.policy
     }
 
-    /// Answers for a request that nobody sent: everything up to authorize, but for budgets, bodies and objects.
+    /// Answers for a request that nobody sent: every phase that can be asked without sending anything.
     ///
     /// # Errors
     /// When it is no request, or no token could have such claims.
@@ -144,75 +166,127 @@ impl Desk {
             Principal::Identity(identity) => format!("as {}/{}", identity.issuer, identity.subject),
         };
         let call = format!("{} {} {who}", supposed.method, supposed.target);
-        let request = http::Request::builder()
-            .method(supposed.method.as_str())
-            .uri(&supposed.target)
-            .header("host", "portcullis.invalid")
-            .body(())?;
         let peer = Peer { address: supposed.address, is_tls: supposed.tls };
-        let wire = Wire { parts: request.into_parts().0, peer, has_body: false };
-        let before = |detail: String| Answer {
-            call: call.clone(),
-            action: None,
-            outcome: "refused",
-            detail: Some(detail),
-            decided_by: Vec::new(),
-            explanation: None,
-            holders: BTreeMap::new(),
-        };
+        let wire = Wire { parts: supposed.parts()?, peer, has_body: supposed.body.is_some() };
         let request = match receive(&gate.routes, &gate.receive, wire) {
             Ok(request) => request,
             Err(Halt::Refusal(refusal) | Halt::Fault(refusal)) => {
-                return Ok(before(format!("receive: {}: {}", refusal.reason.code(), refusal.detail)));
+                let detail = format!("{}: {}", refusal.reason.code(), refusal.detail);
+                return Ok(Answer::before(call, vec![Step::refuses("receive", detail)]));
             }
-            Err(Halt::Reply(_)) => return Ok(before("receive: the gate answers itself".to_owned())),
+            Err(Halt::Reply(_)) => {
+                return Ok(Answer::before(call, vec![Step::refuses("receive", "the gate answers itself")]));
+            }
         };
         let stage = request.stage();
-        let route = stage.route();
-        if let Some(detail) = not_identified(route, &principal) {
-            return Ok(before(detail));
-        }
-        if route.graph.is_some() {
-            let detail = "a graph's operations are in the body: explain one of its records";
-            return Ok(before(detail.to_owned()));
-        }
-        let index = usize::try_from(stage.operation().0).unwrap_or(usize::MAX);
-        let Some(action) = route.authorize.actions.get(index).copied().flatten() else {
-            return Ok(before("authorize: the operation is no action of the policy".to_owned()));
+        let (route, operation) = (stage.route(), stage.operation());
+        let query = request.head().query.as_deref();
+        let fields =
+            route.grpc.as_ref().map(|grpc| supposed_fields(grpc, operation, query.unwrap_or_default()));
+        let known = Known {
+            route,
+            operation,
+            principal: &principal,
+            head: request.head(),
+            fields: fields.as_deref().unwrap_or(&stage.path_parameters().0),
+            path: stage.path_parameters(),
+            body: supposed.body.as_deref(),
+            now: supposed.now,
         };
-        let is_model = gate.policy.spec(action).is_some_and(|spec| spec.kind == ActionKind::Model);
-        let query = request.head().query.as_deref().unwrap_or_default();
-        let fields = route.grpc.as_ref().map(|grpc| supposed_fields(grpc, stage.operation(), query));
-        let facts = if is_model {
-            let model = supposed.model.as_deref().unwrap_or_default();
-            Facts::Model { model, stream: false, tools: false }
-        } else if let Some(fields) = &fields {
-            Facts::Rest { path: fields, query: None }
-        } else {
-            Facts::Rest { path: &stage.path_parameters().0, query: request.head().query.as_deref() }
+        if let Some(detail) = not_identified(route, &principal) {
+            let steps = vec![known.received(), Step::refuses("identify", detail)];
+            return Ok(Answer::before(call, steps));
+        }
+        let until_policy = vec![known.received(), known.identified(), known.admitted()];
+        match self.decided(call.clone(), &known, supposed, fields.as_deref()) {
+            Ok(answer) => Ok(answer.along(&known, until_policy)),
+            Err(detail) => {
+                let step = Step::refuses("authorize", detail);
+                Ok(Answer::before(call, until_policy.into_iter().chain([step]).collect()))
+            }
+        }
+    }
+
+    /// What policy says of a request that nobody sent, or why it cannot be asked.
+    fn decided(
+        &self,
+        call: String,
+        known: &Known<'_>,
+        supposed: &Supposed,
+        fields: Option<&[(Box<str>, Box<str>)]>,
+    ) -> Result<Answer, String> {
+        let (route, policy) = (known.route, self.policy());
+        if let Some(graph) = &route.graph {
+            return self
+                .decided_of_graph(&call, known, supposed, graph)
+                .map(|answer| answer.unless_open(route));
+        }
+        let index = usize::try_from(known.operation.0).unwrap_or(usize::MAX);
+        let action = route.authorize.actions.get(index).copied().flatten();
+        let action = action.ok_or("the operation is no action of the policy")?;
+        let is_model = policy.spec(action).is_some_and(|spec| spec.kind == ActionKind::Model);
+        let envelope = known.body.filter(|_| is_model).map(Envelope::read).transpose();
+        let envelope = envelope.map_err(|_| "the body is no envelope of a model call")?;
+        let query = known.head.query.as_deref();
+        let facts = match (&envelope, fields) {
+            (Some(envelope), _) => {
+                Facts::Model { model: &envelope.model, stream: envelope.stream, tools: envelope.tools }
+            }
+            (None, _) if is_model => {
+                let model = supposed.model.as_deref().unwrap_or_default();
+                Facts::Model { model, stream: false, tools: false }
+            }
+            (None, Some(fields)) => Facts::Rest { path: fields, query: None },
+            (None, None) => Facts::Rest { path: &known.path.0, query },
         };
         let asked = Call {
-            principal: &principal,
+            principal: known.principal,
             action,
             address: supposed.address,
             is_tls: supposed.tls,
             now: supposed.now,
             facts,
         };
-        let explanation = gate.policy.explain(&asked, Unknowns::default(), None);
-        let mut answer = self.answer(call, action, explanation);
-        if !route.authorize.enforced {
-            (answer.outcome, answer.decided_by) = ("allowed", Vec::new());
-            answer.detail = Some("the route says `authorize: none`, so policy is not asked".to_owned());
-        }
-        Ok(answer)
+        let explanation = policy.explain(&asked, Unknowns::default(), None);
+        Ok(self.answer(call, action, explanation).unless_open(route))
     }
 
-    /// Answers for a request that was recorded. What the record does not say stays unknown.
+    /// What policy says of every root field that a graph is asked for: the first that is not allowed stands for all.
+    fn decided_of_graph(
+        &self,
+        call: &str,
+        known: &Known<'_>,
+        supposed: &Supposed,
+        graph: &Graph,
+    ) -> Result<Answer, String> {
+        let asked = graph.read(&known.given()).map_err(|halt| steps::violations(&halt).join("; "))?;
+        let mut first: Option<Answer> = None;
+        for root in asked.calls.iter().flat_map(|call| &call.roots) {
+            let action = root.field.and_then(|index| *known.route.authorize.fields.get(index)?);
+            let action = action.ok_or_else(|| format!("`{}` is no action of the policy", root.id))?;
+            let asked = Call {
+                principal: known.principal,
+                action,
+                address: supposed.address,
+                is_tls: supposed.tls,
+                now: supposed.now,
+                facts: Facts::Rest { path: &[], query: Some(&root.facts) },
+            };
+            let explanation = self.policy().explain(&asked, Unknowns::default(), None);
+            let answer = self.answer(call.to_owned(), action, explanation);
+            if answer.outcome != "allowed" {
+                return Ok(answer);
+            }
+            first.get_or_insert(answer);
+        }
+        first.ok_or_else(|| "an operation without a root field is no action".to_owned())
+    }
+
+    /// Answers for a request that was recorded. What neither the record says nor anybody recalls stays unknown.
     ///
     /// # Errors
-    /// When the line is no record.
-    pub fn recorded(&self, record: &Value) -> Result<Answer, Unanswered> {
+    /// When the line is no record, or what is recalled is of another request.
+    pub fn recorded(&self, record: &Value, recalled: &Recalled) -> Result<Answer, Unanswered> {
         let text = |name: &'static str| record.get(name).and_then(Value::as_str);
         let by_policy =
             record.pointer("/phases/authorize/outcome").and_then(Value::as_str) == Some("refused");
@@ -221,7 +295,7 @@ impl Desk {
             Some(_) if by_policy => "denied",
             Some(_) => "refused",
         };
-        let principal = recorded_principal(record)?;
+        let principal = self.recalled_principal(record, recalled)?;
         let who = match &principal {
             Principal::Anonymous => "without credentials".to_owned(),
             Principal::Identity(identity) => format!("as {}/{}", identity.issuer, identity.subject),
@@ -251,33 +325,97 @@ impl Desk {
                 decided_by,
                 explanation: None,
                 holders,
+                steps: steps::recorded(record),
             });
         };
-        let time = text("time").and_then(|time| time.parse::<jiff::Timestamp>().ok());
+        let roles: Vec<SmolStr> = strings("roles").iter().map(SmolStr::new).collect();
+        let explanation = self.explain_recorded(record, &principal, action, recalled, &roles)?;
+        let decided_by = strings("policies");
+        let steps = steps::recorded(record);
+        Ok(Answer {
+            call,
+            outcome,
+            detail,
+            decided_by,
+            steps,
+            ..self.answer(String::new(), action, explanation)
+        })
+    }
+
+    fn explain_recorded(
+        &self,
+        record: &Value,
+        principal: &Principal,
+        action: ActionIndex,
+        recalled: &Recalled,
+        roles: &[SmolStr],
+    ) -> Result<Explanation, Unanswered> {
+        let time = record.get("time").and_then(Value::as_str);
+        let time = time.and_then(|time| time.parse::<jiff::Timestamp>().ok());
+        let is_tls = record.get("tls").and_then(Value::as_bool).unwrap_or_default();
+        let address = recalled.address.unwrap_or_else(|| [0, 0, 0, 0].into());
+        let received = match &recalled.target {
+            Some(target) => Some(self.receive_again(record, target, Peer { address, is_tls })?),
+            None => None,
+        };
         let kind = self.policy().spec(action).map(|spec| spec.kind.clone());
-        let path: Vec<(Box<str>, Box<str>)> = match kind {
+        let unknown: Vec<(Box<str>, Box<str>)> = match &kind {
             Some(ActionKind::Rest { path, .. }) => {
                 path.iter().map(|name| (name.as_str().into(), "".into())).collect()
             }
             Some(ActionKind::Model) | None => Vec::new(),
         };
-        let facts = match self.policy().spec(action).map(|spec| &spec.kind) {
-            Some(ActionKind::Model) => Facts::Model { model: "", stream: false, tools: false },
-            Some(ActionKind::Rest { .. }) | None => Facts::Rest { path: &path, query: None },
+        let facts = match (&kind, &received) {
+            (Some(ActionKind::Model), _) => Facts::Model { model: "", stream: false, tools: false },
+            (_, Some(received)) => Facts::Rest {
+                path: &received.stage().path_parameters().0,
+                query: received.head().query.as_deref(),
+            },
+            (_, None) => Facts::Rest { path: &unknown, query: None },
         };
-        let asked = Call {
-            principal: &principal,
-            action,
-            address: [0, 0, 0, 0].into(),
-            is_tls: record.get("tls").and_then(Value::as_bool).unwrap_or_default(),
-            now: time.map_or(0, jiff::Timestamp::as_second),
-            facts,
+        let unknowns = Unknowns {
+            claims: recalled.claims.is_none(),
+            // What a model call or a message said is in its body, which nobody keeps.
+            request: received.is_none() || kind == Some(ActionKind::Model),
+            address: recalled.address.is_none(),
         };
-        let roles: Vec<SmolStr> = strings("roles").iter().map(SmolStr::new).collect();
-        let unknowns = Unknowns { claims: true, request: true };
-        let explanation = self.policy().explain(&asked, unknowns, Some(&roles));
-        let decided_by = strings("policies");
-        Ok(Answer { call, outcome, detail, decided_by, ..self.answer(String::new(), action, explanation) })
+        let now = time.map_or(0, jiff::Timestamp::as_second);
+        let asked = Call { principal, action, address, is_tls, now, facts };
+        Ok(self.policy().explain(&asked, unknowns, Some(roles)))
+    }
+
+    /// Receives the request of a record again; it must come to the same operation.
+    fn receive_again(
+        &self,
+        record: &Value,
+        target: &str,
+        peer: Peer,
+    ) -> Result<Request<Received>, Unanswered> {
+        let gate = &self.compiled.gate;
+        let text = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default();
+        let request = http::Request::builder().method(text("method")).uri(target);
+        let parts = request.header("host", "portcullis.invalid").body(())?.into_parts().0;
+        let received = receive(&gate.routes, &gate.receive, Wire { parts, peer, has_body: false });
+        let received = received.map_err(|_| Unanswered::Another("path"))?;
+        let (route, operation) = (received.stage().route(), received.stage().operation());
+        let id = route.contract.operation(operation).map(|operation| &*operation.id);
+        let is_same = *route.name == *text("route") && id == Some(text("operation")) && route.grpc.is_none();
+        if is_same { Ok(received) } else { Err(Unanswered::Another("operation")) }
+    }
+
+    /// The caller of a record, with the claims that are recalled.
+    fn recalled_principal(&self, record: &Value, recalled: &Recalled) -> Result<Principal, Unanswered> {
+        let recorded = recorded_principal(record)?;
+        let Some(claims) = &recalled.claims else { return Ok(recorded) };
+        let given = self.principal(Some(claims))?;
+        match (&recorded, &given) {
+            (Principal::Identity(old), Principal::Identity(new))
+                if old.issuer == new.issuer && old.subject == new.subject =>
+            {
+                Ok(given)
+            }
+            _ => Err(Unanswered::Another("caller")),
+        }
     }
 
     fn answer(&self, call: String, action: ActionIndex, explanation: Explanation) -> Answer {
@@ -301,6 +439,7 @@ impl Desk {
             decided_by: policies.iter().map(ToString::to_string).collect(),
             holders: holders.collect(),
             explanation: Some(explanation),
+            steps: Vec::new(),
         }
     }
 
@@ -360,258 +499,71 @@ pub fn find_record(text: &str, id: &str) -> Option<Value> {
     records.find(|record| record.get("id").and_then(Value::as_str) == Some(id))
 }
 
+impl Supposed {
+    fn parts(&self) -> Result<http::request::Parts, Unanswered> {
+        let mut request = http::Request::builder().method(self.method.as_str()).uri(&self.target);
+        let has = |name: &str| self.headers.iter().any(|(one, _)| one.eq_ignore_ascii_case(name));
+        if !has("host") {
+            request = request.header("host", "portcullis.invalid");
+        }
+        if self.body.is_some() && !has("content-type") {
+            request = request.header("content-type", "application/json");
+        }
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        Ok(request.body(())?.into_parts().0)
+    }
+}
+
 impl Answer {
-    fn roles(&self) -> &[SmolStr] {
-        self.explanation.as_ref().map_or(&[], |explanation| &explanation.roles)
+    /// For a request that ended, in the last of these phases, before policy could say anything of use.
+    fn before(call: String, steps: Vec<Step>) -> Self {
+        let detail = steps.last().map(|step| format!("{}: {}", step.phase, step.detail));
+        Self {
+            call,
+            action: None,
+            outcome: "refused",
+            detail,
+            decided_by: Vec::new(),
+            explanation: None,
+            holders: BTreeMap::new(),
+            steps: steps::ended(steps),
+        }
     }
 
-    fn nearest(&self) -> Vec<&Considered> {
-        let Some(explanation) = self.explanation.as_ref().filter(|_| self.outcome != "allowed") else {
-            return Vec::new();
+    /// The same where policy is not asked: its route says so in writing.
+    fn unless_open(mut self, route: &Route) -> Self {
+        if !route.authorize.enforced {
+            (self.outcome, self.decided_by) = ("allowed", Vec::new());
+            self.detail = Some("the route says `authorize: none`, so policy is not asked".to_owned());
+        }
+        self
+    }
+
+    /// With what the phases beside policy say of the same request.
+    fn along(mut self, known: &Known<'_>, mut steps: Vec<Step>) -> Self {
+        let decided = match &self.detail {
+            Some(detail) => detail.clone(),
+            None => format!("decided by {}", self.decided_by.join(", ")),
         };
-        explanation.nearest().into_iter().take(NEAREST).collect()
-    }
-
-    /// What a policy would need to allow the call, in words.
-    fn needs(&self, one: &Considered) -> Vec<String> {
-        let mut needs = Vec::new();
-        if !one.is_for_caller {
-            needs.push(match &one.role {
-                Some(role) => match self.holders.get(role).filter(|holders| !holders.is_empty()) {
-                    Some(holders) => format!("the role `{role}`, had by {}", holders.join(" or ")),
-                    None => format!("the role `{role}`"),
-                },
-                None => format!("another caller: `{}`", one.whom),
-            });
+        let is_allowed = self.outcome == "allowed";
+        steps.push(if is_allowed {
+            Step::passes("authorize", decided)
+        } else {
+            Step::refuses("authorize", decided)
+        });
+        steps.extend(known.contents());
+        steps.extend(known.beyond());
+        // What policy denies stays denied, whatever else would refuse it.
+        if let Some(step) = steps.iter().find(|step| is_allowed && step.said == Spoken::Refuses) {
+            self.outcome = "refused";
+            self.detail = Some(format!("{}: {}", step.phase, step.detail));
         }
-        for part in one.parts.iter().filter(|part| part.said != Said::Holds) {
-            let what = match part.said {
-                Said::Errs => "without an error",
-                Said::Unknown => "not known from the record",
-                Said::Holds | Said::Fails => "true",
-            };
-            needs.push(format!("`{}` {what}", part.text));
-        }
-        needs
-    }
-
-    /// For people.
-    pub fn text(&self) -> String {
-        let mut out = format!("{}: {}\n", self.call, self.outcome);
-        // A String takes whatever is written to it: there is no error to look at, here and below.
-        if let Some(detail) = &self.detail {
-            let _ = writeln!(out, "  because     {detail}");
-        }
-        if let Some(action) = &self.action {
-            let _ = writeln!(out, "  operation   {action}");
-        }
-        if !self.roles().is_empty() {
-            let _ = writeln!(out, "  roles       {}", self.roles().join(", "));
-        }
-        if !self.decided_by.is_empty() {
-            let _ = writeln!(out, "  decided by  {}", self.decided_by.join(", "));
-        }
-        let Some(explanation) = &self.explanation else { return out };
-        let _ = writeln!(out, "\npolicies about the operation: {}", explanation.considered.len());
-        for one in &explanation.considered {
-            let effect = if one.forbids { "forbid" } else { "permit" };
-            let said = match (one.is_for_caller, one.said()) {
-                (false, _) => "not about the caller",
-                (true, Said::Holds) => "applies",
-                (true, Said::Fails) => "does not apply",
-                (true, Said::Errs) => "errs",
-                (true, Said::Unknown) => "not known",
-            };
-            let _ = writeln!(out, "  {effect} {}: {said}", one.policy);
-            let sign = if one.is_for_caller { "+" } else { "-" };
-            let _ = writeln!(out, "    {sign} {}", one.whom);
-            for part in one.parts.iter().filter(|_| one.is_for_caller) {
-                let sign = match part.said {
-                    Said::Holds => "+",
-                    Said::Fails => "-",
-                    Said::Errs => "!",
-                    Said::Unknown => "?",
-                };
-                let values: Vec<String> =
-                    part.values.iter().map(|(name, value)| format!("{name} = {value}")).collect();
-                let _ = writeln!(out, "    {sign} {}", part.text);
-                if !values.is_empty() {
-                    let _ = writeln!(out, "        {}", values.join(", "));
-                }
-            }
-        }
-        self.changes(&mut out);
-        out
-    }
-
-    fn changes(&self, out: &mut String) {
-        let Some(explanation) = self.explanation.as_ref().filter(|_| self.outcome != "allowed") else {
-            return;
-        };
-        let forbidding = explanation.forbidding();
-        if forbidding.is_empty() && self.nearest().is_empty() {
-            out.push_str("\nnothing would allow it: no policy is about this operation\n");
-            return;
-        }
-        out.push_str("\nwhat would change the answer:\n");
-        for one in forbidding {
-            let _ = writeln!(out, "  {} must no longer apply: it stands above every permit", one.policy);
-        }
-        for one in self.nearest() {
-            let _ = writeln!(out, "  {} needs {}", one.policy, self.needs(one).join("; and "));
-        }
-    }
-
-    /// For programs.
-    pub fn json(&self) -> Value {
-        let nearest: Vec<Value> = self
-            .nearest()
-            .into_iter()
-            .map(|one| json!({ "policy": one.policy, "needs": self.needs(one) }))
-            .collect();
-        json!({
-            "call": self.call,
-            "outcome": self.outcome,
-            "detail": self.detail,
-            "action": self.action,
-            "roles": self.roles(),
-            "decided_by": self.decided_by,
-            "considered": self.explanation.as_ref().map(|explanation| &explanation.considered),
-            "would_allow": nearest,
-        })
+        self.steps = steps;
+        self
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn desk() -> Desk {
-        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/roles/portcullis.yaml");
-        Desk::open(&example).unwrap()
-    }
-
-    fn supposed(method: &str, target: &str, claims: Option<Value>) -> Supposed {
-        Supposed {
-            method: method.into(),
-            target: target.into(),
-            claims: claims.map(|claims| claims.as_object().unwrap().clone()),
-            address: [192, 0, 2, 1].into(),
-            tls: true,
-            model: None,
-            now: 1_800_000_000,
-        }
-    }
-
-    /// The outcome, and that the text has all of `expected`.
-    fn check(asked: &Supposed, outcome: &str, expected: &[&str]) {
-        let answer = desk().suppose(asked).unwrap();
-        let text = answer.text();
-        assert_eq!(answer.outcome, outcome, "{text}");
-        for part in expected {
-            assert!(text.contains(part), "no `{part}` in: {text}");
-        }
-        assert_eq!(answer.json()["outcome"], outcome);
-    }
-
-    #[test]
-    fn a_method_is_explained_by_its_fields() {
-        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/grpc/portcullis.yaml");
-        let desk = Desk::open(&example).unwrap();
-        let claims = json!({ "iss": "https://login.example.com", "sub": "alice", "scope": "notes:write" });
-        for (target, outcome) in [
-            ("/notes.v1.Notes/Read", "allowed"),
-            ("/notes.v1.Notes/Add", "allowed"),
-            ("/notes.v1.Notes/Add?pinned=false&user_id=a%20b", "allowed"),
-            ("/notes.v1.Notes/Add?pinned=true", "denied"),
-            ("/notes.v1.Notes/Talk", "denied"),
-        ] {
-            let answer = desk.suppose(&supposed("POST", target, Some(claims.clone()))).unwrap();
-            assert_eq!(answer.outcome, outcome, "{target}: {}", answer.text());
-        }
-    }
-
-    fn token(groups: &[&str]) -> Option<Value> {
-        Some(json!({ "iss": "https://login.example.com", "sub": "p7", "groups": groups }))
-    }
-
-    #[test]
-    fn a_supposed_request_is_explained() {
-        let own = supposed("GET", "/patients/p7", token(&["patients"]));
-        check(
-            &own,
-            "allowed",
-            &[
-                "GET /patients/p7 as corp/p7: allowed",
-                "decided by  role:patient/clinic.getPatient",
-                "= \"p7\"",
-            ],
-        );
-        let other = supposed("GET", "/patients/p8", token(&["patients"]));
-        check(
-            &other,
-            "denied",
-            &[
-                "no policy allows the call",
-                "principal.subject = \"p7\", context.path.patientId = \"p8\"",
-                "role:reception/clinic.read needs the role `reception`, had by group `reception` of issuer `corp`",
-                "role:patient/clinic.getPatient needs `",
-            ],
-        );
-        let plain = Supposed { tls: false, ..supposed("DELETE", "/patients/p8", token(&["reception"])) };
-        check(
-            &plain,
-            "denied",
-            &["decided by  deleting-needs-tls", "must no longer apply", "needs the role `records`"],
-        );
-        check(&supposed("GET", "/patients/p8", None), "denied", &["GET /patients/p8 without credentials"]);
-        check(&supposed("GET", "/nothing", None), "refused", &["receive: "]);
-        let laboratory =
-            json!({ "iss": "https://login.laboratory.example", "sub": "l", "scope": "clinic:results" });
-        let mut from = supposed("GET", "/patients/p8", Some(laboratory));
-        check(
-            &from,
-            "denied",
-            &["context.address = ip(\"192.0.2.1", "role:laboratory/clinic.getPatient needs `"],
-        );
-        from.address = [203, 0, 113, 9].into();
-        check(&from, "allowed", &["roles       laboratory"]);
-    }
-
-    #[test]
-    fn what_no_token_could_be_is_said() {
-        let fails = |claims: Value| {
-            desk().suppose(&supposed("GET", "/patients/p8", Some(claims))).unwrap_err().to_string()
-        };
-        assert!(
-            fails(json!({ "iss": "https://elsewhere.example", "sub": "x" })).contains("elsewhere.example")
-        );
-        assert!(fails(json!({ "iss": "corp" })).contains("no token has such claims"));
-    }
-
-    #[test]
-    fn a_recorded_request_is_explained_as_far_as_its_record_goes() {
-        let record = json!({ "id": "r-1", "time": "2026-11-19T10:00:00Z", "method": "GET", "route": "clinic",
-            "operation": "getPatient", "tls": true, "roles": ["patient"], "reason": "forbidden",
-            "detail": "no policy allows the call", "phases": { "authorize": { "outcome": "refused", "us": 4 } },
-            "principal": { "kind": "token", "issuer": "corp", "subject": "p7" } });
-        let text = format!("broken\n{{\"id\":\"r-2\",\"x\":\"r-1\"}}\n{record}\n");
-        let found = find_record(&text, "r-1").unwrap();
-        assert_eq!(found, record);
-        assert_eq!(find_record(&text, "r-3"), None);
-        let answer = desk().recorded(&found).unwrap();
-        let text = answer.text();
-        assert_eq!(answer.outcome, "denied", "{text}");
-        for part in [
-            "GET clinic.getPatient as corp/p7 at 2026-11-19T10:00:00Z: denied",
-            "roles       patient",
-            "permit role:patient/clinic.getPatient: not known",
-            "permit role:reception/clinic.read: not about the caller",
-            "not known from the record",
-        ] {
-            assert!(text.contains(part), "no `{part}` in: {text}");
-        }
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use portcullis_core::authorize::{Bound, Owner, Place as Stands};
-use portcullis_core::graph::{BoundArgument, Graph, GraphProblem, GraphRules, Site};
+use portcullis_core::graph::{BoundArgument, Graph, GraphProblem, GraphRules, Site, WaivedArgument};
 use smol_str::SmolStr;
 
 use crate::config::settings::{self, SourceText};
@@ -37,6 +37,7 @@ pub(crate) fn compile(
         allows_introspection: written.introspection,
         listed_only: written.listed_only,
         bound: bound.collect(),
+        waived: Vec::new(),
     };
     let sdl: String = written.schema.iter().flat_map(|file| [&*file.text, "\n"]).collect();
     let mut graph = Graph::compile(&sdl, rules).map_err(|problems| {
@@ -62,6 +63,7 @@ pub(crate) fn compile(
             diagnostics.push(diagnostic);
         }
     }
+    graph.waive(ending(written, &graph, &sdl));
     let (ended, unneeded) = waivers(written, &graph, &sdl, today);
     diagnostics.extend(ended);
     let mut warnings = unneeded;
@@ -86,6 +88,21 @@ pub(crate) fn compile(
         diagnostics.push(diagnostic);
     }
     if diagnostics.is_empty() { Ok((graph, warnings)) } else { Err(diagnostics) }
+}
+
+/// What is only waived for a while, and until when: by the waiver that holds longest.
+fn ending(written: &settings::Graph, graph: &Graph, sdl: &str) -> Vec<WaivedArgument> {
+    let sites = graph.sites(sdl).into_iter();
+    let is_free = |site: &Site| {
+        is_identifier(site) && !written.objects.iter().any(|one| is_meant(site, &one.argument.0, &one.fields))
+    };
+    let ending = sites.filter(is_free).filter_map(|site| {
+        let about = written.waivers.iter().filter(|one| is_meant(&site, &one.argument.0, &one.fields));
+        let ends: Option<Vec<i64>> = about.map(|waiver| waiver.until.map(settings::over)).collect();
+        let until = ends?.into_iter().max()?;
+        Some(WaivedArgument { argument: site.argument.as_str().into(), field: (*site.field).into(), until })
+    });
+    ending.collect()
 }
 
 /// Waivers that hold no more, and those that nothing needs.

@@ -6,6 +6,8 @@ mod diff;
 mod narrow;
 pub(crate) mod page;
 mod report;
+mod rights;
+mod waivers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +21,8 @@ use crate::config::settings::Roles;
 use crate::explain::Desk;
 
 pub use narrow::Narrowed;
+pub use rights::{CedarPolicy, Former, FormerReview, Holders, Right, Rights, Term};
+pub use waivers::{WaiverKind, WaiverReview};
 
 const DAY: i64 = 24 * 60 * 60;
 
@@ -189,8 +193,12 @@ pub struct Review {
     pub policies: Vec<(SmolStr, u64)>,
     /// Every caller in the window.
     pub principals: Vec<PrincipalReview>,
-    /// Rights that the older roles file did not give.
+    /// What was waived in writing.
+    pub waivers: Vec<WaiverReview>,
+    /// Rights that the older roles file or review did not give.
     pub grew: Vec<Grown>,
+    /// What a later review is compared with.
+    pub rights: Rights,
     /// What `--ci` fails for.
     pub failures: Vec<String>,
     /// A narrower roles file, as a unified diff; empty when every grant was used.
@@ -218,10 +226,22 @@ pub struct GrantUse {
     pub unused_operations: Vec<SmolStr>,
     /// Why it was given.
     pub reason: Option<String>,
+    /// Who answers for it.
+    pub by: Option<String>,
     /// When it ends.
     pub until: Option<String>,
-    /// `ended`, `soon`, or nothing.
-    pub end: Option<&'static str>,
+    /// Whether it has ended, or will soon.
+    pub end: Option<End>,
+}
+
+/// What is to be said of an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum End {
+    /// It is past.
+    Ended,
+    /// It is less than 30 days away.
+    Soon,
 }
 
 /// One caller.
@@ -244,7 +264,7 @@ pub struct PrincipalReview {
 /// A right that grew.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Grown {
-    /// The role.
+    /// The role; `Cedar` for the operator's own policies.
     pub role: SmolStr,
     /// What it has now and had not before.
     pub what: String,
@@ -252,14 +272,24 @@ pub struct Grown {
     pub has_reason: bool,
 }
 
-/// Makes a review. `before` is an older roles file.
-pub fn review(desk: &Desk, roles: &Roles, usage: &Usage, before: Option<&Roles>, frame: Frame) -> Review {
+/// Makes a review. `former` is an older roles file, or an older review.
+pub fn review(desk: &Desk, roles: &Roles, usage: &Usage, former: Option<&Former>, frame: Frame) -> Review {
     let actions = desk.policy().specs();
     let compiled = portcullis_core::roles::compile(&roles.book, actions);
     let grants = grants(roles, &compiled.policies, usage, actions, frame);
-    let grew = before.map_or_else(Vec::new, |before| grown(&before.book, &roles.book, actions));
+    let rights = Rights::of(&roles.book, actions).with_cedar(desk.policy());
+    let before = former.map(|former| former.rights(actions));
+    let older = match former {
+        Some(Former::Review(review)) => Some(review.waivers.as_slice()),
+        Some(Former::File(_)) | None => None,
+    };
+    let grew = before.as_ref().map(|before| rights::grown(before, &rights, older.is_some(), frame.now));
+    let grew = grew.unwrap_or_default();
+    let waivers = waivers::waivers(&desk.settings, actions, older, frame);
     let narrowed = narrow::narrow(desk, roles, &grants);
-    let failures = failures(roles, before, &grants, &grew, usage, frame);
+    let mut failures = failures(roles, before.as_ref(), &grants, &grew, usage, frame);
+    let ended = waivers.iter().filter(|one| one.end == Some(End::Ended) && one.kind == WaiverKind::Owner);
+    failures.extend(ended.map(|one| format!("{}: {}: the waiver has ended", one.place, one.of)));
     let is_role = |id: &str| id.starts_with(portcullis_core::roles::PREFIX);
     let ids = desk.policy().permits().filter(|id| !is_role(id));
     let count = |id: &SmolStr| usage.policies.get(id).map_or(0, |used| used.count);
@@ -272,7 +302,9 @@ pub fn review(desk: &Desk, roles: &Roles, usage: &Usage, before: Option<&Roles>,
         policies: ids.map(|id| (id.clone(), count(id))).collect(),
         principals: principals(&roles.book, &compiled.policies, usage),
         grants,
+        waivers,
         grew,
+        rights,
         failures,
         patch: diff::unified(&roles.file.name, &roles.file.text, &narrowed.text),
     }
@@ -293,11 +325,6 @@ fn grants(
             let used = usage.of(role, grant, index, policies, actions);
             let covered = actions.iter().filter(|action| grant.covers(action)).map(ActionSpec::name);
             let is_unused = |name: &SmolStr| used.actions.get(name).is_none_or(|(uses, _)| *uses == 0);
-            let end = grant.until.and_then(|until| match until.saturating_sub(frame.now) {
-                ..=0 => Some("ended"),
-                1..=SOON => Some("soon"),
-                _ => None,
-            });
             all.push(GrantUse {
                 // The last one is for callers with a token; it has no mark after it.
                 id: own.last().map(|one| one.id.clone()).unwrap_or_default(),
@@ -309,8 +336,9 @@ fn grants(
                 callers: used.principals.len(),
                 unused_operations: covered.filter(|name| is_unused(name)).collect(),
                 reason: grant.reason.clone().or_else(|| role.reason.clone()),
+                by: grant.by.clone().or_else(|| role.by.clone()),
                 until: grant.until.map(moment),
-                end,
+                end: end(grant.until, frame),
             });
         }
     }
@@ -344,51 +372,24 @@ fn principals(book: &Book, policies: &[RolePolicy], usage: &Usage) -> Vec<Princi
     all.collect()
 }
 
-/// What a role may do with an operation: nothing, under a condition, or always.
-fn level(book: &Book, role: &Role, action: &ActionSpec) -> (u8, bool) {
-    let closure = book.closure(role);
-    let grants = closure.iter().flat_map(|one| one.grants.iter().map(move |grant| (*one, grant)));
-    let covering: Vec<(&Role, &Grant)> = grants.filter(|(_, grant)| grant.covers(action)).collect();
-    let level = covering.iter().map(|(_, grant)| if grant.is_plain() { 2 } else { 1 }).max().unwrap_or(0);
-    let is_said = |(role, grant): &(&Role, &Grant)| grant.reason.is_some() || role.reason.is_some();
-    (level, covering.iter().any(is_said))
-}
-
-fn grown(before: &Book, after: &Book, actions: &[ActionSpec]) -> Vec<Grown> {
-    let mut grown = Vec::new();
-    for role in &after.roles {
-        let old = before.role(&role.name);
-        for action in actions {
-            let was = old.map_or(0, |old| level(before, old, action).0);
-            let (is, has_reason) = level(after, role, action);
-            let what = match (was, is) {
-                (0, 1) => format!("may call `{}` under a condition", action.name()),
-                (0, _) if is > 0 => format!("may call `{}`", action.name()),
-                (1, 2) => format!("may call `{}` without a condition", action.name()),
-                _ => continue,
-            };
-            grown.push(Grown { role: role.name.clone(), what, has_reason });
-        }
-        let signs = |role: &Role| -> Vec<String> { role.holders.iter().map(|one| one.describe()).collect() };
-        let known = old.map(signs).unwrap_or_default();
-        for sign in signs(role).into_iter().filter(|sign| old.is_some() && !known.contains(sign)) {
-            let what = format!("is had by {sign}");
-            grown.push(Grown { role: role.name.clone(), what, has_reason: role.reason.is_some() });
-        }
-    }
-    grown
-}
-
 /// A grant that the older file has as well is not new.
-fn is_new(before: Option<&Roles>, grant: &GrantUse) -> bool {
-    let Some(before) = before else { return false };
-    let old = before.book.role(&grant.role);
-    !old.is_some_and(|role| role.grants.iter().any(|one| one.action == grant.action))
+fn is_new(before: Option<&Rights>, grant: &GrantUse) -> bool {
+    let is_it = |(role, action): &(SmolStr, SmolStr)| *role == grant.role && *action == grant.action;
+    before.is_some_and(|before| !before.grants.iter().any(is_it))
+}
+
+/// Whether something has ended, or will soon.
+fn end(until: Option<i64>, frame: Frame) -> Option<End> {
+    match until?.saturating_sub(frame.now) {
+        ..=0 => Some(End::Ended),
+        1..=SOON => Some(End::Soon),
+        _ => None,
+    }
 }
 
 fn failures(
     roles: &Roles,
-    before: Option<&Roles>,
+    before: Option<&Rights>,
     grants: &[GrantUse],
     grew: &[Grown],
     usage: &Usage,
@@ -406,11 +407,16 @@ fn failures(
             failures.push(format!("{}: `{}` was not used for {days} days", place(grant), grant.id));
         }
     }
-    for grant in grants.iter().filter(|grant| grant.end == Some("ended")) {
+    for grant in grants.iter().filter(|grant| grant.end == Some(End::Ended)) {
         failures.push(format!("{}: `{}` has ended and is still written", place(grant), grant.id));
     }
     for one in grew.iter().filter(|one| !one.has_reason) {
-        failures.push(format!("the role `{}` {}, and nobody wrote why", one.role, one.what));
+        let whose = if one.role == rights::CEDAR {
+            rights::CEDAR.to_owned()
+        } else {
+            format!("the role `{}`", one.role)
+        };
+        failures.push(format!("{whose} {}, and nobody wrote why", one.what));
     }
     failures
 }

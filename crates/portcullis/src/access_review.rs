@@ -6,13 +6,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use portcullis_gateway::config::{Diagnostics, Disk, Format as Rendering, roles};
+use portcullis_gateway::config::{Diagnostics, Disk, Format as Rendering};
 use portcullis_gateway::explain::Desk;
-use portcullis_gateway::review::{Frame, Usage};
+use portcullis_gateway::review::{Former, Frame, Usage};
 
 pub(crate) const EXAMPLES: &str = "Example:
   portcullis access-review --records records.jsonl --window 30d
-  portcullis access-review --records records-*.jsonl --before roles.old.yaml --ci --unused-for 90d
+  portcullis access-review --records records-*.jsonl --since review-2026-q3.json --ci --unused-for 90d
   portcullis access-review --records records.jsonl --format patch | patch -p0
 
 Records say what was used; without those of a whole window, much looks unused that is not.";
@@ -29,10 +29,12 @@ pub(crate) struct Review {
     /// How far back a use counts: a number of days or hours, as `30d` or `12h`.
     #[arg(long, default_value = "30d", value_parser = span)]
     window: i64,
-    /// An older roles file, to say which rights grew.
+    /// An older roles file, or the JSON of an older review, to say which rights grew since. Only a review knows
+    /// waivers and Cedar policies as well.
     #[arg(long)]
-    before: Option<PathBuf>,
-    /// Exit with 1 where a grant was unused for too long, has ended, or was added without a reason.
+    since: Option<PathBuf>,
+    /// Exit with 1 where a grant was unused for too long, has ended, or was added without a reason, and where a waiver
+    /// has ended.
     #[arg(long)]
     ci: bool,
     /// How long a grant may be unused before `--ci` fails. Records must reach back that far.
@@ -77,9 +79,9 @@ pub(crate) fn review(asked: &Review) -> anyhow::Result<bool> {
     let Some(own) = &desk.settings.roles else {
         bail!("{} names no roles file", asked.config.display());
     };
-    let before = match &asked.before {
+    let before = match &asked.since {
         None => None,
-        Some(path) => match roles::read_from(path, &Disk) {
+        Some(path) => match Former::read(path, &Disk) {
             Ok(before) => Some(before),
             Err(problems) => return Ok(said(&problems)),
         },

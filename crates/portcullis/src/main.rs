@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod explain;
 mod init;
+mod prove;
 mod routes;
 mod run;
 mod signal;
@@ -61,10 +62,14 @@ enum Command {
     /// what would change the answer.
     #[command(after_help = explain::EXAMPLES)]
     Explain(explain::Question),
-    /// Review what was granted against what was used: grants never used, rights that grew, grants that end, and a
-    /// narrower roles file as a patch. Exit status 1 with `--ci` when something must be done.
+    /// Review what was granted against what was used: grants never used, rights that grew, grants that end, what was
+    /// waived by whom, and a narrower roles file as a patch. Exit status 1 with `--ci` when something must be done.
     #[command(after_help = access_review::EXAMPLES)]
     AccessReview(access_review::Review),
+    /// Prove what the policies say for every request that there can be: that none can err, which can never apply, which
+    /// operations are denied to everybody, which policies say what others say, which roles imply which.
+    #[command(after_help = prove::EXAMPLES)]
+    Prove(prove::Question),
     /// Compare what the contracts name with what was called: operations that nobody calls, deprecated ones that somebody
     /// still calls, and paths that were asked for and that no contract has.
     #[command(after_help = routes::EXAMPLES)]
@@ -116,6 +121,7 @@ fn main() -> ExitCode {
         Command::Check { config, format, schema, matrix } => check::check(&config, format, schema, matrix),
         Command::Explain(question) => explain::explain(&question),
         Command::AccessReview(review) => access_review::review(&review),
+        Command::Prove(question) => prove::prove(&question),
         Command::Routes(question) => routes::routes(&question),
         Command::Init { contract, upstream, issuer, audience, directory } => {
             init::init(&contract, &upstream, issuer.as_deref(), audience.as_deref(), &directory)

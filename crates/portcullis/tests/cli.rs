@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 const CONTRACT: &str = include_str!("../../../examples/demo/shop.openapi.yaml");
 
-const COMMANDS: [&str; 7] = ["run", "check", "explain", "access-review", "routes", "init", "demo"];
+const COMMANDS: [&str; 8] = ["run", "check", "explain", "access-review", "prove", "routes", "init", "demo"];
 
 /// Runs the binary in `folder`, without colours and at a fixed width.
 fn portcullis(folder: &Path, arguments: &[&str]) -> Output {
@@ -17,6 +17,7 @@ fn portcullis(folder: &Path, arguments: &[&str]) -> Output {
         .args(arguments)
         .current_dir(folder)
         .env_remove("PORTCULLIS_CONFIG")
+        .env_remove("CVC5")
         .env("NO_COLOR", "1")
         .env("COLUMNS", "100")
         .output()
@@ -172,6 +173,26 @@ fn a_call_is_explained() {
         0,
         &["corp/p7: denied", "what would change the answer:", "needs the role `reception`"],
     );
+    std::fs::write(folder.path().join("body.json"), r#"{"at":7}"#).unwrap();
+    let body = [
+        "explain",
+        "--as",
+        "claims.json",
+        "--method",
+        "post",
+        "--path",
+        "/patients/p7/appointments",
+        "--body",
+    ];
+    let wrong = [&body[..], &["body.json", "--header", "x-one: 1"]].concat();
+    check(
+        folder.path(),
+        &wrong,
+        0,
+        &[": refused\n", "  - validate   `/at` ", "  ? admit      it takes from `"],
+    );
+    check(folder.path(), &[&body[..], &["none.json"]].concat(), 1, &["cannot read none.json"]);
+    check(folder.path(), &[&wrong[..], &["--header", "x"]].concat(), 2, &["a name, a colon and a value"]);
     let recorded = ["explain", "r-1", "--records", "records.jsonl"];
     check(folder.path(), &recorded, 0, &["allowed", "decided by  role:patient/clinic.getPatient"]);
     let json = portcullis(folder.path(), &[&asked[..], &["--format", "json"]].concat());
@@ -197,7 +218,7 @@ fn access_is_reviewed() {
     check(folder.path(), &ci, 1, &["was not used for 90 days", "\"failures\": ["]);
     check(folder.path(), &[&asked[..], &["--format", "html"]].concat(), 0, &["<h1>Access review</h1>"]);
     check(folder.path(), &[&asked[..], &["--window", "30"]].concat(), 2, &["as `30d` or `12h`"]);
-    check(folder.path(), &[&asked[..], &["--before", "none.yaml"]].concat(), 1, &["there is no such file"]);
+    check(folder.path(), &[&asked[..], &["--since", "none.yaml"]].concat(), 1, &["there is no such file"]);
     // Within a window that has the one record, what it used is all that stays.
     let patch =
         portcullis(folder.path(), &[&asked[..], &["--window", "36500d", "--format", "patch"]].concat());
@@ -206,10 +227,83 @@ fn access_is_reviewed() {
         patch.starts_with("--- ./roles.yaml\n+++ ./roles.yaml\n@@ ") || patch.starts_with("--- roles.yaml"),
         "{patch}"
     );
+    // What it writes is taken by `check`, once it is applied.
+    let file = folder.path().join("roles.yaml");
+    let before = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, patched(&before, &patch)).unwrap();
+    check(folder.path(), &["check"], 0, &["1 file checked: 0 errors"]);
+    std::fs::write(&file, before).unwrap();
+    let json = portcullis(folder.path(), &[&asked[..], &["--format", "json"]].concat());
+    std::fs::write(folder.path().join("before.json"), &json.stdout).unwrap();
+    let wider = std::fs::read_to_string(&file)
+        .unwrap()
+        .replace("may: [clinic.getOpeningHours]", "may: [clinic.read]");
+    std::fs::write(&file, wider).unwrap();
+    let since = [&asked[..], &["--since", "before.json", "--ci", "--unused-for", "36500d"]].concat();
+    let grew = "the role `visitor` may call `clinic.getPatient`, and nobody wrote why";
+    check(folder.path(), &since, 1, &["rights that grew", grew, "waivers\n  holds: `patientId` of `clinic`"]);
     assert!(
         patch.contains("\n-  laboratory:\n") && patch.contains("\n+      - action: [clinic.getPatient]\n"),
         "{patch}"
     );
+}
+
+#[test]
+fn proofs_need_two_roles_a_solver_and_the_feature() {
+    let folder = clinic();
+    check(folder.path(), &["prove", "--implies", "patient"], 2, &["as `reader:editor`"]);
+    check(folder.path(), &["prove", "--limit", "0"], 2, &["1..=3600"]);
+    let without = if cfg!(feature = "prove") {
+        "the solver `/nowhere/cvc5` cannot be run: "
+    } else {
+        "built without proofs; build one that has them"
+    };
+    check(folder.path(), &["prove", "--solver", "/nowhere/cvc5"], 1, &[without]);
+}
+
+#[cfg(feature = "prove")]
+#[test]
+fn the_policies_of_the_example_are_proven() {
+    let folder = clinic();
+    // The feature asks for a solver: `CVC5` names it, as `./test` does.
+    let solver = std::env::var_os("CVC5").unwrap();
+    let solver = solver.to_str().unwrap();
+    let asked = ["prove", "--solver", solver];
+    check(folder.path(), &asked, 0, &["proven: no policy can err", ": 0 not proven"]);
+    let claim = [&asked[..], &["--implies", "laboratory:reception", "--implies", "records:patient"]].concat();
+    let shown = [
+        "the role `records` may do what `patient` may not",
+        "  for example User::",
+        " calls Action::\"clinic.",
+    ];
+    check(folder.path(), &claim, 1, &shown);
+    let json = portcullis(folder.path(), &[&claim[..], &["--format", "json"]].concat());
+    let report: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(report["held"][0], serde_json::json!(["laboratory", "reception"]), "{report}");
+}
+
+/// Applies a unified diff; every line that it does not add must be there.
+fn patched(text: &str, patch: &str) -> String {
+    let mut old = text.lines();
+    let (mut out, mut next): (Vec<&str>, usize) = (Vec::new(), 1);
+    for line in patch.lines().skip(2) {
+        if let Some(head) = line.strip_prefix("@@ -") {
+            let first: usize = head.split(',').next().unwrap().parse().unwrap();
+            out.extend(old.by_ref().take(first - next));
+            next = first;
+            continue;
+        }
+        let (sign, rest) = line.split_at(1);
+        if sign != "+" {
+            assert_eq!(old.next(), Some(rest), "{patch}");
+            next += 1;
+        }
+        if sign != "-" {
+            out.push(rest);
+        }
+    }
+    out.extend(old);
+    out.join("\n") + "\n"
 }
 
 #[test]

@@ -62,7 +62,8 @@ impl Budget {
         Self { name: name.into(), per, limit, burst: limit.count(), operations: None }
     }
 
-    fn applies(&self, operation: OperationIndex) -> bool {
+    /// Whether a request of this operation takes from it.
+    pub fn applies(&self, operation: OperationIndex) -> bool {
         self.operations.as_ref().is_none_or(|operations| operations.contains(&operation))
     }
 }

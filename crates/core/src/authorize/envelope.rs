@@ -27,7 +27,7 @@ impl Envelope {
     /// # Errors
     /// [`Reason::BodyMalformed`] when it is not one JSON object with a `model`, or when a reader that is lax about
     /// case or duplicates could see another envelope than this one.
-    pub(super) fn read(body: &[u8]) -> Result<Self, Halt> {
+    pub fn read(body: &[u8]) -> Result<Self, Halt> {
         // The guard on depth, duplicates and numbers anywhere in the body belongs before this line.
         let raw: Raw<'_> = serde_json::from_slice(body)
             .map_err(|error| Halt::new(Reason::BodyMalformed, format!("envelope: {error}")))?;

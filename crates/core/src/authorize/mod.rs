@@ -17,7 +17,7 @@ pub use envelope::Envelope;
 pub use expose::{Exposure, Properties};
 pub use objects::{
     Agreement, Bound, CreatedId, Creation, ListRule, ObjectError, ObjectRules, Obligations, OperationRules,
-    Owed, Owner, Probe, Rewritten, Segment, owner_in,
+    Owed, Owner, Probe, Rewritten, Segment, Waived, owner_in,
 };
 pub use places::Place;
 pub use scan::{Pointer, PointerError, ScanError};
@@ -213,7 +213,7 @@ impl Question<'_> {
         let obligations = match self.rules.objects.of(self.operation) {
             None => None,
             Some(_) if self.is_stream => None,
-            Some(rules) => rules.judge(self.principal, &sent).map_err(|error| {
+            Some(rules) => rules.judge(self.principal, &sent, seconds(now)).map_err(|error| {
                 Halt::new(Reason::ObjectForbidden, error.to_string()).with_denied(error.denied())
             })?,
         };
@@ -254,7 +254,7 @@ impl Question<'_> {
         let called = || fields.join("+").into();
         let permit = self.permit_graph(policy, now, &asked).map_err(|halt| halt.with_called(called))?;
         // What is asked for may be called: from here on its caller may know what the schema says of it.
-        let judged = match graph.judge(&asked, self.principal, self.headers) {
+        let judged = match graph.judge(&asked, self.principal, self.headers, seconds(now)) {
             Ok(judged) => Ok(judged),
             Err(Stop::Fault(fault)) => Err(fault),
             Err(Stop::Foreign(error)) => {

@@ -13,6 +13,7 @@ use super::scan::{Pointer, Reading, Scalar, elements, find};
 use super::who::{Who, claim};
 use crate::contract::OperationIndex;
 use crate::identify::Principal;
+use crate::request::Head;
 
 /// The object rules of a route, by operation.
 #[derive(Debug, Clone, Default)]
@@ -46,6 +47,17 @@ pub struct OperationRules {
     pub creates: Option<Creation>,
     /// Who sees and sends which properties; empty: everybody all.
     pub exposures: Vec<Exposure>,
+    /// What names objects and needs no owner for a while.
+    pub waived: Vec<Waived>,
+}
+
+/// A name that needs no owner until a moment. From then on the operation is closed, as it would be without the waiver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waived {
+    /// The parameter, as the configuration names it.
+    pub parameter: Box<str>,
+    /// When the waiver ends, in seconds since the epoch.
+    pub until: i64,
 }
 
 /// One object that a request names, and whose it must be.
@@ -195,6 +207,9 @@ pub enum ObjectError {
     /// A body that the filter cannot read.
     #[error("a body cannot be filtered: {0}")]
     Unfiltered(String),
+    /// What named an object without an owner may do so no longer.
+    #[error("object rule `{0}`: its waiver has ended, and nothing says whose the object is")]
+    WaiverEnded(Box<str>),
 }
 
 impl ObjectError {
@@ -267,14 +282,26 @@ impl OperationRules {
             && self.lists.is_empty()
             && self.creates.is_none()
             && self.exposures.is_empty()
+            && self.waived.is_empty()
     }
 
-    /// Judges what the request itself proves; returns what remains to be proven, if anything does.
+    /// Refuses where a waiver has ended, whatever the request names: leaving a name out may not mean everybody's.
+    fn unexpired(&self, now: i64) -> Result<(), ObjectError> {
+        match self.waived.iter().find(|waived| waived.until <= now) {
+            Some(waived) => Err(ObjectError::WaiverEnded(waived.parameter.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Judges what the request itself proves; returns what remains to be proven, if anything does. `now` is in
+    /// seconds since the epoch.
     pub(super) fn judge(
         &self,
         principal: &Principal,
         sent: &Sent<'_>,
+        now: i64,
     ) -> Result<Option<Box<Obligations>>, ObjectError> {
+        self.unexpired(now)?;
         let mut obligations = Obligations::default();
         for (index, bound) in self.bound.iter().enumerate() {
             if let Some((identifier, owner)) = bound.judge(principal, sent)? {
@@ -297,12 +324,29 @@ impl OperationRules {
         Ok((obligations != Obligations::default()).then(|| Box::new(obligations)))
     }
 
+    /// Judges a request that nobody sent, as [`authorize`](super::authorize()) would: for explanations. It proves nothing.
+    ///
+    /// # Errors
+    /// As for a request.
+    pub fn suppose(
+        &self,
+        principal: &Principal,
+        path: &[(Box<str>, Box<str>)],
+        head: &Head,
+        body: &[u8],
+        now: i64,
+    ) -> Result<Option<Box<Obligations>>, ObjectError> {
+        let sent = Sent { path, query: head.query.as_deref(), headers: &head.headers, body };
+        self.judge(principal, &sent, now)
+    }
+
     /// Whether a request of this operation must name an object.
     pub fn binds(&self) -> bool {
         self.bound.iter().any(|bound| bound.is_declared)
     }
 
     /// Judges one message of a stream by the scalar fields at its top, as a request is judged before it is sent.
+    /// `now` is in seconds since the epoch.
     ///
     /// # Errors
     /// As for a request; also where the fields themselves do not prove whose an object is, for nothing asks further.
@@ -310,7 +354,9 @@ impl OperationRules {
         &self,
         principal: &Principal,
         fields: &[(Box<str>, Box<str>)],
+        now: i64,
     ) -> Result<(), ObjectError> {
+        self.unexpired(now)?;
         let sent = Sent { path: fields, query: None, headers: &HeaderMap::new(), body: b"" };
         for bound in &self.bound {
             if bound.judge(principal, &sent)?.is_some() {

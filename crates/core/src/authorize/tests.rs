@@ -193,6 +193,22 @@ fn what_is_hidden_does_not_exist() {
 }
 
 #[test]
+fn a_waiver_holds_until_its_moment() {
+    let mut gate = Fixture::new();
+    let waived = vec![Waived { parameter: "userId".into(), until: 1_001 }];
+    let rules = |_| OperationRules { waived: waived.clone(), ..OperationRules::default() };
+    gate.rules.objects = ObjectRules::new(actions().iter().map(rules).collect());
+    let customer = caller(&["customer"], json!({}));
+    let at = |gate: &Fixture, now| gate.outcome_at(gate.question(&customer, "list"), now);
+    check(&at(&gate, 1_000), "orders.list by own-orders");
+    let ended = "ObjectForbidden: object rule `userId`: its waiver has ended";
+    check(&at(&gate, 1_001), ended);
+    gate.rules.enforced = false;
+    check(&at(&gate, 1_000), "orders.list by ");
+    check(&at(&gate, 1_001), ended);
+}
+
+#[test]
 fn objects_must_be_the_callers_own() {
     let gate = Fixture::new().with_object("userId", "sub");
     let customer = caller(&["customer"], json!({}));

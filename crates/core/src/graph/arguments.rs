@@ -11,7 +11,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rustc_hash::FxHashSet;
 use serde_json::{Map, Value};
 
-use super::{Fault, Graph, is_coordinate};
+use super::{Fault, Graph, WaivedArgument, is_coordinate};
 use crate::authorize::{ObjectError, Sent};
 use crate::halt::Reason;
 use crate::identify::Principal;
@@ -165,6 +165,8 @@ pub(super) struct Owned<'o> {
     pub(super) variables: &'o Map<String, Value>,
     pub(super) principal: &'o Principal,
     pub(super) headers: &'o HeaderMap,
+    /// Waivers that hold no more.
+    pub(super) ended: &'o [&'o WaivedArgument],
 }
 
 impl Owned<'_> {
@@ -201,6 +203,10 @@ impl Owned<'_> {
     fn field(&self, parent: &str, field: &Field, values: Values<'_>) -> Result<(), ObjectError> {
         if field.definition.arguments.is_empty() {
             return Ok(());
+        }
+        let mut ended = self.ended.iter();
+        if let Some(one) = ended.find(|one| is_coordinate(&one.field, parent, &field.name)) {
+            return Err(ObjectError::WaiverEnded(one.argument.clone()));
         }
         let pairs = values.of(&field.arguments, &field.definition);
         for bound in &self.graph.rules.bound {

@@ -97,6 +97,19 @@ pub struct GraphRules {
     pub listed_only: bool,
     /// Whose the objects must be that arguments name.
     pub bound: Vec<BoundArgument>,
+    /// Arguments that name objects and need no owner for a while.
+    pub waived: Vec<WaivedArgument>,
+}
+
+/// An argument that needs no owner until a moment. From then on its field cannot be asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaivedArgument {
+    /// Its name; within input objects with dots between.
+    pub argument: Box<str>,
+    /// `Type.field`.
+    pub field: Box<str>,
+    /// When the waiver ends, in seconds since the epoch.
+    pub until: i64,
 }
 
 /// An argument that names an object.
@@ -304,6 +317,11 @@ impl Graph {
         Ok(())
     }
 
+    /// Takes what is waived only for a while: which fields those are is known from the schema.
+    pub fn waive(&mut self, waived: Vec<WaivedArgument>) {
+        self.rules.waived = waived;
+    }
+
     /// How many documents are listed.
     pub fn listed(&self) -> usize {
         self.listed.len()
@@ -330,11 +348,18 @@ impl Graph {
     }
 
     /// Takes what was asked and may be called; proves that it meets the limits and the schema, and that the objects
-    /// which its arguments name are the caller's.
+    /// which its arguments name are the caller's. `now` is in seconds since the epoch.
     ///
     /// # Errors
     /// What is wrong, for the phase that tells it, or the first object rule that does not hold.
-    pub fn judge(&self, asked: &Asked, principal: &Principal, headers: &HeaderMap) -> Result<Judged, Stop> {
+    pub fn judge(
+        &self,
+        asked: &Asked,
+        principal: &Principal,
+        headers: &HeaderMap,
+        now: i64,
+    ) -> Result<Judged, Stop> {
+        let ended: Vec<&WaivedArgument> = self.rules.waived.iter().filter(|one| one.until <= now).collect();
         let mut parts = Vec::with_capacity(asked.calls.len());
         let mut cost: u64 = 0;
         for call in &asked.calls {
@@ -349,9 +374,9 @@ impl Graph {
                 let detail = format!("it costs more than {}", self.rules.limits.cost);
                 return Err(Fault::limit("query", detail).into());
             }
-            if !self.rules.bound.is_empty() {
-                let own =
-                    arguments::Owned { graph: self, executable, variables: &variables, principal, headers };
+            if !self.rules.bound.is_empty() || !ended.is_empty() {
+                let (variables, ended) = (&variables, &ended);
+                let own = arguments::Owned { graph: self, executable, variables, principal, headers, ended };
                 own.check(operation)?;
             }
             if let Some(key) = call.text.as_deref().filter(|text| text.len() <= KEPT_LENGTH) {

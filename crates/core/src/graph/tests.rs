@@ -10,6 +10,8 @@ use crate::authorize::{Owner, Place, Who};
 use crate::halt::Refusal;
 use crate::identify::Identity;
 
+const NOW: i64 = 1_000;
+
 const SDL: &str = r#"
 directive @cost(weight: String!) on FIELD_DEFINITION | OBJECT
 directive @listSize(assumedSize: Int, slicingArguments: [String!]) on FIELD_DEFINITION
@@ -83,7 +85,7 @@ fn outcome(graph: &Graph, method: &Method, query: Option<&str>, body: &str) -> S
         Ok(asked) => asked,
         Err(halt) => return refused(halt),
     };
-    match graph.judge(&asked, &caller(&["clerk"]), &headers) {
+    match graph.judge(&asked, &caller(&["clerk"]), &headers, NOW) {
         Ok(judged) => {
             let body = judged.body(judged.parts.iter().map(JudgedPart::variables));
             format!("{} sends {}", asked.fields().join(" "), String::from_utf8(body).unwrap())
@@ -273,7 +275,7 @@ fn the_schema_decides_what_exists() {
         let body = br#"{"query":"{ user { id } }"}"#;
         let asked =
             graph.read(&Given { method: &Method::POST, query: None, headers: &headers, body }).unwrap();
-        let Err(Stop::Fault(fault)) = graph.judge(&asked, &caller(&[]), &headers) else {
+        let Err(Stop::Fault(fault)) = graph.judge(&asked, &caller(&[]), &headers, NOW) else {
             panic!("it is wrong")
         };
         assert!(fault.halt(false).reason().is_some());
@@ -505,7 +507,7 @@ fn answered(graph: &Graph, sent: &str, body: &str, strips: bool) -> String {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let given = Given { method: &Method::POST, query: None, headers: &headers, body: sent.as_bytes() };
     let asked = graph.read(&given).unwrap();
-    let judged = graph.judge(&asked, &caller(&[]), &headers).unwrap();
+    let judged = graph.judge(&asked, &caller(&[]), &headers, NOW).unwrap();
     match graph.check_answer(&judged.expected(), body.as_bytes(), strips) {
         Ok(None) => "as it is".to_owned(),
         Ok(Some(body)) => String::from_utf8(body).unwrap(),
@@ -648,5 +650,22 @@ proptest! {
         prop_assert_eq!(&once, &twice);
         let sent: Value = serde_json::from_str(sent).unwrap();
         prop_assert_eq!(&sent["variables"]["v"], &json!(text));
+    }
+}
+
+#[test]
+fn what_was_waived_for_a_while_is_closed_when_that_is_over() {
+    let query = r#"{"query":"{ user(id: 7) { name } me { name } }"}"#;
+    let inner = r#"{"query":"{ me { ...f } } fragment f on User { friends { name } }"}"#;
+    for (field, until, query, expected) in [
+        ("Query.user", NOW + 1, query, "query.user query.me sends"),
+        ("Query.user", NOW, query, "Foreign: object rule `id`: its waiver has ended"),
+        ("Query.node", NOW, query, "query.user query.me sends"),
+        ("User.friends", NOW + 1, inner, "query.me sends"),
+        ("User.friends", NOW, inner, "Foreign: object rule `id`: its waiver has ended"),
+    ] {
+        let mut graph = graph(|_| {});
+        graph.waive(vec![WaivedArgument { argument: "id".into(), field: field.into(), until }]);
+        check_body(&graph, query, expected);
     }
 }

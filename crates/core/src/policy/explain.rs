@@ -65,15 +65,19 @@ pub enum Said {
 pub struct Unknowns {
     /// Whether only the issuer and the subject of the principal are known, and its roles.
     pub claims: bool,
-    /// Whether nothing of the request but the time and whether it came by TLS is known.
+    /// Whether nothing of the request but the time, the address and whether it came by TLS is known.
     pub request: bool,
+    /// Whether the client's address is not known.
+    pub address: bool,
 }
 
 impl Unknowns {
     pub(super) fn has(self, attribute: &str) -> bool {
         let known = match attribute.split_once('.') {
             Some(("principal", name)) => !self.claims || matches!(name, "issuer" | "subject"),
-            Some(("context", name)) => !self.request || matches!(name, "time" | "tls"),
+            Some(("context", "time" | "tls")) => true,
+            Some(("context", "address")) => !self.address,
+            Some(("context", _)) => !self.request,
             _ => true,
         };
         !known

@@ -29,6 +29,7 @@ pub use explain::{Considered, Explanation, Part, Said, Unknowns};
 pub(crate) use load::is_condition;
 pub use load::{Loaded, PolicyProblem, Source, spoken_roles};
 pub use matrix::{Answer, Cell, Matrix, Row};
+pub use plain::Written;
 pub use roles::{RoleCycle, Roles};
 pub(crate) use schema::quoted;
 pub use schema::{ActionKind, ActionSpec, schema};
@@ -227,6 +228,11 @@ impl Policy {
     /// All actions, as they were declared.
     pub fn specs(&self) -> &[ActionSpec] {
         &self.specs
+    }
+
+    /// Every policy as its author wrote it, by its id. Slow: for commands.
+    pub fn written(&self) -> Vec<Written> {
+        self.plain.written()
     }
 
     /// The ids of all permits.

@@ -6,8 +6,8 @@
 use std::collections::{HashMap, HashSet};
 
 use cedar_policy::{
-    Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicySet, Request,
-    RestrictedExpression as Value,
+    Authorizer, Context, Decision, Effect, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicySet,
+    Request, RestrictedExpression as Value,
 };
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
@@ -56,7 +56,42 @@ struct Known {
     kind: ActionKind,
 }
 
+/// A policy as its author wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// Its id.
+    pub id: SmolStr,
+    /// Whether it forbids; otherwise it permits.
+    pub forbids: bool,
+    /// Its text.
+    pub text: String,
+    /// Its annotation `@reason`.
+    pub reason: Option<String>,
+    /// Its annotation `@by`: who answers for it.
+    pub by: Option<String>,
+}
+
 impl Plain {
+    /// Every policy, by its id.
+    pub(super) fn written(&self) -> Vec<Written> {
+        let said = |policy: &cedar_policy::Policy, key: &str| {
+            policy.annotation(key).map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+        };
+        let mut all: Vec<Written> = self
+            .policies
+            .policies()
+            .map(|policy| Written {
+                id: SmolStr::new(AsRef::<str>::as_ref(policy.id())),
+                forbids: policy.effect() == Effect::Forbid,
+                text: policy.to_string(),
+                reason: said(policy, "reason"),
+                by: said(policy, "by"),
+            })
+            .collect();
+        all.sort_by(|one, other| one.id.cmp(&other.id));
+        all
+    }
+
     /// `ids` are the policies' ids by index.
     pub(super) fn new<'i>(
         policies: PolicySet,

@@ -199,22 +199,52 @@ fn unknown_action(grant: &Grant, actions: &[ActionSpec]) -> RoleProblem {
     RoleProblem { help, ..problem }.unknown(name, names)
 }
 
-/// A role that allows everything must say why; the word of a role that it includes is enough.
-fn everything(book: &Book, role: &Role, actions: &[ActionSpec]) -> Option<RoleProblem> {
-    let is_all = |grants: &mut dyn Iterator<Item = &Grant>| {
-        let grants: Vec<&Grant> = grants.collect();
-        !actions.is_empty() && actions.iter().all(|action| grants.iter().any(|grant| grant.covers(action)))
-    };
-    let closure = book.closure(role);
-    if !is_all(&mut closure.iter().flat_map(|role| &role.grants)) {
+/// A role that allows every operation.
+#[derive(Debug, Clone, Copy)]
+pub struct Unlimited<'b> {
+    /// The role.
+    pub role: &'b Role,
+    /// Why, and who answers for it, where that is written.
+    pub said: Option<(&'b str, Option<&'b str>)>,
+    /// From when on it no longer allows all of them, in seconds since the epoch.
+    pub until: Option<i64>,
+}
+
+/// The roles that allow every operation, in the book's order.
+pub fn unlimited<'b>(book: &'b Book, actions: &[ActionSpec]) -> Vec<Unlimited<'b>> {
+    book.roles.iter().filter_map(|role| unlimited_role(book, role, actions)).collect()
+}
+
+fn are_all(actions: &[ActionSpec], grants: &[&Grant]) -> bool {
+    !actions.is_empty() && actions.iter().all(|action| grants.iter().any(|grant| grant.covers(action)))
+}
+
+/// The word of a role that it includes is enough.
+fn unlimited_role<'b>(book: &'b Book, role: &'b Role, actions: &[ActionSpec]) -> Option<Unlimited<'b>> {
+    let of = |role: &'b Role| book.closure(role).into_iter().flat_map(|one| &one.grants).collect::<Vec<_>>();
+    let grants = of(role);
+    if !are_all(actions, &grants) {
         return None;
     }
-    let is_said = closure.iter().any(|one| {
-        let own = is_all(&mut book.closure(one).into_iter().flat_map(|role| &role.grants));
-        own && one.reason.is_some()
-            || one.grants.iter().any(|grant| grant.reason.is_some() && is_all(&mut std::iter::once(grant)))
+    let said = book.closure(role).into_iter().find_map(|one| {
+        if let Some(reason) = one.reason.as_deref().filter(|_| are_all(actions, &of(one))) {
+            return Some((reason, one.by.as_deref()));
+        }
+        let mut whole = one.grants.iter().filter(|grant| are_all(actions, &[grant]));
+        whole.find_map(|grant| Some((grant.reason.as_deref()?, grant.by.as_deref().or(one.by.as_deref()))))
     });
-    if is_said {
+    let mut ends: Vec<i64> = grants.iter().filter_map(|grant| grant.until).collect();
+    ends.sort_unstable();
+    let is_left = |end: i64| -> Vec<&Grant> {
+        grants.iter().copied().filter(|grant| grant.until.is_none_or(|until| until > end)).collect()
+    };
+    let until = ends.into_iter().find(|end| !are_all(actions, &is_left(*end)));
+    Some(Unlimited { role, said, until })
+}
+
+/// A role that allows everything must say why.
+fn everything(book: &Book, role: &Role, actions: &[ActionSpec]) -> Option<RoleProblem> {
+    if unlimited_role(book, role, actions)?.said.is_some() {
         return None;
     }
     let message = format!("the role `{}` allows every operation, and does not say why", role.name);

@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use serde_json::Value;
 use smol_str::SmolStr;
 
-pub use check::{Known, RoleProblem, check};
+pub use check::{Known, RoleProblem, Unlimited, check, unlimited};
 pub use compile::{CompiledRoles, RolePolicy, compile};
 
 use crate::identify::Identity;
@@ -45,6 +45,8 @@ pub struct Role {
     pub mark: Mark,
     /// Why there is such a role.
     pub reason: Option<String>,
+    /// Who answers for it.
+    pub by: Option<String>,
     /// Who has it.
     pub holders: Vec<Holder>,
     /// Roles whose grants it has as well.
@@ -94,6 +96,8 @@ pub struct Grant {
     pub until: Option<i64>,
     /// Why it was given.
     pub reason: Option<String>,
+    /// Who answers for it.
+    pub by: Option<String>,
 }
 
 impl Grant {

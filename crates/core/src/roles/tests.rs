@@ -40,6 +40,7 @@ fn role(name: &str, holders: &[&str], includes: &[&str], grants: &[&str]) -> Rol
         name: name.into(),
         mark: Mark(0),
         reason: None,
+        by: None,
         holders: holders.iter().map(holder).collect(),
         includes: includes.iter().map(|name| (SmolStr::new(name), Mark(2))).collect(),
         grants: grants

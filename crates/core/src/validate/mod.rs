@@ -27,7 +27,7 @@ use crate::contract::{Contract, OperationIndex, PathParameters};
 use crate::halt::{Halt, Reason, Violation};
 use crate::identify::Principal;
 use crate::json::JsonLimits;
-use crate::request::Request;
+use crate::request::{Head, Request};
 
 use crate::route::Route;
 
@@ -171,6 +171,23 @@ pub fn validate(request: Request<Authorized>) -> Result<Request<Validated>, Halt
         }
     };
     Ok(request.advance(|authorized| Validated { authorized, document }))
+}
+
+/// Holds a request of an HTTP API that nobody sent to its contract, as [`validate`] would: for explanations. It proves
+/// nothing, and tells everything that is wrong.
+///
+/// # Errors
+/// As [`validate`].
+pub fn suppose(
+    route: &Route,
+    operation: OperationIndex,
+    path: &PathParameters,
+    head: &Head,
+    body: &[u8],
+) -> Result<(), Halt> {
+    let query = head.query.as_deref().unwrap_or_default();
+    let subject = Subject { query, headers: &head.headers, path, body };
+    check(&route.contract, &route.validate, operation, &subject).map(drop)
 }
 
 /// Whether [`validate_answer`] needs the whole body: what has a schema is looked into, and an answer that must have

@@ -86,14 +86,15 @@ impl Reader {
         let includes = includes.into_iter().map(|one| (one.value.into(), self.mark(one.at))).collect();
         let grants = written.may.map(|list| list.0).unwrap_or_default();
         let grants = grants.into_iter().flat_map(|grant| self.grants(grant)).collect();
-        let reason = self.reason(written.reason);
-        Role { name: name.value.as_str().into(), mark, reason, holders, includes, grants }
+        let reason = self.said(written.reason, "the reason says nothing");
+        let by = self.said(written.by, "`by` names nobody");
+        Role { name: name.value.as_str().into(), mark, reason, by, holders, includes, grants }
     }
 
-    fn reason(&mut self, written: Option<At<String>>) -> Option<String> {
+    fn said(&mut self, written: Option<At<String>>, otherwise: &str) -> Option<String> {
         let written = written?;
         if written.value.trim().is_empty() {
-            self.report.error("bad-value", written.at, "the reason says nothing");
+            self.report.error("bad-value", written.at, otherwise);
             return None;
         }
         Some(written.value)
@@ -160,8 +161,9 @@ impl Reader {
         let from = from.iter().filter_map(|one| self.network(one)).collect();
         let until = written.until.and_then(|until| self.until(&until));
         let when = written.when.map(|when| (when.value, self.mark(when.at)));
-        let reason = self.reason(written.reason);
-        let common = Grant { from, when, until, reason, ..Grant::default() };
+        let reason = self.said(written.reason, "the reason says nothing");
+        let by = self.said(written.by, "`by` names nobody");
+        let common = Grant { from, when, until, reason, by, ..Grant::default() };
         let actions = written.action.map(|list| list.0).unwrap_or_default();
         let one = |action: At<String>| Grant {
             mark: self.mark(action.at),

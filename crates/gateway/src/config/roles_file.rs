@@ -25,6 +25,8 @@ pub(crate) struct RolesFile {
 pub(crate) struct Role {
     /// Why there is such a role. Required where it allows every operation.
     pub(crate) reason: Option<At<String>>,
+    /// Who wrote this and answers for it, as reviews show it.
+    pub(crate) by: Option<At<String>>,
     /// Who has it. Without it, only by way of a role that includes it.
     pub(crate) held_by: Option<OneOrMany<At<Either<HolderWord, Holder>>>>,
     /// Roles whose grants it has as well.
@@ -75,4 +77,6 @@ pub(crate) struct Grant {
     pub(crate) until: Option<At<String>>,
     /// Why it was given.
     pub(crate) reason: Option<At<String>>,
+    /// Who wrote this and answers for it, as reviews show it.
+    pub(crate) by: Option<At<String>>,
 }

@@ -445,6 +445,10 @@ pub struct GraphWaiver {
     pub argument: (String, Place),
     /// Only for these fields, `Type.field`, and where each is written; empty: for all.
     pub fields: Vec<(String, Place)>,
+    /// Why.
+    pub reason: String,
+    /// Who answers for it.
+    pub by: Option<String>,
     /// The last day on which it holds.
     pub until: Option<jiff::civil::Date>,
     /// Where it is written.
@@ -668,10 +672,20 @@ pub struct Waiver {
     pub operations: Vec<String>,
     /// Why.
     pub reason: String,
+    /// Who answers for it.
+    pub by: Option<String>,
     /// The last day on which it holds.
     pub until: Option<jiff::civil::Date>,
     /// Where it is written.
     pub place: Place,
+}
+
+/// When a day is over, in seconds since the epoch: from then on what held until that day holds no more.
+pub fn over(day: jiff::civil::Date) -> i64 {
+    // Of the last day there is, the beginning is its end: nothing is later.
+    let next = day.tomorrow().unwrap_or(day);
+    let midnight = next.to_datetime(jiff::civil::Time::midnight());
+    jiff::tz::TimeZone::UTC.to_timestamp(midnight).map_or(i64::MIN, jiff::Timestamp::as_second)
 }
 
 /// A property filter.

@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
@@ -94,7 +95,8 @@ impl Asked {
         if let Some(objects) = self.route.authorize.objects.of(self.operation) {
             let fields = grpc.message_fields(self.operation, message);
             let fields = fields.map_err(|why| Halt::new(Reason::BodyMalformed, why))?;
-            let judged = objects.judge_message(&self.principal, &fields);
+            // A stream may outlast what was waived when it began.
+            let judged = objects.judge_message(&self.principal, &fields, now());
             judged.map_err(|error| object_forbidden(&self.route.authorize, &error))?;
         }
         let wants_texts = !self.screen.is_off();
@@ -232,4 +234,10 @@ impl Body for OutStream {
             Self::Asked(asked) => asked.size_hint(),
         }
     }
+}
+
+/// Seconds since the epoch; a clock before it reads as the epoch.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

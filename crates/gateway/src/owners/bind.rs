@@ -7,13 +7,13 @@ use http::{HeaderName, Method};
 use jiff::civil::Date;
 use portcullis_core::authorize::{
     Agreement, Bound, Creation, Exposure, ListRule, ObjectRules, OperationRules, Owner, Place as Stands,
-    Pointer, Probe, Properties, Segment,
+    Pointer, Probe, Properties, Segment, Waived,
 };
 use portcullis_core::contract::{Contract, Location, Operation, OperationIndex};
 
 use super::lookup::Lookup;
 use super::postgres::Pools;
-use crate::config::settings::{Api, Object, ObjectOwner, Waiver};
+use crate::config::settings::{Api, Object, ObjectOwner, Waiver, over};
 use crate::config::{Diagnostic, Taken, Takes};
 
 /// So many unbound parameters are listed each by itself.
@@ -113,6 +113,7 @@ impl Binder<'_> {
         }
         rules.exposures = exposures(self.api, operation);
         self.account(&takes, &mut rules);
+        rules.waived = self.ending(&takes, &rules);
         rules
     }
 
@@ -263,12 +264,31 @@ impl Binder<'_> {
     /// The waiver that holds for a name of an operation.
     fn waiver(&self, takes: &Takes, taken: &Taken) -> Option<usize> {
         let holds = |waiver: &Waiver| {
-            is_same(taken, &waiver.parameter)
-                && (waiver.stands_in.is_empty() || waiver.stands_in == taken.stands_in)
-                && (waiver.operations.is_empty() || waiver.operations.contains(&takes.operation))
-                && waiver.until.is_none_or(|until| self.today <= until)
+            is_about(waiver, takes, taken) && waiver.until.is_none_or(|until| self.today <= until)
         };
         self.api.waivers.iter().position(holds)
+    }
+
+    /// What is only waived for a while in an operation, and until when: by the waiver that holds longest.
+    fn ending(&self, takes: &Takes, rules: &OperationRules) -> Vec<Waived> {
+        let is_needed = |taken: &&Taken| {
+            let is_named = self.api.objects.iter().any(|object| {
+                is_same(taken, &object.parameter)
+                    && (object.operations.is_empty() || object.operations.contains(&takes.operation))
+            });
+            let place = stands(taken);
+            let is_there = |bound: &Bound| place.iter().any(|place| bound.places.contains(place));
+            (taken.is_identifier || is_named) && !rules.bound.iter().any(is_there)
+        };
+        let until = |taken: &Taken| {
+            let about = self.api.waivers.iter().filter(|waiver| is_about(waiver, takes, taken));
+            let ends: Option<Vec<i64>> = about.map(|waiver| waiver.until.map(over)).collect();
+            ends?.into_iter().max()
+        };
+        let needed = takes.names.iter().filter(is_needed);
+        let ending = needed
+            .filter_map(|taken| Some(Waived { parameter: taken.name.as_str().into(), until: until(taken)? }));
+        ending.collect()
     }
 
     fn report(&mut self) {
@@ -325,6 +345,13 @@ impl Binder<'_> {
             self.binding.problems.push(self.api.place.error("unbound-object", message));
         }
     }
+}
+
+/// Whether a waiver is about a name of an operation, whether or not it still holds.
+fn is_about(waiver: &Waiver, takes: &Takes, taken: &Taken) -> bool {
+    is_same(taken, &waiver.parameter)
+        && (waiver.stands_in.is_empty() || waiver.stands_in == taken.stands_in)
+        && (waiver.operations.is_empty() || waiver.operations.contains(&takes.operation))
 }
 
 fn is_same(taken: &Taken, name: &str) -> bool {

@@ -8,7 +8,7 @@ use portcullis_core::policy::{Source, spoken_roles};
 use portcullis_core::roles::{self, Book, Grant, Holder, Known, Mark, Role, Sign};
 use smol_str::SmolStr;
 
-use super::GrantUse;
+use super::{End, GrantUse};
 use crate::config::roles::read;
 use crate::config::settings::{Roles, SourceText};
 use crate::explain::Desk;
@@ -95,9 +95,9 @@ fn narrowed(desk: &Desk, book: &Book, grants: &[GrantUse]) -> Book {
     book
 }
 
-/// Nothing of a grant that was not used; of a group, the operations that were.
+/// Nothing of a grant that was not used or has ended; of a group, the operations that were.
 fn used_part(desk: &Desk, grant: &Grant, used: &GrantUse) -> Vec<Grant> {
-    if used.used == 0 {
+    if used.used == 0 || used.end == Some(End::Ended) {
         return Vec::new();
     }
     if used.unused_operations.is_empty() {
@@ -299,7 +299,10 @@ fn parts_of(grant: &Grant, left: &mut Vec<&Grant>) -> Vec<SmolStr> {
     let is_part = |one: &Grant| {
         let as_it = Grant { action: grant.action.clone(), mark: grant.mark, ..one.clone() };
         let text = |grant: &Grant| grant.when.as_ref().map(|(text, _)| text.clone());
-        let is_same = as_it.from == grant.from && as_it.until == grant.until && as_it.reason == grant.reason;
+        let is_same = as_it.from == grant.from
+            && as_it.until == grant.until
+            && as_it.reason == grant.reason
+            && as_it.by == grant.by;
         let is_within = one.action == grant.action
             || grant.action == roles::EVERYTHING
             || one.action.starts_with(grant.action.as_str())
@@ -349,6 +352,9 @@ fn written(book: &Book) -> String {
         if let Some(reason) = &role.reason {
             let _ = writeln!(out, "    reason: {}", scalar(reason));
         }
+        if let Some(by) = &role.by {
+            let _ = writeln!(out, "    by: {}", scalar(by));
+        }
         if !role.holders.is_empty() {
             out.push_str("    held_by:\n");
             role.holders.iter().for_each(|one| out.push_str(&format!("      - {}\n", holder(one))));
@@ -382,7 +388,7 @@ fn holder(holder: &Holder) -> String {
 }
 
 fn grant(grant: &Grant) -> String {
-    if grant.is_plain() && grant.reason.is_none() {
+    if grant.is_plain() && grant.reason.is_none() && grant.by.is_none() {
         return format!("      - {}\n", scalar(&grant.action));
     }
     let mut out = format!("      - action: {}\n", scalar(&grant.action));
@@ -399,6 +405,9 @@ fn grant(grant: &Grant) -> String {
     }
     if let Some(reason) = &grant.reason {
         let _ = writeln!(out, "        reason: {}", scalar(reason));
+    }
+    if let Some(by) = &grant.by {
+        let _ = writeln!(out, "        by: {}", scalar(by));
     }
     out
 }

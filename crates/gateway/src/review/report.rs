@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use super::page::{begin, escaped, listed, row, table};
-use super::{GrantUse, Review};
+use super::{End, GrantUse, Review, WaiverReview};
 
 impl GrantUse {
     fn state(&self) -> &'static str {
         match (self.used, self.end, self.unused_operations.is_empty()) {
-            (_, Some("ended"), _) => "ended",
+            (_, Some(End::Ended), _) => "ended",
             (0, _, _) => "never used",
             (_, Some(_), _) => "ends soon",
             (_, None, false) => "partly used",
@@ -32,7 +32,29 @@ impl GrantUse {
         if let Some(reason) = &self.reason {
             notes.push(reason.clone());
         }
+        if let Some(by) = &self.by {
+            notes.push(format!("by {by}"));
+        }
         notes.join("; ")
+    }
+}
+
+impl WaiverReview {
+    fn state(&self) -> &'static str {
+        match self.end {
+            Some(End::Ended) => "ended",
+            Some(End::Soon) => "ends soon",
+            None if self.is_new => "new",
+            None => "holds",
+        }
+    }
+
+    fn author(&self) -> &str {
+        self.by.as_deref().unwrap_or("nobody is named")
+    }
+
+    fn end(&self) -> String {
+        self.until.as_deref().map_or_else(|| "no end".to_owned(), |until| format!("until {until}"))
     }
 }
 
@@ -76,6 +98,14 @@ impl Review {
             let _ = writeln!(out, "    unused {}", listed(&one.unused));
             if !one.unused_roles.is_empty() {
                 let _ = writeln!(out, "    roles never used: {}", listed(&one.unused_roles));
+            }
+        }
+        if !self.waivers.is_empty() {
+            out.push_str("\nwaivers\n");
+            for one in &self.waivers {
+                let _ = writeln!(out, "  {}: {}", one.state(), one.of);
+                let _ =
+                    writeln!(out, "    {}; by {}; {}; {}", one.end(), one.author(), one.place, one.reason);
             }
         }
         if !self.grew.is_empty() {
@@ -128,6 +158,11 @@ impl Review {
             row("", &[&one.principal, &listed(&one.roles), &listed(&used), &listed(&one.unused), &one.last])
         });
         table(&mut out, "Callers", &["caller", "roles", "used", "unused", "last"], principals);
+        let waivers = self.waivers.iter().map(|one| {
+            let class = one.state().split(' ').next().unwrap_or_default();
+            row(class, &[&one.of, one.state(), one.author(), &one.reason, &one.end(), &one.place])
+        });
+        table(&mut out, "Waivers", &["waiver", "state", "by", "reason", "end", "place"], waivers);
         let grew = self.grew.iter().map(|one| {
             row("", &[one.role.as_str(), &one.what, if one.has_reason { "written" } else { "missing" }])
         });

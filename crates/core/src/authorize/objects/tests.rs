@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::identify::Identity;
 
+const NOW: i64 = 1_000;
+
 fn caller(subject: &str) -> Principal {
     let Value::Object(claims) = json!({ "tenant": "north", "number": 7 }) else { panic!("an object") };
     Principal::Identity(Arc::new(Identity {
@@ -50,7 +52,7 @@ fn judge(
     let path: Vec<(Box<str>, Box<str>)> = vec![("orderId".into(), "o-1".into())];
     let query = (!query.is_empty()).then_some(query);
     let sent = Sent { path: &path, query, headers: &map, body: body.as_bytes() };
-    let judged = rules.judge(&caller("ann"), &sent).map_err(|error| error.to_string())?;
+    let judged = rules.judge(&caller("ann"), &sent, NOW).map_err(|error| error.to_string())?;
     Ok(judged.map_or_else(Vec::new, |obligations| obligations.owed))
 }
 
@@ -204,5 +206,23 @@ proptest! {
         let said = serde_json::from_slice::<Value>(&bytes).ok();
         let is_own = said.is_some_and(|said| said["owner"] == "ann");
         prop_assert_eq!(judged.is_ok(), is_own, "{}", String::from_utf8_lossy(&bytes));
+    }
+}
+
+#[test]
+fn what_was_waived_for_a_while_is_closed_when_that_is_over() {
+    let waived = |until| Waived { parameter: "orderId".into(), until };
+    for (ends, is_closed) in
+        [(vec![NOW + 1], false), (vec![NOW], true), (vec![NOW - 1], true), (vec![i64::MAX, NOW], true)]
+    {
+        let rules =
+            OperationRules { waived: ends.into_iter().map(waived).collect(), ..OperationRules::default() };
+        assert!(!rules.is_empty());
+        let judged = judge(&rules, &[], "", "");
+        let message = rules.judge_message(&caller("ann"), &[], NOW);
+        assert_eq!((judged.is_err(), message.is_err()), (is_closed, is_closed));
+        if let Err(text) = judged {
+            assert!(text.contains("`orderId`: its waiver has ended"), "{text}");
+        }
     }
 }

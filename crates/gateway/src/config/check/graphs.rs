@@ -143,6 +143,8 @@ impl Checker<'_, '_> {
         Some(GraphWaiver {
             argument: self.placed(value.argument?),
             fields: value.fields.unwrap_or_default().into_iter().map(|one| self.placed(one)).collect(),
+            reason: reason.value,
+            by: self.author(value.by),
             until: until.and_then(|(_, day)| day),
             place: self.report.place(at),
         })

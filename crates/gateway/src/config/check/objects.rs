@@ -238,6 +238,15 @@ impl Checker<'_, '_> {
         callers
     }
 
+    /// Who answers for something, where somebody is named.
+    pub(super) fn author(&mut self, written: Option<At<String>>) -> Option<String> {
+        let written = written?;
+        if written.value.trim().is_empty() {
+            self.error("bad-value", written.at, "`by` names nobody").expected("a person or a group");
+        }
+        Some(written.value)
+    }
+
     pub(super) fn waivers(&mut self, written: Vec<At<file::Waiver>>, names: Option<&Names>) -> Vec<Waiver> {
         let mut waivers = Vec::new();
         for At { at, value } in written {
@@ -268,6 +277,7 @@ impl Checker<'_, '_> {
                 },
                 operations: value.operations.unwrap_or_default().into_iter().map(|one| one.value).collect(),
                 reason: reason.value,
+                by: self.author(value.by),
                 until: until.and_then(|(_, day)| day),
                 place: self.report.place(at),
             });

@@ -129,6 +129,9 @@ pub(crate) struct GraphWaiver {
     /// Why nobody needs to own what it names.
     #[schemars(extend("x-required" = true))]
     pub(crate) reason: Option<At<String>>,
-    /// The last day on which this holds, as `2027-01-31`. Default: no end.
+    /// Who wrote this and answers for it, as reviews show it.
+    pub(crate) by: Option<At<String>>,
+    /// The last day on which this holds (UTC), as `2027-01-31`. Default: no end. When it is over, the fields are
+    /// closed, and the configuration is refused until the waiver is looked at again.
     pub(crate) until: Option<At<String>>,
 }
