@@ -8,7 +8,7 @@ use crate::encode::{Written, joined, pairs, percent, piece};
 use crate::sample::Sampler;
 use crate::spoil::spoilt;
 
-const METHODS: [&str; 7] = ["get", "put", "post", "delete", "options", "head", "patch"];
+pub(crate) const METHODS: [&str; 7] = ["get", "put", "post", "delete", "options", "head", "patch"];
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// One request.
@@ -22,6 +22,8 @@ pub struct Call {
     pub query: Option<String>,
     pub headers: Vec<(String, String)>,
     pub body: Option<Vec<u8>>,
+    /// Names and texts of the parameters in the path.
+    pub parameters: Vec<(String, String)>,
 }
 
 /// How many requests are made of each operation.
@@ -134,6 +136,7 @@ impl<'d> Operation<'d> {
             match parameter.place {
                 "path" => {
                     call.path = call.path.replace(&format!("{{{name}}}"), &piece(written, value, percent));
+                    call.parameters.push((name.to_owned(), piece(written, value, str::to_owned)));
                 }
                 "query" => pairs(written, value, &mut query),
                 "header" => call.headers.push((name.to_owned(), piece(written, value, str::to_owned))),

@@ -1,5 +1,7 @@
 //! Documents as values, and what lies behind their references.
 
+use std::cell::OnceCell;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Read as _;
 use std::path::Path;
 
@@ -9,13 +11,22 @@ use serde_json::{Map, Value};
 #[derive(Debug)]
 pub struct Document {
     pub name: String,
+    /// In OpenAPI 3.0 or 3.1.
     pub root: Value,
+    /// As it was written, where that is older.
+    source: Option<Value>,
+    properties: OnceCell<HashMap<String, Property>>,
 }
 
 /// What stands where a reference leads nowhere.
 const NULL: &Value = &Value::Null;
 
 impl Document {
+    /// A document that was read.
+    pub fn new(name: String, root: Value) -> Self {
+        Self { name, root, source: None, properties: OnceCell::new() }
+    }
+
     /// Reads `.json` and `.json.gz`.
     pub fn read(path: &Path) -> Self {
         let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -27,7 +38,7 @@ impl Document {
         }
         let file = path.file_name().unwrap_or_default().to_string_lossy();
         let name = file.trim_end_matches(".gz").trim_end_matches(".json").to_owned();
-        Self { name, root: serde_json::from_str(&text).expect("a document in JSON") }
+        Self::new(name, serde_json::from_str(&text).expect("a document in JSON"))
     }
 
     /// `value`, or what its references lead to.
@@ -57,31 +68,108 @@ impl Document {
                 paths.remove(name);
             }
         }
-        Self { name: self.name.clone(), root }
+        Self::new(self.name.clone(), root)
     }
 
-    /// Without what the gate is stricter about by design: formats, and fields that only answers have.
-    pub fn lenient(&self, keeps_formats: bool) -> Value {
-        let mut root = self.root.clone();
-        soften(&mut root, keeps_formats);
+    /// The document as it is given to the gate.
+    pub fn source(&self) -> &Value {
+        self.source.as_ref().unwrap_or(&self.root)
+    }
+
+    /// The document as it is given to the gate, without what `rules` are about.
+    pub fn without(&self, rules: &BTreeSet<Rule>) -> Value {
+        let mut root = self.source().clone();
+        soften(&mut root, rules);
         root
+    }
+
+    /// Whether the operation, `GET /a/{b}`, has a body.
+    pub fn takes_body(&self, operation: &str) -> bool {
+        let Some((method, template)) = operation.split_once(' ') else { return true };
+        let item = self.paths().find(|(known, _)| *known == template).map(|(_, item)| item);
+        item.and_then(|item| item.get(&method.to_ascii_lowercase()))
+            .is_some_and(|operation| operation.get("requestBody").is_some())
+    }
+
+    /// All names of fields that any schema has.
+    pub fn properties(&self) -> &HashMap<String, Property> {
+        self.properties.get_or_init(|| {
+            let mut all = HashMap::new();
+            properties(&self.root, self, &mut all);
+            all
+        })
+    }
+
+    /// Whether any schema has a discriminator.
+    pub fn has_discriminators(&self) -> bool {
+        self.root.to_string().contains("\"discriminator\":{")
     }
 }
 
-/// Takes the words out of whatever looks like a schema: properties may be called `format` too.
-fn soften(value: &mut Value, keeps_formats: bool) {
+/// What the schemas of a document say of fields of one name.
+#[derive(Debug, Default)]
+pub struct Property {
+    /// Whether any says that it is for answers only.
+    pub is_read_only: bool,
+}
+
+/// A rule of the gate that goes beyond the other judge's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rule {
+    /// Fields that are not named are refused.
+    UnknownFields,
+    /// Formats are asserted.
+    Formats,
+    /// `readOnly` is refused, and not required.
+    Answers,
+    /// Discriminators decide.
+    Discriminators,
+    /// `nullable` without a type, or beside an enumeration.
+    Null,
+}
+
+impl Rule {
+    pub const ALL: [Self; 5] =
+        [Self::UnknownFields, Self::Formats, Self::Answers, Self::Discriminators, Self::Null];
+}
+
+fn properties(value: &Value, document: &Document, out: &mut HashMap<String, Property>) {
     match value {
-        Value::Array(items) => items.iter_mut().for_each(|item| soften(item, keeps_formats)),
+        Value::Array(items) => items.iter().for_each(|item| properties(item, document, out)),
         Value::Object(members) => {
-            let is_word = |value: Option<&Value>| matches!(value, Some(Value::String(_)));
-            let is_kept = matches!(members.get("format").and_then(Value::as_str), Some("binary"));
-            if !keeps_formats && !is_kept && is_word(members.get("format")) {
+            for (name, schema) in members.get("properties").and_then(Value::as_object).into_iter().flatten() {
+                let is_read_only = |schema: &Value| schema.get("readOnly") == Some(&Value::Bool(true));
+                out.entry(name.clone()).or_default().is_read_only |=
+                    is_read_only(schema) || is_read_only(document.follow(schema));
+            }
+            members.values().for_each(|member| properties(member, document, out));
+        }
+        _ => {}
+    }
+}
+
+/// Takes the words out of whatever looks like a schema: fields may be called `format` too.
+fn soften(value: &mut Value, rules: &BTreeSet<Rule>) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| soften(item, rules)),
+        Value::Object(members) => {
+            let is_format = |value: &Value| value.as_str().is_some_and(|format| format != "binary");
+            if rules.contains(&Rule::Formats) && members.get("format").is_some_and(is_format) {
                 members.remove("format");
             }
-            if matches!(members.get("readOnly"), Some(Value::Bool(_))) {
+            if rules.contains(&Rule::Answers) && members.get("readOnly").is_some_and(Value::is_boolean) {
                 members.remove("readOnly");
             }
-            members.values_mut().for_each(|member| soften(member, keeps_formats));
+            let is_discriminator = |value: &Value| value.is_string() || value.get("propertyName").is_some_and(Value::is_string);
+            if rules.contains(&Rule::Discriminators) && members.get("discriminator").is_some_and(is_discriminator) {
+                members.remove("discriminator");
+            }
+            let is_listed = members.get("enum").and_then(Value::as_array).is_some_and(|all| !all.contains(&Value::Null));
+            let is_meant = is_listed || !members.get("type").is_some_and(Value::is_string);
+            if rules.contains(&Rule::Null) && is_meant && members.get("nullable").is_some_and(Value::is_boolean) {
+                members.remove("nullable");
+            }
+            members.values_mut().for_each(|member| soften(member, rules));
         }
         _ => {}
     }

@@ -1,11 +1,18 @@
 //! What the two judges disagree about, and why that is right.
+//!
+//! Most classes are a rule of the gate that can be taken away. A difference belongs to such a class where the gate
+//! without that rule says what the oracle says, and with any smaller change it does not; and where the request itself
+//! shows what the rule is about, found out here without the gate.
 
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 
-use portcullis_core::halt::Reason;
+use portcullis_core::halt::{Reason, Violation};
+use serde_json::Value;
 
 use crate::calls::Call;
-use crate::document::Document;
+use crate::document::{Document, Rule};
+use crate::evidence;
 use crate::judges::{Ours, Refused, Said, Theirs};
 
 /// Each class of disagreement with its reason. Nothing else is explained.
@@ -20,8 +27,32 @@ pub const CLASSES: &[(&str, &str)] = &[
         "the gate refuses `readOnly` fields in requests; the oracle lets them pass (OpenAPI says SHOULD NOT)",
     ),
     (
-        "two readings",
-        "the gate refuses what two readers could read differently: a member twice, an encoded slash or dot",
+        "required in answers only",
+        "a `readOnly` field that is required is required in answers alone (OpenAPI 3.0 section 4.7.24.1); the oracle \
+         wants it in requests too",
+    ),
+    (
+        "discriminators",
+        "the gate holds the discriminating field to the alternative that it names; the oracle does not look at it",
+    ),
+    (
+        "null where it is meant",
+        "the gate takes null where `nullable` has no `type` beside it, or an `enum` that leaves null out; the oracle \
+         is told of neither",
+    ),
+    (
+        "a member twice",
+        "the gate refuses what two readers could read differently: a JSON member twice (RFC 8259 section 4)",
+    ),
+    (
+        "a parameter twice",
+        "the gate refuses a parameter twice that is no list: readers take the first, or the last; the oracle takes \
+         the first",
+    ),
+    (
+        "whole numbers as texts",
+        "`7.0` in a parameter is no integer to the gate: it is text, and most readers of integers refuse it; JSON \
+         Schema, which knows numbers only, does not say",
     ),
     (
         "unexpected body",
@@ -44,30 +75,28 @@ pub enum Outcome {
 pub struct Court {
     document: Document,
     ours: Ours,
-    open: OnceCell<Ours>,
-    lenient: OnceCell<Ours>,
+    /// The gate without some of its rules: one for each set that was asked for.
+    lenient: [OnceCell<Ours>; 1 << Rule::ALL.len()],
     theirs: Theirs,
 }
 
 impl Court {
     pub fn new(document: Document) -> Result<Self, String> {
-        let ours = Ours::new(document.root.clone(), false)?;
-        let theirs = Theirs::new(&document.root)?;
-        Ok(Self { document, ours, open: OnceCell::new(), lenient: OnceCell::new(), theirs })
+        let ours = Ours::new(document.source().clone(), false)?;
+        let theirs = Theirs::new(&document)?;
+        Ok(Self { document, ours, lenient: [const { OnceCell::new() }; 1 << Rule::ALL.len()], theirs })
     }
 
     pub fn document(&self) -> &Document {
         &self.document
     }
 
-    fn open(&self) -> &Ours {
-        self.open.get_or_init(|| Ours::new(self.document.root.clone(), true).expect("it was compiled before"))
-    }
-
-    /// The gate where it takes all that it is stricter about by design.
-    fn lenient(&self) -> &Ours {
-        self.lenient
-            .get_or_init(|| Ours::new(self.document.lenient(false), true).expect("it was compiled before"))
+    /// The gate without the rules.
+    fn without(&self, rules: &BTreeSet<Rule>) -> &Ours {
+        let at: usize = rules.iter().map(|rule| 1 << *rule as usize).sum();
+        let is_open = rules.contains(&Rule::UnknownFields);
+        self.lenient[at]
+            .get_or_init(|| Ours::new(self.document.without(rules), is_open).expect("it was compiled before"))
     }
 
     /// Asks both.
@@ -83,32 +112,101 @@ impl Court {
                 Outcome::BothRefuse
             }
             (Err(_), Said::Refuses(_)) => Outcome::BothRefuse,
-            (Err(refused), Said::Accepts) => self.stricter(call, refused),
-            (Ok(()), Said::Refuses(why)) => self.looser(call, why),
+            (Err(refused), Said::Accepts) => match self.stricter(call, refused) {
+                Some(class) => Outcome::Explained(class),
+                None => Outcome::Unexplained(format!("only the gate refuses: {refused:?}")),
+            },
+            (Ok(()), Said::Refuses(why)) => match self.looser(call, why) {
+                Some(class) => Outcome::Explained(class),
+                None => Outcome::Unexplained(format!("only the oracle refuses: {why:?}")),
+            },
             _ => Outcome::Unexplained(format!("ours {ours:?}, theirs {theirs:?}")),
         }
     }
 
-    fn stricter(&self, call: &Call, refused: &Refused) -> Outcome {
-        if refused.reason == Reason::UnexpectedBody {
-            return Outcome::Explained("unexpected body");
+    /// Why the gate alone refuses.
+    fn stricter(&self, call: &Call, refused: &Refused) -> Option<&'static str> {
+        match refused.reason {
+            Reason::UnexpectedBody => {
+                return (!self.document.takes_body(&call.operation)).then_some("unexpected body");
+            }
+            Reason::BodyMalformed if refused.detail.starts_with("duplicate key") => {
+                return evidence::has_member_twice(call.body.as_deref()?).then_some("a member twice");
+            }
+            _ => {}
         }
-        if refused.reason == Reason::AmbiguousPath
-            || refused.detail.contains("twice") && call.kind == "field twice"
-        {
-            return Outcome::Explained("two readings");
+        let all = |shows: &dyn Fn(&Violation) -> bool| {
+            !refused.violations.is_empty() && refused.violations.iter().all(shows)
+        };
+        if all(&|one| one.message == "is sent twice" && evidence::is_sent_twice(call, &one.at)) {
+            return Some("a parameter twice");
         }
-        if self.open().ask(call).is_ok() {
-            return Outcome::Explained("unknown fields");
+        if all(&|one| one.message == "must be of type integer" && evidence::is_whole_with_point(call, &one.at)) {
+            return Some("whole numbers as texts");
         }
-        if self.lenient().ask(call).is_ok() {
-            let is_answer = call.kind.ends_with("field of answers");
-            return Outcome::Explained(if is_answer { "fields of answers" } else { "formats" });
-        }
-        Outcome::Unexplained(format!("only the gate refuses: {refused:?}"))
+        let rules = self.fewest(&[Rule::UnknownFields, Rule::Formats, Rule::Answers, Rule::Discriminators], |gate| {
+            gate.ask(call).is_ok()
+        })?;
+        let sent = evidence::Sent::of(call);
+        let shows = |rule: &Rule| match rule {
+            Rule::UnknownFields => sent.names_unknown(&self.document),
+            Rule::Formats => refused.violations.iter().any(|one| evidence::breaks_format(&sent, one)),
+            Rule::Answers => sent.names_answers(&self.document),
+            Rule::Discriminators => sent.names_discriminator(&self.document),
+            Rule::Null => false,
+        };
+        rules.iter().all(shows).then(|| rules.first().map(|rule| rule.class()))?
     }
 
-    fn looser(&self, _: &Call, why: &[String]) -> Outcome {
-        Outcome::Unexplained(format!("only the oracle refuses: {why:?}"))
+    /// Why the oracle alone refuses.
+    fn looser(&self, call: &Call, why: &[String]) -> Option<&'static str> {
+        let rules = self.fewest(&[Rule::Answers, Rule::Null], |gate| gate.ask(call).is_err())?;
+        let sent = evidence::Sent::of(call);
+        let shows = |rule: &Rule| match rule {
+            Rule::Answers => why.iter().any(|one| one.ends_with("is required and was not sent")),
+            Rule::Null => sent.has_null(),
+            _ => false,
+        };
+        let class = |rule: &Rule| if *rule == Rule::Answers { "required in answers only" } else { rule.class() };
+        rules.iter().all(shows).then(|| rules.first().map(class))?
     }
+
+    /// The fewest of `rules` without which the gate is as wanted.
+    fn fewest(&self, rules: &[Rule], is_wanted: impl Fn(&Ours) -> bool) -> Option<BTreeSet<Rule>> {
+        for rule in rules {
+            let one = BTreeSet::from([*rule]);
+            if is_wanted(self.without(&one)) {
+                return Some(one);
+            }
+        }
+        let mut left: BTreeSet<Rule> = rules.iter().copied().collect();
+        if !is_wanted(self.without(&left)) {
+            return None;
+        }
+        for rule in rules {
+            let mut fewer = left.clone();
+            fewer.remove(rule);
+            if is_wanted(self.without(&fewer)) {
+                left = fewer;
+            }
+        }
+        Some(left)
+    }
+}
+
+impl Rule {
+    fn class(self) -> &'static str {
+        match self {
+            Self::UnknownFields => "unknown fields",
+            Self::Formats => "formats",
+            Self::Answers => "fields of answers",
+            Self::Discriminators => "discriminators",
+            Self::Null => "null where it is meant",
+        }
+    }
+}
+
+/// A value of the request, at the place that a violation names.
+pub(crate) fn at_pointer<'v>(value: &'v Value, pointer: &str) -> Option<&'v Value> {
+    value.pointer(pointer)
 }

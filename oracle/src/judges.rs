@@ -13,10 +13,13 @@ use portcullis_core::receive::{ReceiveRules, receive};
 use portcullis_core::request::{Peer, Wire};
 use portcullis_core::route::{Route, RouteId, Routes, Surface};
 use portcullis_core::validate::{Unknown, ValidateRules, validate};
+use roas::v3_2::spec::Spec;
 use roas_http_validator::{Options, RequestView, RoutingError, Validator};
 use serde_json::Value;
 
 use crate::calls::Call;
+use crate::document::Document;
+use crate::plain::plain;
 
 /// The gate's own phases, without sockets.
 pub struct Ours {
@@ -125,18 +128,12 @@ pub enum Said {
 }
 
 impl Theirs {
-    /// Prepares a document of any version.
-    pub fn new(document: &Value) -> Result<Self, String> {
-        let options = || Options::new().base_path("").reject_undescribed_query_parameters();
-        let version = document.get("openapi").and_then(Value::as_str).unwrap_or("2.0").to_owned();
-        let text = document.to_string();
-        let said = |error: serde_json::Error| error.to_string();
-        Ok(Self(match version.get(..3) {
-            Some("2.0") => Validator::from_v2(serde_json::from_str(&text).map_err(said)?, options()),
-            Some("3.0") => Validator::from_v3_0(serde_json::from_str(&text).map_err(said)?, options()),
-            Some("3.1") => Validator::from_v3_1(serde_json::from_str(&text).map_err(said)?, options()),
-            _ => return Err(format!("version {version}")),
-        }))
+    /// Prepares a document, in [plain](crate::plain) forms.
+    pub fn new(document: &Document) -> Result<Self, String> {
+        let options = Options::new().base_path("").reject_undescribed_query_parameters();
+        let text = plain(document).to_string();
+        let spec: Spec = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        Ok(Self(Validator::with_options(spec, options)))
     }
 
     /// What it says of a request.

@@ -16,8 +16,8 @@ use portcullis_oracle::explain::{CLASSES, Court, Outcome};
 const DOCUMENTS: [(&str, usize); 5] =
     [("adyen-com-CheckoutService", 1), ("asana-com", 2), ("github", 24), ("spotify-com", 1), ("stripe", 24)];
 
-/// Most unexplained requests that are printed.
-const MOST_PRINTED: usize = 40;
+/// Most kinds of unexplained differences that are printed, each with one request.
+const MOST_PRINTED: usize = 60;
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
@@ -98,6 +98,7 @@ fn judge(court: &Court, seed: u64, more: usize, all: &mut Figures) {
     let (operations, requests) = calls(court.document(), seed, Amount { valid: 3 * more, spoilt: 3 * more });
     own.operations = operations;
     own.requests = requests.len();
+    let mut groups: BTreeMap<String, (usize, String)> = BTreeMap::new();
     for call in &requests {
         match court.judge(call) {
             Outcome::BothAccept => own.accepted += 1,
@@ -106,22 +107,22 @@ fn judge(court: &Court, seed: u64, more: usize, all: &mut Figures) {
             Outcome::Explained(class) => *own.explained.entry(class).or_default() += 1,
             Outcome::Unexplained(why) => {
                 own.unexplained += 1;
-                if all.unexplained + own.unexplained <= MOST_PRINTED {
+                let group = groups.entry(format!("{}: {}", call.kind, placeless(&why))).or_default();
+                group.0 += 1;
+                if group.1.is_empty() {
                     let body = call.body.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
-                    let body: String = body.chars().take(600).collect();
-                    println!(
-                        "{} {}: {} {} {}?{} {:?} {body}\n    {why}",
-                        court.document().name,
-                        call.operation,
-                        call.kind,
-                        call.method,
-                        call.path,
-                        call.query.as_deref().unwrap_or_default(),
-                        call.headers,
+                    let body: String = body.chars().take(900).collect();
+                    let query = call.query.as_deref().unwrap_or_default();
+                    group.1 = format!(
+                        "{}: {} {}?{query} {:?} {body}\n    {why}",
+                        call.operation, call.method, call.path, call.headers,
                     );
                 }
             }
         }
+    }
+    for (kind, (count, one)) in groups.iter().take(MOST_PRINTED) {
+        println!("{count} times {kind}\n    {} {one}", court.document().name);
     }
     println!(
         "{:28} {:>10} {:>9} {:>8} {:>8} {:>7} {:>9} {:>11}",
@@ -145,6 +146,13 @@ fn judge(court: &Court, seed: u64, more: usize, all: &mut Figures) {
     for (class, count) in own.explained {
         *all.explained.entry(class).or_default() += count;
     }
+}
+
+/// A difference without names and values.
+fn placeless(why: &str) -> String {
+    let words = why.split('"').enumerate().filter(|(at, word)| at % 2 == 0 || word.contains(' '));
+    let text: String = words.map(|(_, word)| word).collect();
+    text.chars().filter(|one| !one.is_ascii_digit()).take(160).collect()
 }
 
 /// What the oracle says it does not do, without the place.

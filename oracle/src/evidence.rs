@@ -1,0 +1,238 @@
+//! What a request itself shows, found out without the gate.
+
+use std::collections::HashMap;
+
+use portcullis_core::halt::Violation;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+
+use crate::calls::Call;
+use crate::document::Document;
+
+/// What was sent: the body as a value, and the texts of parameters and form fields.
+#[derive(Debug)]
+pub struct Sent {
+    body: Option<Value>,
+    texts: Vec<(String, String)>,
+}
+
+fn decoded(text: &str) -> String {
+    percent_encoding::percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
+}
+
+fn pairs(text: &str) -> Vec<(String, String)> {
+    let all = text.split('&').filter(|pair| !pair.is_empty());
+    all.map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(name, value)| (decoded(name), decoded(value)))
+        .collect()
+}
+
+impl Sent {
+    pub fn of(call: &Call) -> Self {
+        let media = call.headers.iter().find(|(name, _)| name == "Content-Type").map(|(_, media)| media.as_str());
+        let media = media.unwrap_or_default();
+        let bytes = call.body.as_deref().unwrap_or_default();
+        let mut texts = pairs(call.query.as_deref().unwrap_or_default());
+        let mut body = serde_json::from_slice(bytes).ok();
+        if media == "application/x-www-form-urlencoded" {
+            let fields = pairs(std::str::from_utf8(bytes).unwrap_or_default());
+            let value = |(name, text): &(String, String)| {
+                (name.clone(), serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone())))
+            };
+            body = Some(Value::Object(fields.iter().map(value).collect()));
+            texts.extend(fields);
+        }
+        texts.extend(call.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())));
+        texts.extend(call.parameters.iter().cloned());
+        Self { body, texts }
+    }
+
+    /// Every name of a field, with its value.
+    fn names(&self) -> Vec<(&str, &Value)> {
+        fn walk<'v>(value: &'v Value, out: &mut Vec<(&'v str, &'v Value)>) {
+            match value {
+                Value::Object(members) => {
+                    for (name, value) in members {
+                        out.push((name, value));
+                        walk(value, out);
+                    }
+                }
+                Value::Array(items) => items.iter().for_each(|item| walk(item, out)),
+                _ => {}
+            }
+        }
+        let mut out = Vec::new();
+        self.body.iter().for_each(|body| walk(body, &mut out));
+        out
+    }
+
+    /// Whether a field is sent that no schema of the document names.
+    pub fn names_unknown(&self, document: &Document) -> bool {
+        let known = document.properties();
+        self.names().iter().any(|(name, _)| !known.contains_key(*name))
+    }
+
+    /// Whether a field is sent that some schema says to be read only.
+    pub fn names_answers(&self, document: &Document) -> bool {
+        let known = document.properties();
+        self.names().iter().any(|(name, _)| known.get(*name).is_some_and(|one| one.is_read_only))
+    }
+
+    /// Whether the document has a discriminator whose field stands in an object that was sent, or is missing there.
+    pub fn names_discriminator(&self, document: &Document) -> bool {
+        self.body.is_some() && document.has_discriminators()
+    }
+
+    /// Whether null is sent.
+    pub fn has_null(&self) -> bool {
+        self.body.as_ref().is_some_and(Value::is_null) || self.names().iter().any(|(_, value)| {
+            value.is_null() || value.as_array().is_some_and(|all| all.contains(&Value::Null))
+        })
+    }
+
+    /// The texts or the value at the place of a violation: `query:name`, `query:name/0`, `/a/b`.
+    fn at(&self, place: &str) -> Vec<Value> {
+        match place.split_once(':') {
+            Some((_, name)) if !place.starts_with('/') => {
+                let name = name.split('/').next().unwrap_or_default();
+                let own = self.texts.iter().filter(|(known, _)| known == name || known.starts_with(&format!("{name}[")));
+                let texts = own.flat_map(|(_, text)| {
+                    text.split([',', '|', ' ']).chain(std::iter::once(text.as_str())).map(str::to_owned).collect::<Vec<_>>()
+                });
+                texts.map(Value::String).collect()
+            }
+            _ => {
+                let here = self.body.iter().filter_map(|body| body.pointer(place));
+                here.cloned().collect()
+            }
+        }
+    }
+}
+
+/// Whether a violation says that a format is broken, and the value is not of that format.
+pub fn breaks_format(sent: &Sent, violation: &Violation) -> bool {
+    let Some(format) = violation.message.strip_prefix("must be a valid ") else { return false };
+    let values = sent.at(&violation.at);
+    values.iter().filter_map(Value::as_str).any(|text| !is_of(format, text))
+}
+
+/// Whether a text may be of a format: what the other side of a difference says must be plainly wrong.
+fn is_of(format: &str, text: &str) -> bool {
+    let digits = |text: &str, count: usize| text.len() == count && text.bytes().all(|one| one.is_ascii_digit());
+    let date = |text: &str| {
+        let parts: Vec<&str> = text.split('-').collect();
+        matches!(parts.as_slice(), [year, month, day] if digits(year, 4) && digits(month, 2) && digits(day, 2))
+    };
+    let is_hex = |text: &str| text.bytes().all(|one| one.is_ascii_hexdigit());
+    match format {
+        "date" => date(text),
+        "date-time" => text.split_once(['T', 't']).is_some_and(|(day, time)| date(day) && time.contains(':')),
+        "time" => text.contains(':'),
+        "uuid" => {
+            let lengths: Vec<usize> = text.split('-').map(str::len).collect();
+            lengths == [8, 4, 4, 4, 12] && is_hex(&text.replace('-', ""))
+        }
+        "email" | "idn-email" => text.split_once('@').is_some_and(|(a, b)| !a.is_empty() && !b.is_empty()),
+        "uri" | "iri" => text.split_once(':').is_some_and(|(scheme, _)| {
+            scheme.starts_with(|one: char| one.is_ascii_alphabetic())
+                && scheme.bytes().all(|one| one.is_ascii_alphanumeric() || b"+-.".contains(&one))
+        }),
+        "ipv4" => text.split('.').filter(|part| part.parse::<u8>().is_ok()).count() == 4,
+        "ipv6" => text.contains(':') && is_hex(&text.replace([':', '.'], "")),
+        "hostname" | "idn-hostname" => !text.is_empty() && !text.contains([' ', '/', '!', '_']),
+        "byte" => {
+            let body = text.trim_end_matches('=');
+            text.len() % 4 == 0 && body.bytes().all(|one| one.is_ascii_alphanumeric() || b"+/".contains(&one))
+        }
+        "duration" => text.starts_with('P') && text.len() > 2,
+        "json-pointer" => text.is_empty() || text.starts_with('/'),
+        // Nothing is known of it: no difference is explained by it.
+        _ => true,
+    }
+}
+
+/// Whether the parameter that `place` names stands in the query, or in a header, more than once.
+pub fn is_sent_twice(call: &Call, place: &str) -> bool {
+    let Some((kind, name)) = place.split_once(':') else { return false };
+    let count = match kind {
+        "query" => pairs(call.query.as_deref().unwrap_or_default()).iter().filter(|(known, _)| known == name).count(),
+        "header" => call.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)).count(),
+        _ => 0,
+    };
+    count > 1
+}
+
+/// Whether the parameter that `place` names, or an item of it, is a whole number that is not written as one.
+pub fn is_whole_with_point(call: &Call, place: &str) -> bool {
+    let is_pointed = |text: &str| {
+        text.contains(['.', 'e', 'E']) && text.parse::<f64>().is_ok_and(|number| number.fract() == 0.0)
+    };
+    let texts = Sent::of(call).at(place);
+    place.contains(':') && texts.iter().filter_map(Value::as_str).any(is_pointed)
+}
+
+/// Whether a JSON text has an object with a member twice.
+pub fn has_member_twice(body: &[u8]) -> bool {
+    let found = serde_json::from_slice::<Once>(body);
+    found.is_err_and(|error| error.to_string().starts_with(TWICE))
+}
+
+const TWICE: &str = "a member twice";
+
+/// A value in which no object has a member twice.
+struct Once;
+
+impl<'de> Deserialize<'de> for Once {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OnceVisitor)
+    }
+}
+
+struct OnceVisitor;
+
+impl<'de> Visitor<'de> for OnceVisitor {
+    type Value = Once;
+
+    fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("a value")
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Once, E> {
+        Ok(Once)
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Once, E> {
+        Ok(Once)
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Once, E> {
+        Ok(Once)
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Once, E> {
+        Ok(Once)
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<Once, E> {
+        Ok(Once)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Once, E> {
+        Ok(Once)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Once, A::Error> {
+        while items.next_element::<Once>()?.is_some() {}
+        Ok(Once)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Once, A::Error> {
+        let mut seen = HashMap::new();
+        while let Some((name, Once)) = members.next_entry::<String, Once>()? {
+            if seen.insert(name, ()).is_some() {
+                return Err(A::Error::custom(TWICE));
+            }
+        }
+        Ok(Once)
+    }
+}
