@@ -9,7 +9,7 @@ use crate::sample::Sampler;
 use crate::spoil::spoilt;
 
 pub(crate) const METHODS: [&str; 7] = ["get", "put", "post", "delete", "options", "head", "patch"];
-const FORM: &str = "application/x-www-form-urlencoded";
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// One request.
 #[derive(Debug, Clone, Default)]

@@ -85,10 +85,41 @@ impl Document {
 
     /// Whether the operation, `GET /a/{b}`, has a body.
     pub fn takes_body(&self, operation: &str) -> bool {
-        let Some((method, template)) = operation.split_once(' ') else { return true };
-        let item = self.paths().find(|(known, _)| *known == template).map(|(_, item)| item);
-        item.and_then(|item| item.get(&method.to_ascii_lowercase()))
-            .is_some_and(|operation| operation.get("requestBody").is_some())
+        self.operation(operation).is_none_or(|(_, operation)| operation.get("requestBody").is_some())
+    }
+
+    /// The item of a path with the operation on it.
+    fn operation(&self, operation: &str) -> Option<(&Map<String, Value>, &Value)> {
+        let (method, template) = operation.split_once(' ')?;
+        let item = self.paths().find(|(known, _)| *known == template).map(|(_, item)| item)?;
+        Some((item, item.get(&method.to_ascii_lowercase())?))
+    }
+
+    /// What stands for the parameter or form field at a place: `query:name`, `query:name/0`, `/name/a`.
+    pub fn written<'d>(&'d self, operation: &str, place: &str) -> Option<Written<'d>> {
+        let (item, operation) = self.operation(operation)?;
+        if let Some(pointer) = place.strip_prefix('/') {
+            let name = pointer.split('/').next()?.replace("~1", "/").replace("~0", "~");
+            let body = self.follow(operation.get("requestBody")?).get("content")?;
+            let form = body.get("application/x-www-form-urlencoded")?;
+            let schema = self.follow(self.follow(form.get("schema")?).get("properties")?.get(&name)?);
+            let style = form.get("encoding").and_then(|all| all.get(&name)).and_then(|one| one.get("style"));
+            return Some(Written { schema, style: style.and_then(Value::as_str).unwrap_or("form") });
+        }
+        let (kind, name) = place.split_once(':')?;
+        let lists = [operation.get("parameters"), item.get("parameters")];
+        let mut all =
+            lists.into_iter().flatten().filter_map(Value::as_array).flatten().map(|one| self.follow(one));
+        let is_it = |one: &&Value| {
+            let text = |word: &str| one.get(word).and_then(Value::as_str).unwrap_or_default();
+            text("in") == kind
+                && name
+                    .strip_prefix(text("name"))
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '[']))
+        };
+        let found = all.find(is_it)?;
+        let schema = self.follow(found.get("schema")?);
+        Some(Written { schema, style: found.get("style").and_then(Value::as_str).unwrap_or("form") })
     }
 
     /// All names of fields that any schema has.
@@ -100,9 +131,32 @@ impl Document {
         })
     }
 
+    /// Whether some schema says the last name of a place to be read only.
+    pub fn is_read_only(&self, place: &str) -> bool {
+        let name = place.rsplit('/').next().unwrap_or_default().replace("~1", "/").replace("~0", "~");
+        self.properties().get(&name).is_some_and(|one| one.is_read_only)
+    }
+
     /// Whether any schema has a discriminator.
     pub fn has_discriminators(&self) -> bool {
         self.root.to_string().contains("\"discriminator\":{")
+    }
+}
+
+/// How a parameter or a form field is written.
+#[derive(Debug, Clone, Copy)]
+pub struct Written<'d> {
+    pub schema: &'d Value,
+    pub style: &'d str,
+}
+
+impl Written<'_> {
+    /// Whether the schema is more than one type with its words.
+    pub fn is_composed(&self) -> bool {
+        let has = |word: &str| self.schema.get(word).is_some();
+        ["anyOf", "oneOf", "allOf", "not"].iter().any(|word| has(word))
+            || self.schema.get("type").is_some_and(Value::is_array)
+            || !has("type")
     }
 }
 
@@ -160,13 +214,20 @@ fn soften(value: &mut Value, rules: &BTreeSet<Rule>) {
             if rules.contains(&Rule::Answers) && members.get("readOnly").is_some_and(Value::is_boolean) {
                 members.remove("readOnly");
             }
-            let is_discriminator = |value: &Value| value.is_string() || value.get("propertyName").is_some_and(Value::is_string);
-            if rules.contains(&Rule::Discriminators) && members.get("discriminator").is_some_and(is_discriminator) {
+            let is_discriminator =
+                |value: &Value| value.is_string() || value.get("propertyName").is_some_and(Value::is_string);
+            if rules.contains(&Rule::Discriminators)
+                && members.get("discriminator").is_some_and(is_discriminator)
+            {
                 members.remove("discriminator");
             }
-            let is_listed = members.get("enum").and_then(Value::as_array).is_some_and(|all| !all.contains(&Value::Null));
+            let is_listed =
+                members.get("enum").and_then(Value::as_array).is_some_and(|all| !all.contains(&Value::Null));
             let is_meant = is_listed || !members.get("type").is_some_and(Value::is_string);
-            if rules.contains(&Rule::Null) && is_meant && members.get("nullable").is_some_and(Value::is_boolean) {
+            if rules.contains(&Rule::Null)
+                && is_meant
+                && members.get("nullable").is_some_and(Value::is_boolean)
+            {
                 members.remove("nullable");
             }
             members.values_mut().for_each(|member| soften(member, rules));

@@ -6,7 +6,7 @@ use portcullis_core::halt::Violation;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use crate::calls::Call;
+use crate::calls::{Call, FORM};
 use crate::document::Document;
 
 /// What was sent: the body as a value, and the texts of parameters and form fields.
@@ -29,12 +29,13 @@ fn pairs(text: &str) -> Vec<(String, String)> {
 
 impl Sent {
     pub fn of(call: &Call) -> Self {
-        let media = call.headers.iter().find(|(name, _)| name == "Content-Type").map(|(_, media)| media.as_str());
+        let media =
+            call.headers.iter().find(|(name, _)| name == "Content-Type").map(|(_, media)| media.as_str());
         let media = media.unwrap_or_default();
         let bytes = call.body.as_deref().unwrap_or_default();
         let mut texts = pairs(call.query.as_deref().unwrap_or_default());
         let mut body = serde_json::from_slice(bytes).ok();
-        if media == "application/x-www-form-urlencoded" {
+        if media == FORM {
             let fields = pairs(std::str::from_utf8(bytes).unwrap_or_default());
             let value = |(name, text): &(String, String)| {
                 (name.clone(), serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone())))
@@ -85,9 +86,10 @@ impl Sent {
 
     /// Whether null is sent.
     pub fn has_null(&self) -> bool {
-        self.body.as_ref().is_some_and(Value::is_null) || self.names().iter().any(|(_, value)| {
-            value.is_null() || value.as_array().is_some_and(|all| all.contains(&Value::Null))
-        })
+        self.body.as_ref().is_some_and(Value::is_null)
+            || self.names().iter().any(|(_, value)| {
+                value.is_null() || value.as_array().is_some_and(|all| all.contains(&Value::Null))
+            })
     }
 
     /// The texts or the value at the place of a violation: `query:name`, `query:name/0`, `/a/b`.
@@ -95,9 +97,15 @@ impl Sent {
         match place.split_once(':') {
             Some((_, name)) if !place.starts_with('/') => {
                 let name = name.split('/').next().unwrap_or_default();
-                let own = self.texts.iter().filter(|(known, _)| known == name || known.starts_with(&format!("{name}[")));
+                let own = self
+                    .texts
+                    .iter()
+                    .filter(|(known, _)| known == name || known.starts_with(&format!("{name}[")));
                 let texts = own.flat_map(|(_, text)| {
-                    text.split([',', '|', ' ']).chain(std::iter::once(text.as_str())).map(str::to_owned).collect::<Vec<_>>()
+                    text.split([',', '|', ' '])
+                        .chain(std::iter::once(text.as_str()))
+                        .map(str::to_owned)
+                        .collect::<Vec<_>>()
                 });
                 texts.map(Value::String).collect()
             }
@@ -118,7 +126,8 @@ pub fn breaks_format(sent: &Sent, violation: &Violation) -> bool {
 
 /// Whether a text may be of a format: what the other side of a difference says must be plainly wrong.
 fn is_of(format: &str, text: &str) -> bool {
-    let digits = |text: &str, count: usize| text.len() == count && text.bytes().all(|one| one.is_ascii_digit());
+    let digits =
+        |text: &str, count: usize| text.len() == count && text.bytes().all(|one| one.is_ascii_digit());
     let date = |text: &str| {
         let parts: Vec<&str> = text.split('-').collect();
         matches!(parts.as_slice(), [year, month, day] if digits(year, 4) && digits(month, 2) && digits(day, 2))
@@ -155,7 +164,9 @@ fn is_of(format: &str, text: &str) -> bool {
 pub fn is_sent_twice(call: &Call, place: &str) -> bool {
     let Some((kind, name)) = place.split_once(':') else { return false };
     let count = match kind {
-        "query" => pairs(call.query.as_deref().unwrap_or_default()).iter().filter(|(known, _)| known == name).count(),
+        "query" => {
+            pairs(call.query.as_deref().unwrap_or_default()).iter().filter(|(known, _)| known == name).count()
+        }
         "header" => call.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)).count(),
         _ => 0,
     };
@@ -169,6 +180,30 @@ pub fn is_whole_with_point(call: &Call, place: &str) -> bool {
     };
     let texts = Sent::of(call).at(place);
     place.contains(':') && texts.iter().filter_map(Value::as_str).any(is_pointed)
+}
+
+/// Whether the value at a place was text on the wire: a parameter, or a field of a form.
+pub fn is_text(call: &Call, place: &str) -> bool {
+    let is_form = call.headers.iter().any(|(name, media)| name == "Content-Type" && media == FORM);
+    !place.starts_with('/') || is_form
+}
+
+/// Whether the deep object at a place is sent bare, with an index, or with keys below keys.
+pub fn is_beyond_deep_object(call: &Call, place: &str) -> bool {
+    let name = match place.split_once(':') {
+        Some((_, name)) if !place.starts_with('/') => name,
+        _ => place.trim_start_matches('/'),
+    };
+    let name = name.split(['/', '[']).next().unwrap_or_default().replace("~1", "/").replace("~0", "~");
+    let mut all = pairs(call.query.as_deref().unwrap_or_default());
+    if call.headers.iter().any(|(known, media)| known == "Content-Type" && media == FORM) {
+        all.extend(pairs(std::str::from_utf8(call.body.as_deref().unwrap_or_default()).unwrap_or_default()));
+    }
+    all.iter().filter_map(|(known, _)| known.strip_prefix(&name)).any(|rest| {
+        let keys: Vec<&str> = rest.split(['[', ']']).filter(|key| !key.is_empty()).collect();
+        let is_index = keys.first().is_some_and(|key| key.bytes().all(|one| one.is_ascii_digit()));
+        rest.is_empty() || rest.starts_with('[') && (keys.len() != 1 || is_index)
+    })
 }
 
 /// Whether a JSON text has an object with a member twice.

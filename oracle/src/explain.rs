@@ -8,12 +8,11 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use portcullis_core::halt::{Reason, Violation};
-use serde_json::Value;
 
 use crate::calls::Call;
 use crate::document::{Document, Rule};
 use crate::evidence;
-use crate::judges::{Ours, Refused, Said, Theirs};
+use crate::judges::{Complaint, Ours, Refused, Said, Theirs};
 
 /// Each class of disagreement with its reason. Nothing else is explained.
 pub const CLASSES: &[(&str, &str)] = &[
@@ -53,6 +52,16 @@ pub const CLASSES: &[(&str, &str)] = &[
         "whole numbers as texts",
         "`7.0` in a parameter is no integer to the gate: it is text, and most readers of integers refuse it; JSON \
          Schema, which knows numbers only, does not say",
+    ),
+    (
+        "deep objects",
+        "OpenAPI defines `deepObject` for objects whose fields are plain; the gate reads `name[a][b]`, `name[0]` and a \
+         bare `name` as real clients write them, the oracle one level of keys",
+    ),
+    (
+        "texts of more than one type",
+        "a parameter or form field of more than one type is text to the oracle (too strict, as it says itself); the \
+         gate reads it as each type that its schema takes",
     ),
     (
         "unexpected body",
@@ -107,7 +116,11 @@ impl Court {
             (_, Said::Unchecked(why)) => Outcome::Unsaid(why.first().cloned().unwrap_or_default()),
             (_, Said::Lost) => Outcome::Unsaid("a path item that cannot be read".to_owned()),
             (Ok(()), Said::Accepts) => Outcome::BothAccept,
-            (Err(refused), Said::NoPath) if refused.reason == Reason::UnknownRoute => Outcome::BothRefuse,
+            (Err(refused), Said::NoPath)
+                if matches!(refused.reason, Reason::UnknownRoute | Reason::AmbiguousPath) =>
+            {
+                Outcome::BothRefuse
+            }
             (Err(refused), Said::NoMethod) if refused.reason == Reason::MethodNotAllowed => {
                 Outcome::BothRefuse
             }
@@ -135,22 +148,25 @@ impl Court {
             }
             _ => {}
         }
-        let all = |shows: &dyn Fn(&Violation) -> bool| {
-            !refused.violations.is_empty() && refused.violations.iter().all(shows)
+        let by_itself = |refused: &Refused| {
+            let classes = refused.violations.iter().map(|one| self.by_itself(call, one));
+            classes.collect::<Option<Vec<_>>>().and_then(|all| all.first().copied())
         };
-        if all(&|one| one.message == "is sent twice" && evidence::is_sent_twice(call, &one.at)) {
-            return Some("a parameter twice");
+        if let Some(class) = by_itself(refused) {
+            return Some(class);
         }
-        if all(&|one| one.message == "must be of type integer" && evidence::is_whole_with_point(call, &one.at)) {
-            return Some("whole numbers as texts");
-        }
-        let rules = self.fewest(&[Rule::UnknownFields, Rule::Formats, Rule::Answers, Rule::Discriminators], |gate| {
-            gate.ask(call).is_ok()
-        })?;
+        let all = [Rule::UnknownFields, Rule::Formats, Rule::Answers, Rule::Discriminators];
+        let rules = self
+            .fewest(&all, |gate| gate.ask(call).map_or_else(|left| by_itself(&left).is_some(), |()| true))?;
         let sent = evidence::Sent::of(call);
         let shows = |rule: &Rule| match rule {
             Rule::UnknownFields => sent.names_unknown(&self.document),
-            Rule::Formats => refused.violations.iter().any(|one| evidence::breaks_format(&sent, one)),
+            Rule::Formats => {
+                // A format is told where nothing else is wrong.
+                let others: BTreeSet<Rule> = rules.iter().copied().filter(|one| one != rule).collect();
+                let left = self.without(&others).ask(call).err();
+                left.is_some_and(|left| left.violations.iter().any(|one| evidence::breaks_format(&sent, one)))
+            }
             Rule::Answers => sent.names_answers(&self.document),
             Rule::Discriminators => sent.names_discriminator(&self.document),
             Rule::Null => false,
@@ -158,16 +174,55 @@ impl Court {
         rules.iter().all(shows).then(|| rules.first().map(|rule| rule.class()))?
     }
 
+    /// The class of a violation that needs no look at the rest.
+    fn by_itself(&self, call: &Call, one: &Violation) -> Option<&'static str> {
+        let is_twice = one.message == "is sent twice" && evidence::is_sent_twice(call, &one.at);
+        let is_pointed =
+            one.message == "must be of type integer" && evidence::is_whole_with_point(call, &one.at);
+        if is_twice {
+            return Some("a parameter twice");
+        }
+        if is_pointed {
+            return Some("whole numbers as texts");
+        }
+        // Right requests have one reading in the gate, whatever the other judge makes of them.
+        (call.kind != "valid" && self.is_deep(call, &one.at)).then_some("deep objects")
+    }
+
+    /// Whether a place is written as a deep object in a way that OpenAPI does not define.
+    fn is_deep(&self, call: &Call, place: &str) -> bool {
+        let written = self.document.written(&call.operation, place);
+        written.is_some_and(|one| one.style == "deepObject") && evidence::is_beyond_deep_object(call, place)
+    }
+
     /// Why the oracle alone refuses.
-    fn looser(&self, call: &Call, why: &[String]) -> Option<&'static str> {
+    fn looser(&self, call: &Call, why: &[Complaint]) -> Option<&'static str> {
+        let by_itself = |one: &&Complaint| {
+            let is_composed = || {
+                let written = self.document.written(&call.operation, &one.at);
+                written.is_some_and(|one| one.is_composed()) && evidence::is_text(call, &one.at)
+            };
+            match () {
+                () if self.is_deep(call, &one.at) => Some("deep objects"),
+                () if is_composed() => Some("texts of more than one type"),
+                () => None,
+            }
+        };
+        let left: Vec<&Complaint> = why.iter().filter(|one| by_itself(one).is_none()).collect();
+        if left.is_empty() {
+            return why.first().as_ref().and_then(by_itself);
+        }
         let rules = self.fewest(&[Rule::Answers, Rule::Null], |gate| gate.ask(call).is_err())?;
         let sent = evidence::Sent::of(call);
         let shows = |rule: &Rule| match rule {
-            Rule::Answers => why.iter().any(|one| one.ends_with("is required and was not sent")),
+            Rule::Answers => left.iter().any(|one| {
+                one.message.ends_with("is required and was not sent") && self.document.is_read_only(&one.at)
+            }),
             Rule::Null => sent.has_null(),
             _ => false,
         };
-        let class = |rule: &Rule| if *rule == Rule::Answers { "required in answers only" } else { rule.class() };
+        let class =
+            |rule: &Rule| if *rule == Rule::Answers { "required in answers only" } else { rule.class() };
         rules.iter().all(shows).then(|| rules.first().map(class))?
     }
 
@@ -204,9 +259,4 @@ impl Rule {
             Self::Null => "null where it is meant",
         }
     }
-}
-
-/// A value of the request, at the place that a violation names.
-pub(crate) fn at_pointer<'v>(value: &'v Value, pointer: &str) -> Option<&'v Value> {
-    value.pointer(pointer)
 }

@@ -14,7 +14,7 @@ use portcullis_core::request::{Peer, Wire};
 use portcullis_core::route::{Route, RouteId, Routes, Surface};
 use portcullis_core::validate::{Unknown, ValidateRules, validate};
 use roas::v3_2::spec::Spec;
-use roas_http_validator::{Options, RequestView, RoutingError, Validator};
+use roas_http_validator::{Location, Options, RequestView, RoutingError, ValidationError, Validator};
 use serde_json::Value;
 
 use crate::calls::Call;
@@ -113,12 +113,30 @@ impl Ours {
 /// The other judge.
 pub struct Theirs(Validator);
 
+/// One thing that it finds wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complaint {
+    /// `query:name` as the gate writes it, or a pointer into the body.
+    pub at: String,
+    pub message: String,
+}
+
+impl Complaint {
+    fn of(error: &ValidationError) -> Self {
+        let at = match error.location {
+            Location::Body => error.pointer.clone(),
+            place => format!("{place}:{}{}", error.name, error.pointer),
+        };
+        Self { at, message: error.kind.to_string() }
+    }
+}
+
 /// What it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
     Accepts,
     /// What is wrong.
-    Refuses(Vec<String>),
+    Refuses(Vec<Complaint>),
     /// Nothing is known to be wrong, and something was not looked at.
     Unchecked(Vec<String>),
     NoPath,
@@ -145,7 +163,8 @@ impl Theirs {
         for (name, value) in &call.headers {
             view = view.with_header(name.as_str(), value.as_str());
         }
-        if let Some(body) = &call.body {
+        // Nothing on the wire tells an empty body from none.
+        if let Some(body) = call.body.as_ref().filter(|body| !body.is_empty()) {
             view = view.with_body(body.as_slice());
         }
         let report = match self.0.validate(&view) {
@@ -154,7 +173,7 @@ impl Theirs {
             Err(RoutingError::MethodNotAllowed { .. }) => return Said::NoMethod,
             Err(_) => return Said::Lost,
         };
-        let violations: Vec<String> = report.violations().map(ToString::to_string).collect();
+        let violations: Vec<Complaint> = report.violations().map(Complaint::of).collect();
         let unchecked: Vec<String> = report.unchecked().map(ToString::to_string).collect();
         match (violations.is_empty(), unchecked.is_empty()) {
             (false, _) => Said::Refuses(violations),

@@ -33,7 +33,8 @@ const UNSAID: [&str; 9] = [
 
 /// `document`, of version 3.0 or 3.1, as one of version 3.2 that says the same of requests.
 pub fn plain(document: &Document) -> Value {
-    let is_30 = document.root.get("openapi").and_then(Value::as_str).is_some_and(|one| one.starts_with("3.0"));
+    let is_30 =
+        document.root.get("openapi").and_then(Value::as_str).is_some_and(|one| one.starts_with("3.0"));
     let mut writer = Writer { document, is_30, names: BTreeMap::new(), open: Vec::new() };
     let paths: Map<String, Value> =
         document.paths().map(|(template, item)| (template.to_owned(), writer.item(item))).collect();
@@ -124,8 +125,10 @@ impl<'d> Writer<'d> {
             let mut encodings = Map::new();
             for (name, encoding) in entry.get("encoding").and_then(Value::as_object).into_iter().flatten() {
                 let words = encoding.as_object().into_iter().flatten();
-                let kept = words.filter(|(word, _)| ["style", "explode", "contentType"].contains(&word.as_str()));
-                let kept: Map<String, Value> = kept.map(|(word, value)| (word.clone(), value.clone())).collect();
+                let kept =
+                    words.filter(|(word, _)| ["style", "explode", "contentType"].contains(&word.as_str()));
+                let kept: Map<String, Value> =
+                    kept.map(|(word, value)| (word.clone(), value.clone())).collect();
                 encodings.insert(name.clone(), Value::Object(kept));
             }
             if !encodings.is_empty() {
@@ -180,7 +183,8 @@ impl<'d> Writer<'d> {
             }
             all.push(target);
         }
-        if UNSAID.iter().any(|word| object.contains_key(*word)) || object.get("items").is_some_and(Value::is_array)
+        if UNSAID.iter().any(|word| object.contains_key(*word))
+            || object.get("items").is_some_and(Value::is_array)
         {
             all.push(unsaid());
         }
@@ -228,7 +232,9 @@ impl<'d> Writer<'d> {
             let says = |words: &[&str]| words.iter().any(|word| object.contains_key(*word));
             let more = ["properties", "additionalProperties", "patternProperties", "propertyNames", "items"];
             let bounds = ["exclusiveMinimum", "exclusiveMaximum"];
-            if values.is_none() && ![&NUMBER, &STRING, &ARRAY, &OBJECT].iter().any(|one| says(*one)) && !says(&more)
+            if values.is_none()
+                && ![&NUMBER, &STRING, &ARRAY, &OBJECT].iter().any(|one| says(*one))
+                && !says(&more)
                 && !says(&bounds)
             {
                 return None;
@@ -246,7 +252,12 @@ impl<'d> Writer<'d> {
     }
 
     /// The words of one type; `None` where no value of that type is among the `values`.
-    fn branch(&mut self, kind: &str, object: &'d Map<String, Value>, values: Option<&[&Value]>) -> Option<Value> {
+    fn branch(
+        &mut self,
+        kind: &str,
+        object: &'d Map<String, Value>,
+        values: Option<&[&Value]>,
+    ) -> Option<Value> {
         let mut out = Map::new();
         let mut kind = kind;
         if let Some(values) = values {
@@ -325,7 +336,8 @@ impl<'d> Writer<'d> {
 fn keep(object: &Map<String, Value>, words: &[&str], out: &mut Map<String, Value>) {
     for word in words {
         let Some(value) = object.get(*word) else { continue };
-        let is_count = word.starts_with("min") && *word != "minimum" || word.starts_with("max") && *word != "maximum";
+        let is_count =
+            word.starts_with("min") && *word != "minimum" || word.starts_with("max") && *word != "maximum";
         let value = match value.as_f64().filter(|count| is_count && count.fract() == 0.0 && *count >= 0.0) {
             Some(count) => json!(count as u64),
             None => value.clone(),

@@ -105,13 +105,24 @@ struct Translator<'d> {
 
 /// What all schemas of a position say together.
 #[derive(Default)]
-struct Facts {
+struct Facts<'d> {
     /// Whether any names a property.
     declares: bool,
     /// Whether any uses `unevaluatedProperties` or `unevaluatedItems`.
     unevaluated: bool,
     /// Properties that this direction may not carry.
     hidden: HashSet<String>,
+    /// Names of properties that have a schema.
+    named: HashSet<&'d str>,
+    /// Names of properties that some schema requires.
+    required: HashSet<&'d str>,
+}
+
+impl Facts<'_> {
+    /// Whether a property is required that has no schema: the document names it all the same.
+    fn requires_unnamed(&self) -> bool {
+        !self.required.is_subset(&self.named)
+    }
 }
 
 /// How a position refuses fields that it does not name.
@@ -137,6 +148,8 @@ struct Scope<'s> {
     branch: Option<&'s Value>,
     /// Whether an alternative that is any object stays any object.
     frees_alternatives: bool,
+    /// Whether a property counts as named where it is only required.
+    names_required: bool,
 }
 
 impl<'d> Translator<'d> {
@@ -170,6 +183,11 @@ impl<'d> Translator<'d> {
             mode if mode.is_closed() && facts.declares => self.closing(object),
             _ => Closing::Open,
         };
+        let closing = match closing {
+            // What the other branches require would be unknown to a branch that closes itself.
+            Closing::Branch(_) if facts.requires_unnamed() => Closing::Whole,
+            closing => closing,
+        };
         let scope = Scope {
             hidden: &facts.hidden,
             may_cut: !self.mode.is_closed() && facts.hidden.is_empty() && !facts.unevaluated,
@@ -179,6 +197,9 @@ impl<'d> Translator<'d> {
                 _ => None,
             },
             frees_alternatives: matches!(closing, Closing::Whole) && self.alternatives_alone(object),
+            names_required: !matches!(closing, Closing::Open)
+                && !facts.unevaluated
+                && facts.requires_unnamed(),
         };
         let mut out = self.members(object, at, scope);
         match closing {
@@ -189,13 +210,16 @@ impl<'d> Translator<'d> {
         self.nullable(object, out)
     }
 
-    fn gather(&mut self, schema: &'d Value, facts: &mut Facts) {
+    fn gather(&mut self, schema: &'d Value, facts: &mut Facts<'d>) {
         self.left = self.left.saturating_sub(1);
         let Some(object) = schema.as_object().filter(|_| self.left > 0) else { return };
         let is_ignored = self.document.dialect == Dialect::V30 && object.contains_key("$ref");
         if !is_ignored {
+            let required = object.get("required").and_then(Value::as_array).into_iter().flatten();
+            facts.required.extend(required.filter_map(Value::as_str));
             for (name, property) in members_of(object, "properties") {
                 facts.declares = true;
+                facts.named.insert(name);
                 if self.is_hidden(property) {
                     facts.hidden.insert(name.clone());
                 }
@@ -207,7 +231,7 @@ impl<'d> Translator<'d> {
         for_each_in_place(self.document, schema, &APPLIED, &mut |below| self.gather(below, facts));
     }
 
-    fn facts_of(&mut self, schema: &'d Value) -> Facts {
+    fn facts_of(&mut self, schema: &'d Value) -> Facts<'d> {
         let mut facts = Facts::default();
         self.gather(schema, &mut facts);
         facts
@@ -447,6 +471,9 @@ impl<'d> Translator<'d> {
                 _ => self.assertion(keyword, value, object, scope, &mut out),
             }
         }
+        if scope.names_required {
+            name_required(&mut out);
+        }
         out
     }
 
@@ -583,6 +610,26 @@ impl<'d> Translator<'d> {
             }
             ("nullable" | "discriminator" | "contentEncoding" | "contentMediaType" | "contentSchema", _) => {}
             _ => drop(out.insert(keyword.to_owned(), value.clone())),
+        }
+    }
+}
+
+/// Names what `required` lists, where that takes it from no other keyword of the same schema.
+fn name_required(out: &mut Map<String, Value>) {
+    if ["additionalProperties", "patternProperties", "unevaluatedProperties"]
+        .iter()
+        .any(|k| out.contains_key(*k))
+    {
+        return;
+    }
+    let required = out.get("required").and_then(Value::as_array).into_iter().flatten();
+    let required: Vec<String> = required.filter_map(Value::as_str).map(str::to_owned).collect();
+    if required.is_empty() {
+        return;
+    }
+    if let Value::Object(named) = out.entry("properties").or_insert_with(|| json!({})) {
+        for name in required {
+            named.entry(name).or_insert(Value::Bool(true));
         }
     }
 }
