@@ -162,13 +162,23 @@ impl<'d> Operation<'d> {
     fn calls(&self, sampler: &mut Sampler<'d>, amount: Amount, all: &mut Vec<Call>) {
         for _ in 0..amount.valid {
             let plan = self.plan(sampler);
-            all.push(self.write("valid", &plan));
+            let kind = if self.has_form(&plan) { "valid" } else { "valid but for what has no form" };
+            all.push(self.write(kind, &plan));
         }
         self.routes(sampler, all);
         for _ in 0..amount.spoilt {
             self.parameters(sampler, all);
             self.bodies(sampler, all);
         }
+    }
+
+    /// Whether all of the plan can be told on the wire: lists and objects that are written as pairs cannot be empty.
+    fn has_form(&self, plan: &Plan<'d>) -> bool {
+        let is_form = plan.body.as_ref().is_some_and(|(media, ..)| *media == FORM);
+        let fields = plan.body.iter().filter(|_| is_form).filter_map(|(.., value)| value.as_object());
+        let fields = fields.flat_map(|all| all.values());
+        let values = plan.values.iter().filter(|(one, _)| !one.written.is_json).map(|(_, value)| value);
+        !fields.chain(values).any(has_empty)
     }
 
     /// Methods and paths that the document lacks.
@@ -280,6 +290,16 @@ impl<'d> Parameter<'d> {
         let is_required = value.get("required") == Some(&Value::Bool(true)) || place == "path";
         let written = Written { name, style, explode, is_json: content.is_some() };
         Some(Self { written, place, is_required, schema })
+    }
+}
+
+/// Whether an empty list or object, or null, is somewhere in a value.
+fn has_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty() || items.iter().any(has_empty),
+        Value::Object(members) => members.is_empty() || members.values().any(has_empty),
+        _ => false,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Documents as values, and what lies behind their references.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io::Read as _;
 use std::path::Path;
 
@@ -71,16 +71,32 @@ impl Document {
         Self::new(self.name.clone(), root)
     }
 
+    /// The same document without the components that nothing leads to, and without answers.
+    pub fn pruned(&self) -> Self {
+        let mut root = self.root.clone();
+        drop_answers(&mut root);
+        let mut wanted = BTreeSet::new();
+        let mut open = vec![root.get("paths").cloned().unwrap_or_default()];
+        while let Some(value) = open.pop() {
+            references(&value, &mut |reference| {
+                if wanted.insert(reference.to_owned()) {
+                    let pointer = reference.trim_start_matches('#');
+                    open.extend(root.pointer(pointer).cloned());
+                }
+            });
+        }
+        if let Some(components) = root.get_mut("components").and_then(Value::as_object_mut) {
+            for (kind, all) in components.iter_mut().filter(|(kind, _)| *kind != "securitySchemes") {
+                let Some(all) = all.as_object_mut() else { continue };
+                all.retain(|name, _| wanted.contains(&format!("#/components/{kind}/{name}")));
+            }
+        }
+        Self::new(self.name.clone(), root)
+    }
+
     /// The document as it is given to the gate.
     pub fn source(&self) -> &Value {
         self.source.as_ref().unwrap_or(&self.root)
-    }
-
-    /// The document as it is given to the gate, without what `rules` are about.
-    pub fn without(&self, rules: &BTreeSet<Rule>) -> Value {
-        let mut root = self.source().clone();
-        soften(&mut root, rules);
-        root
     }
 
     /// Whether the operation, `GET /a/{b}`, has a body.
@@ -98,28 +114,50 @@ impl Document {
     /// What stands for the parameter or form field at a place: `query:name`, `query:name/0`, `/name/a`.
     pub fn written<'d>(&'d self, operation: &str, place: &str) -> Option<Written<'d>> {
         let (item, operation) = self.operation(operation)?;
-        if let Some(pointer) = place.strip_prefix('/') {
-            let name = pointer.split('/').next()?.replace("~1", "/").replace("~0", "~");
+        let (kind, rest) = if place.starts_with('/') { ("", place) } else { place.split_once(':')? };
+        let mut segments = rest.trim_start_matches('/').split('/').map(unescaped);
+        let name = segments.next()?;
+        let (schema, style) = if kind.is_empty() {
             let body = self.follow(operation.get("requestBody")?).get("content")?;
             let form = body.get("application/x-www-form-urlencoded")?;
-            let schema = self.follow(self.follow(form.get("schema")?).get("properties")?.get(&name)?);
-            let style = form.get("encoding").and_then(|all| all.get(&name)).and_then(|one| one.get("style"));
-            return Some(Written { schema, style: style.and_then(Value::as_str).unwrap_or("form") });
-        }
-        let (kind, name) = place.split_once(':')?;
-        let lists = [operation.get("parameters"), item.get("parameters")];
-        let mut all =
-            lists.into_iter().flatten().filter_map(Value::as_array).flatten().map(|one| self.follow(one));
-        let is_it = |one: &&Value| {
-            let text = |word: &str| one.get(word).and_then(Value::as_str).unwrap_or_default();
-            text("in") == kind
-                && name
-                    .strip_prefix(text("name"))
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '[']))
+            let schema = self.below(form.get("schema")?, &name)?;
+            (schema, form.get("encoding").and_then(|all| all.get(&name)).and_then(|one| one.get("style")))
+        } else {
+            let lists = [operation.get("parameters"), item.get("parameters")];
+            let all = lists.into_iter().flatten().filter_map(Value::as_array).flatten();
+            let text = |one: &'d Value, word: &str| one.get(word).and_then(Value::as_str).unwrap_or_default();
+            let base = name.split('[').next().unwrap_or_default();
+            let mut all = all.map(|one| self.follow(one));
+            let found =
+                all.find(|one| text(one, "in") == kind && [&*name, base].contains(&text(one, "name")))?;
+            (self.follow(found.get("schema")?), found.get("style"))
         };
-        let found = all.find(is_it)?;
-        let schema = self.follow(found.get("schema")?);
-        Some(Written { schema, style: found.get("style").and_then(Value::as_str).unwrap_or("form") })
+        let style = style.and_then(Value::as_str).unwrap_or("form");
+        let mut written = Written { schema, style, is_below: false };
+        for segment in segments {
+            let Some(schema) = self.below(written.schema, &segment) else { break };
+            written = Written { schema, is_below: true, ..written };
+        }
+        Some(written)
+    }
+
+    /// The schema of a field or item of what `schema` describes, as far as it says so itself.
+    fn below<'d>(&'d self, schema: &'d Value, segment: &str) -> Option<&'d Value> {
+        let schema = self.follow(schema);
+        let named = schema.get("properties").and_then(|all| all.get(segment));
+        let below = named.or_else(|| schema.get("items")).or_else(|| schema.get("additionalProperties"));
+        below.map(|one| self.follow(one)).filter(|one| one.is_object())
+    }
+
+    /// Whether another path of the document is the same but for the names in it.
+    pub fn has_twin(&self, operation: &str) -> bool {
+        let shape = |template: &str| {
+            let segments = template.split('/').map(|one| if one.starts_with('{') { "{}" } else { one });
+            segments.collect::<Vec<_>>().join("/")
+        };
+        let Some((_, template)) = operation.split_once(' ') else { return false };
+        let own = shape(template);
+        self.paths().any(|(other, _)| other != template && shape(other) == own)
     }
 
     /// All names of fields that any schema has.
@@ -133,7 +171,7 @@ impl Document {
 
     /// Whether some schema says the last name of a place to be read only.
     pub fn is_read_only(&self, place: &str) -> bool {
-        let name = place.rsplit('/').next().unwrap_or_default().replace("~1", "/").replace("~0", "~");
+        let name = unescaped(place.rsplit('/').next().unwrap_or_default());
         self.properties().get(&name).is_some_and(|one| one.is_read_only)
     }
 
@@ -148,9 +186,17 @@ impl Document {
 pub struct Written<'d> {
     pub schema: &'d Value,
     pub style: &'d str,
+    /// Whether the schema is that of something within it.
+    is_below: bool,
 }
 
 impl Written<'_> {
+    /// Whether this is no plain field of a deep object.
+    pub fn is_deeper(&self) -> bool {
+        let is_plain = |kind: &Value| !["array", "object"].iter().any(|one| kind == one);
+        self.style == "deepObject" && self.is_below && !self.schema.get("type").is_some_and(is_plain)
+    }
+
     /// Whether the schema is more than one type with its words.
     pub fn is_composed(&self) -> bool {
         let has = |word: &str| self.schema.get(word).is_some();
@@ -165,6 +211,8 @@ impl Written<'_> {
 pub struct Property {
     /// Whether any says that it is for answers only.
     pub is_read_only: bool,
+    /// Whether some alternative has it where another has not.
+    pub is_of_one_alternative: bool,
 }
 
 /// A rule of the gate that goes beyond the other judge's.
@@ -187,6 +235,36 @@ impl Rule {
         [Self::UnknownFields, Self::Formats, Self::Answers, Self::Discriminators, Self::Null];
 }
 
+fn references(value: &Value, visit: &mut impl FnMut(&str)) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| references(item, visit)),
+        Value::Object(members) => {
+            if let Some(reference) = members.get("$ref").and_then(Value::as_str) {
+                visit(reference);
+            }
+            members.values().for_each(|member| references(member, visit));
+        }
+        _ => {}
+    }
+}
+
+fn drop_answers(root: &mut Value) {
+    let paths = root.get_mut("paths").and_then(Value::as_object_mut);
+    let items = paths.into_iter().flat_map(|all| all.values_mut()).filter_map(Value::as_object_mut);
+    for operation in items.flat_map(|item| item.values_mut()).filter_map(Value::as_object_mut) {
+        if operation.contains_key("responses") {
+            operation.insert("responses".to_owned(), Value::Object(Map::new()));
+        }
+    }
+}
+
+/// A document without what `rules` are about.
+pub fn without(root: &Value, rules: &BTreeSet<Rule>) -> Value {
+    let mut root = root.clone();
+    soften(&mut root, rules);
+    root
+}
+
 fn properties(value: &Value, document: &Document, out: &mut HashMap<String, Property>) {
     match value {
         Value::Array(items) => items.iter().for_each(|item| properties(item, document, out)),
@@ -196,10 +274,34 @@ fn properties(value: &Value, document: &Document, out: &mut HashMap<String, Prop
                 out.entry(name.clone()).or_default().is_read_only |=
                     is_read_only(schema) || is_read_only(document.follow(schema));
             }
+            for list in ["oneOf", "anyOf"].iter().filter_map(|word| members.get(*word)?.as_array()) {
+                let names: Vec<HashSet<&str>> = list.iter().map(|one| names(one, document, 0)).collect();
+                let all: HashSet<&str> = names.iter().flatten().copied().collect();
+                for name in all.into_iter().filter(|name| !names.iter().all(|own| own.contains(name))) {
+                    out.entry(name.to_owned()).or_default().is_of_one_alternative = true;
+                }
+            }
             members.values().for_each(|member| properties(member, document, out));
         }
         _ => {}
     }
+}
+
+/// The names of the fields that a schema has, those of what it is made of with them.
+fn names<'d>(schema: &'d Value, document: &'d Document, depth: usize) -> HashSet<&'d str> {
+    let schema = document.follow(schema);
+    let own = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+    let mut all: HashSet<&str> = own.map(|(name, _)| name.as_str()).collect();
+    if depth < 8 {
+        let lists = ["allOf", "oneOf", "anyOf"].iter().filter_map(|word| schema.get(*word)?.as_array());
+        all.extend(lists.flatten().flat_map(|one| names(one, document, depth + 1)));
+    }
+    all
+}
+
+/// A segment of a JSON pointer as it reads.
+pub fn unescaped(segment: &str) -> String {
+    segment.replace("~1", "/").replace("~0", "~")
 }
 
 /// Takes the words out of whatever looks like a schema: fields may be called `format` too.

@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 use serde_json::Value;
 
 use crate::calls::{Call, FORM};
-use crate::document::Document;
+use crate::document::{Document, unescaped};
 
 /// What was sent: the body as a value, and the texts of parameters and form fields.
 #[derive(Debug)]
@@ -67,10 +67,13 @@ impl Sent {
         out
     }
 
-    /// Whether a field is sent that no schema of the document names.
+    /// Whether a field is sent that no schema of the document names, or one that only some alternatives name.
     pub fn names_unknown(&self, document: &Document) -> bool {
         let known = document.properties();
-        self.names().iter().any(|(name, _)| !known.contains_key(*name))
+        let is_unknown = |name: &str| known.get(name).is_none_or(|one| one.is_of_one_alternative);
+        let keys = self.texts.iter().flat_map(|(name, _)| name.split(['[', ']']).skip(1));
+        self.names().iter().any(|(name, _)| is_unknown(name))
+            || keys.filter(|key| !key.is_empty()).any(is_unknown)
     }
 
     /// Whether a field is sent that some schema says to be read only.
@@ -92,36 +95,38 @@ impl Sent {
             })
     }
 
-    /// The texts or the value at the place of a violation: `query:name`, `query:name/0`, `/a/b`.
-    fn at(&self, place: &str) -> Vec<Value> {
-        match place.split_once(':') {
-            Some((_, name)) if !place.starts_with('/') => {
-                let name = name.split('/').next().unwrap_or_default();
-                let own = self
-                    .texts
-                    .iter()
-                    .filter(|(known, _)| known == name || known.starts_with(&format!("{name}[")));
-                let texts = own.flat_map(|(_, text)| {
-                    text.split([',', '|', ' '])
-                        .chain(std::iter::once(text.as_str()))
-                        .map(str::to_owned)
-                        .collect::<Vec<_>>()
-                });
-                texts.map(Value::String).collect()
-            }
-            _ => {
-                let here = self.body.iter().filter_map(|body| body.pointer(place));
-                here.cloned().collect()
-            }
-        }
+    /// The texts, and items of texts, that were sent for a place: `query:name`, `query:name/0`, `/a/b` of a form.
+    fn texts(&self, place: &str) -> Vec<&str> {
+        let place = if place.starts_with('/') {
+            place
+        } else {
+            place.split_once(':').map_or(place, |(_, rest)| rest)
+        };
+        let place: Vec<String> = place.trim_start_matches('/').split('/').map(unescaped).collect();
+        let above = match place.split_last() {
+            Some((last, above)) if !last.is_empty() && last.bytes().all(|one| one.is_ascii_digit()) => above,
+            _ => &place,
+        };
+        let is_here = |name: &str| {
+            let keys: Vec<&str> = name.split(['[', ']']).filter(|key| !key.is_empty()).collect();
+            keys == place || keys == above || place.as_slice() == [name] || above == [name]
+        };
+        let own = self.texts.iter().filter(|(name, _)| is_here(name)).map(|(_, text)| text.as_str());
+        own.flat_map(|text| text.split([',', '|', ' ']).chain(std::iter::once(text))).collect()
+    }
+
+    /// The texts, or the value of the body, at the place of a violation.
+    fn at(&self, place: &str) -> Vec<&str> {
+        let mut all = self.texts(place);
+        all.extend(self.body.iter().filter_map(|body| body.pointer(place)?.as_str()));
+        all
     }
 }
 
 /// Whether a violation says that a format is broken, and the value is not of that format.
 pub fn breaks_format(sent: &Sent, violation: &Violation) -> bool {
     let Some(format) = violation.message.strip_prefix("must be a valid ") else { return false };
-    let values = sent.at(&violation.at);
-    values.iter().filter_map(Value::as_str).any(|text| !is_of(format, text))
+    sent.at(&violation.at).iter().any(|text| !is_of(format, text))
 }
 
 /// Whether a text may be of a format: what the other side of a difference says must be plainly wrong.
@@ -163,6 +168,7 @@ fn is_of(format: &str, text: &str) -> bool {
 /// Whether the parameter that `place` names stands in the query, or in a header, more than once.
 pub fn is_sent_twice(call: &Call, place: &str) -> bool {
     let Some((kind, name)) = place.split_once(':') else { return false };
+    let name = name.split('/').next().unwrap_or_default();
     let count = match kind {
         "query" => {
             pairs(call.query.as_deref().unwrap_or_default()).iter().filter(|(known, _)| known == name).count()
@@ -178,8 +184,7 @@ pub fn is_whole_with_point(call: &Call, place: &str) -> bool {
     let is_pointed = |text: &str| {
         text.contains(['.', 'e', 'E']) && text.parse::<f64>().is_ok_and(|number| number.fract() == 0.0)
     };
-    let texts = Sent::of(call).at(place);
-    place.contains(':') && texts.iter().filter_map(Value::as_str).any(is_pointed)
+    is_text(call, place) && Sent::of(call).texts(place).into_iter().any(is_pointed)
 }
 
 /// Whether the value at a place was text on the wire: a parameter, or a field of a form.
@@ -194,7 +199,7 @@ pub fn is_beyond_deep_object(call: &Call, place: &str) -> bool {
         Some((_, name)) if !place.starts_with('/') => name,
         _ => place.trim_start_matches('/'),
     };
-    let name = name.split(['/', '[']).next().unwrap_or_default().replace("~1", "/").replace("~0", "~");
+    let name = unescaped(name.split(['/', '[']).next().unwrap_or_default());
     let mut all = pairs(call.query.as_deref().unwrap_or_default());
     if call.headers.iter().any(|(known, media)| known == "Content-Type" && media == FORM) {
         all.extend(pairs(std::str::from_utf8(call.body.as_deref().unwrap_or_default()).unwrap_or_default()));

@@ -10,7 +10,9 @@ use std::collections::BTreeSet;
 use portcullis_core::halt::{Reason, Violation};
 
 use crate::calls::Call;
-use crate::document::{Document, Rule};
+use serde_json::Value;
+
+use crate::document::{Document, Rule, without};
 use crate::evidence;
 use crate::judges::{Complaint, Ours, Refused, Said, Theirs};
 
@@ -64,6 +66,11 @@ pub const CLASSES: &[(&str, &str)] = &[
          gate reads it as each type that its schema takes",
     ),
     (
+        "paths that are the same",
+        "two templates that differ in the names of their parameters alone, which OpenAPI forbids and real documents \
+         have: the gate joins their methods, the oracle knows those of one",
+    ),
+    (
         "unexpected body",
         "the gate refuses a body where the document has none; the oracle does not look at it",
     ),
@@ -83,6 +90,8 @@ pub enum Outcome {
 /// Both judges of one document.
 pub struct Court {
     document: Document,
+    /// The document as the gate is given it.
+    given: Value,
     ours: Ours,
     /// The gate without some of its rules: one for each set that was asked for.
     lenient: [OnceCell<Ours>; 1 << Rule::ALL.len()],
@@ -91,9 +100,16 @@ pub struct Court {
 
 impl Court {
     pub fn new(document: Document) -> Result<Self, String> {
-        let ours = Ours::new(document.source().clone(), false)?;
+        let given = document.source().clone();
+        Self::with_gate(document, given)
+    }
+
+    /// A court whose gate reads the document as `given`, and not as it is.
+    pub fn with_gate(document: Document, given: Value) -> Result<Self, String> {
+        let ours = Ours::new(given.clone(), false)?;
         let theirs = Theirs::new(&document)?;
-        Ok(Self { document, ours, lenient: [const { OnceCell::new() }; 1 << Rule::ALL.len()], theirs })
+        let lenient = [const { OnceCell::new() }; 1 << Rule::ALL.len()];
+        Ok(Self { document, given, ours, lenient, theirs })
     }
 
     pub fn document(&self) -> &Document {
@@ -105,7 +121,7 @@ impl Court {
         let at: usize = rules.iter().map(|rule| 1 << *rule as usize).sum();
         let is_open = rules.contains(&Rule::UnknownFields);
         self.lenient[at]
-            .get_or_init(|| Ours::new(self.document.without(rules), is_open).expect("it was compiled before"))
+            .get_or_init(|| Ours::new(without(&self.given, rules), is_open).expect("it was compiled before"))
     }
 
     /// Asks both.
@@ -133,6 +149,9 @@ impl Court {
                 Some(class) => Outcome::Explained(class),
                 None => Outcome::Unexplained(format!("only the oracle refuses: {why:?}")),
             },
+            (_, Said::NoMethod) if self.document.has_twin(&call.operation) => {
+                Outcome::Explained("paths that are the same")
+            }
             _ => Outcome::Unexplained(format!("ours {ours:?}, theirs {theirs:?}")),
         }
     }
@@ -165,7 +184,10 @@ impl Court {
                 // A format is told where nothing else is wrong.
                 let others: BTreeSet<Rule> = rules.iter().copied().filter(|one| one != rule).collect();
                 let left = self.without(&others).ask(call).err();
-                left.is_some_and(|left| left.violations.iter().any(|one| evidence::breaks_format(&sent, one)))
+                call.kind.ends_with(": not the format")
+                    || left.is_some_and(|left| {
+                        left.violations.iter().any(|one| evidence::breaks_format(&sent, one))
+                    })
             }
             Rule::Answers => sent.names_answers(&self.document),
             Rule::Discriminators => sent.names_discriminator(&self.document),
@@ -185,6 +207,11 @@ impl Court {
         if is_pointed {
             return Some("whole numbers as texts");
         }
+        let is_composed =
+            || self.document.written(&call.operation, &one.at).is_some_and(|one| one.is_composed());
+        if call.kind != "valid" && evidence::is_sent_twice(call, &one.at) && is_composed() {
+            return Some("texts of more than one type");
+        }
         // Right requests have one reading in the gate, whatever the other judge makes of them.
         (call.kind != "valid" && self.is_deep(call, &one.at)).then_some("deep objects")
     }
@@ -192,7 +219,9 @@ impl Court {
     /// Whether a place is written as a deep object in a way that OpenAPI does not define.
     fn is_deep(&self, call: &Call, place: &str) -> bool {
         let written = self.document.written(&call.operation, place);
-        written.is_some_and(|one| one.style == "deepObject") && evidence::is_beyond_deep_object(call, place)
+        written.is_some_and(|one| {
+            one.is_deeper() || one.style == "deepObject" && evidence::is_beyond_deep_object(call, place)
+        })
     }
 
     /// Why the oracle alone refuses.

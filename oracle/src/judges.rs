@@ -39,7 +39,7 @@ pub struct Refused {
 }
 
 impl Ours {
-    /// The gate before the API of `document`; `is_open` where it takes what the document does not name.
+    /// The gate before the API of `document`; `is_open` where it takes fields that the document does not name.
     pub fn new(document: Value, is_open: bool) -> Result<Self, String> {
         let options = ContractOptions { ignore_broken_patterns: true, ..ContractOptions::default() };
         let contract = Contract::compile(document, &options).map_err(|problems| format!("{problems:?}"))?;

@@ -1,0 +1,192 @@
+//! No class of differences is so wide that a fault of the gate hides behind it: a gate that misreads its document is
+//! found out.
+
+use std::path::Path;
+
+use portcullis_oracle::calls::{Amount, calls};
+use portcullis_oracle::document::Document;
+use portcullis_oracle::explain::{Court, Outcome};
+use serde_json::{Map, Value, json};
+
+/// What a faulty gate makes of each object of a document.
+type Fault = fn(&mut Map<String, Value>);
+
+fn drop_word(object: &mut Map<String, Value>, word: &str, is_it: impl Fn(&Value) -> bool) {
+    if object.get(word).is_some_and(is_it) {
+        object.remove(word);
+    }
+}
+
+fn is_parameter(object: &Map<String, Value>, place: &str) -> bool {
+    object.get("in").is_some_and(|one| one == place) && object.contains_key("name")
+}
+
+fn each_field(object: &mut Map<String, Value>, change: impl Fn(&mut Map<String, Value>)) {
+    let fields = object.get_mut("properties").and_then(Value::as_object_mut).into_iter();
+    fields.flat_map(|all| all.values_mut()).filter_map(Value::as_object_mut).for_each(change);
+}
+
+const FAULTS: &[(&str, Fault)] = &[
+    ("`maxLength` is not asserted", |object| drop_word(object, "maxLength", Value::is_number)),
+    ("`minLength` is off by one", |object| {
+        if let Some(least) = object.get("minLength").and_then(Value::as_u64) {
+            object.insert("minLength".to_owned(), json!(least + 1));
+        }
+    }),
+    ("`enum` is not asserted", |object| drop_word(object, "enum", Value::is_array)),
+    ("`pattern` is not asserted", |object| drop_word(object, "pattern", Value::is_string)),
+    ("`maximum` is not asserted", |object| drop_word(object, "maximum", Value::is_number)),
+    ("`minimum` is exclusive", |object| {
+        if object.get("minimum").is_some_and(Value::is_number) {
+            object.insert("exclusiveMinimum".to_owned(), Value::Bool(true));
+        }
+    }),
+    ("`maxItems` is not asserted", |object| drop_word(object, "maxItems", Value::is_number)),
+    ("`items` is not looked at", |object| drop_word(object, "items", Value::is_object)),
+    ("no field is required", |object| drop_word(object, "required", Value::is_array)),
+    ("every field is required", |object| {
+        let names = object
+            .get("properties")
+            .and_then(Value::as_object)
+            .map(|all| all.keys().cloned().collect::<Vec<_>>());
+        if let Some(names) = names {
+            object.insert("required".to_owned(), json!(names));
+        }
+    }),
+    ("no parameter is required", |object| {
+        if is_parameter(object, "query") {
+            object.remove("required");
+        }
+    }),
+    ("every parameter is required", |object| {
+        if is_parameter(object, "query") {
+            object.insert("required".to_owned(), Value::Bool(true));
+        }
+    }),
+    ("no body is required", |object| {
+        if object.contains_key("content") {
+            drop_word(object, "required", Value::is_boolean);
+        }
+    }),
+    ("a body is not in the contract", |object| drop_word(object, "requestBody", Value::is_object)),
+    ("any media type is taken", |object| {
+        if let Some(Value::Object(content)) = object.get_mut("content")
+            && let Some(one) = content.values().next().cloned()
+        {
+            content.insert("*/*".to_owned(), one);
+        }
+    }),
+    ("integers are numbers", |object| {
+        if object.get("type").is_some_and(|kind| kind == "integer") {
+            object.insert("type".to_owned(), json!("number"));
+        }
+    }),
+    ("texts are numbers", |object| {
+        if object.get("type").is_some_and(|kind| kind == "string") {
+            object.insert("type".to_owned(), json!("number"));
+        }
+    }),
+    ("date-times are dates", |object| {
+        if object.get("format").is_some_and(|format| format == "date-time") {
+            object.insert("format".to_owned(), json!("date"));
+        }
+    }),
+    ("every text is a date", |object| {
+        if object.get("type").is_some_and(|kind| kind == "string") {
+            object.insert("format".to_owned(), json!("date"));
+        }
+    }),
+    ("every field is for answers only", |object| {
+        each_field(object, |field| drop(field.insert("readOnly".to_owned(), Value::Bool(true))));
+    }),
+    ("the first field is not known", |object| {
+        let name =
+            object.get("properties").and_then(Value::as_object).and_then(|all| all.keys().next().cloned());
+        if let (Some(name), Some(Value::Object(fields))) = (name, object.get_mut("properties")) {
+            fields.remove(&name);
+        }
+    }),
+    ("free fields are refused", |object| {
+        let is_free = |more: &Value| more.is_object() || *more == Value::Bool(true);
+        if object.get("additionalProperties").is_some_and(is_free) {
+            object.remove("additionalProperties");
+            object.entry("properties").or_insert_with(|| json!({ "zz": {} }));
+        }
+    }),
+    ("null is refused", |object| drop_word(object, "nullable", Value::is_boolean)),
+    ("null is taken", |object| {
+        if object.get("type").is_some_and(|kind| kind == "string") {
+            object.insert("nullable".to_owned(), Value::Bool(true));
+        }
+    }),
+    ("lists are written the other way", |object| {
+        if is_parameter(object, "query") {
+            let explode = object.get("explode").and_then(Value::as_bool).unwrap_or(true);
+            object.insert("explode".to_owned(), Value::Bool(!explode));
+        }
+    }),
+    ("all alternatives are asked for", |object| {
+        for word in ["oneOf", "anyOf"] {
+            if let Some(list) = object.get(word).filter(|list| list.is_array()).cloned() {
+                object.remove(word);
+                object.insert("allOf".to_owned(), list);
+            }
+        }
+    }),
+    ("the first alternative is all there are", |object| {
+        for word in ["oneOf", "anyOf"] {
+            if let Some(Value::Array(list)) = object.get_mut(word) {
+                list.truncate(1);
+            }
+        }
+    }),
+    ("alternatives are not looked at", |object| {
+        drop_word(object, "oneOf", Value::is_array);
+        drop_word(object, "anyOf", Value::is_array);
+    }),
+    ("compositions are not looked at", |object| drop_word(object, "allOf", Value::is_array)),
+];
+
+fn plant(value: &mut Value, fault: Fault) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| plant(item, fault)),
+        Value::Object(object) => {
+            object.values_mut().for_each(|member| plant(member, fault));
+            fault(object);
+        }
+        _ => {}
+    }
+}
+
+/// How many requests to a document show that its gate is faulty.
+fn noticed(document: &Document, fault: Fault) -> usize {
+    let mut given = document.source().clone();
+    plant(&mut given, fault);
+    let (_, requests) = calls(document, 1, Amount { valid: 3, spoilt: 3 });
+    let document = Document::new(document.name.clone(), document.root.clone());
+    let court = Court::with_gate(document, given).expect("a faulty gate reads its document all the same");
+    requests.iter().filter(|call| matches!(court.judge(call), Outcome::Unexplained(_))).take(3).count()
+}
+
+#[test]
+fn a_gate_that_misreads_its_document_is_noticed() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/core/testdata/openapi");
+    let documents = [
+        ("asana-com", 8),
+        ("spotify-com", 4),
+        ("adyen-com-CheckoutService", 2),
+        ("stripe", 24),
+        ("github", 24),
+    ];
+    let documents: Vec<Document> = documents
+        .iter()
+        .map(|(name, share)| Document::read(&here.join(format!("{name}.json.gz"))).thinned(*share).pruned())
+        .collect();
+    let mut missed = Vec::new();
+    for (name, fault) in FAULTS {
+        if !documents.iter().any(|document| noticed(document, *fault) > 0) {
+            missed.push(*name);
+        }
+    }
+    assert!(missed.is_empty(), "nobody notices: {missed:?}");
+}
