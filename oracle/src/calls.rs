@@ -152,6 +152,9 @@ impl<'d> Operation<'d> {
         call.query = (!query.is_empty()).then(|| joined(&query));
         if let Some((media, entry, value)) = &plan.body {
             let media = if media.contains('*') { "application/json" } else { media };
+            // Not all that documents write there is a media type.
+            let is_written = media.split(';').skip(1).all(|parameter| parameter.contains('='));
+            let media = if is_written { media } else { media.split(';').next().unwrap_or_default() };
             let (media, bytes) = body(media, entry, value);
             call.headers.push(("Content-Type".to_owned(), media));
             call.body = Some(bytes);

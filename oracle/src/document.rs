@@ -7,6 +7,8 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use crate::calls::FORM;
+
 /// One document.
 #[derive(Debug)]
 pub struct Document {
@@ -114,12 +116,20 @@ impl Document {
     /// What stands for the parameter or form field at a place: `query:name`, `query:name/0`, `/name/a`.
     pub fn written<'d>(&'d self, operation: &str, place: &str) -> Option<Written<'d>> {
         let (item, operation) = self.operation(operation)?;
-        let (kind, rest) = if place.starts_with('/') { ("", place) } else { place.split_once(':')? };
+        let (kind, rest) =
+            if place.is_empty() || place.starts_with('/') { ("", place) } else { place.split_once(':')? };
         let mut segments = rest.trim_start_matches('/').split('/').map(unescaped);
         let name = segments.next()?;
         let (schema, style) = if kind.is_empty() {
             let body = self.follow(operation.get("requestBody")?).get("content")?;
-            let form = body.get("application/x-www-form-urlencoded")?;
+            let form = body.get(FORM)?;
+            if place.is_empty() {
+                return Some(Written {
+                    schema: self.follow(form.get("schema")?),
+                    style: "form",
+                    is_below: false,
+                });
+            }
             let schema = self.below(form.get("schema")?, &name)?;
             (schema, form.get("encoding").and_then(|all| all.get(&name)).and_then(|one| one.get("style")))
         } else {
@@ -149,15 +159,41 @@ impl Document {
         below.map(|one| self.follow(one)).filter(|one| one.is_object())
     }
 
-    /// Whether another path of the document is the same but for the names in it.
-    pub fn has_twin(&self, operation: &str) -> bool {
-        let shape = |template: &str| {
-            let segments = template.split('/').map(|one| if one.starts_with('{') { "{}" } else { one });
-            segments.collect::<Vec<_>>().join("/")
+    /// Whether two templates fit a path, and neither is fixed text where the other is not.
+    pub fn has_overlap(&self, path: &str) -> bool {
+        let fitting: Vec<&str> =
+            self.paths().map(|(template, _)| template).filter(|one| fits(one, path)).collect();
+        let is_equal = |one: &str, other: &str| {
+            let mut pairs = one.split('/').zip(other.split('/'));
+            one != other && pairs.all(|(one, other)| one.contains('{') == other.contains('{'))
         };
-        let Some((_, template)) = operation.split_once(' ') else { return false };
-        let own = shape(template);
-        self.paths().any(|(other, _)| other != template && shape(other) == own)
+        fitting.iter().any(|one| fitting.iter().any(|other| is_equal(one, other)))
+    }
+
+    /// Whether a place in the query can be a field of an object that takes any.
+    pub fn is_free_object(&self, operation: &str, place: &str) -> bool {
+        let Some((item, operation)) = self.operation(operation).filter(|_| place.starts_with("query:"))
+        else {
+            return false;
+        };
+        let lists = [operation.get("parameters"), item.get("parameters")];
+        let all = lists.into_iter().flatten().filter_map(Value::as_array).flatten();
+        all.map(|one| self.follow(one)).any(|one| {
+            let says = |word: &str, text: &str| one.get(word).is_some_and(|value| value == text);
+            let schema = one.get("schema").map(|schema| self.follow(schema));
+            let is_object = schema.and_then(|schema| schema.get("type")).is_some_and(|kind| kind == "object");
+            let more = schema.and_then(|schema| schema.get("additionalProperties"));
+            let is_free = match more {
+                None => schema.and_then(|schema| schema.get("properties")).is_none(),
+                Some(more) => *more != Value::Bool(false),
+            };
+            let is_exploded = one.get("explode") != Some(&Value::Bool(false));
+            says("in", "query")
+                && is_object
+                && is_free
+                && is_exploded
+                && (says("style", "form") || one.get("style").is_none())
+        })
     }
 
     /// All names of fields that any schema has.
@@ -195,6 +231,12 @@ impl Written<'_> {
     pub fn is_deeper(&self) -> bool {
         let is_plain = |kind: &Value| !["array", "object"].iter().any(|one| kind == one);
         self.style == "deepObject" && self.is_below && !self.schema.get("type").is_some_and(is_plain)
+    }
+
+    /// Whether the schema is of an object.
+    pub fn is_object(&self) -> bool {
+        self.schema.get("type").is_some_and(|kind| kind == "object")
+            || self.schema.get("properties").is_some()
     }
 
     /// Whether the schema is more than one type with its words.
@@ -256,6 +298,20 @@ fn drop_answers(root: &mut Value) {
             operation.insert("responses".to_owned(), Value::Object(Map::new()));
         }
     }
+}
+
+/// Whether a path fits a template.
+fn fits(template: &str, path: &str) -> bool {
+    let (wanted, sent): (Vec<&str>, Vec<&str>) = (template.split('/').collect(), path.split('/').collect());
+    wanted.len() == sent.len() && wanted.iter().zip(sent).all(|(wanted, sent)| fits_segment(wanted, sent))
+}
+
+fn fits_segment(wanted: &str, sent: &str) -> bool {
+    let Some((before, rest)) = wanted.split_once('{') else { return wanted == sent };
+    let after = rest.split_once('}').map_or("", |(_, after)| after);
+    let Some(sent) = sent.strip_prefix(before) else { return false };
+    let ends = sent.char_indices().skip(1).map(|(at, _)| at).chain([sent.len()]);
+    !sent.is_empty() && ends.into_iter().any(|at| fits_segment(after, &sent[at..]))
 }
 
 /// A document without what `rules` are about.

@@ -8,12 +8,17 @@ use serde_json::Value;
 
 use crate::calls::{Call, FORM};
 use crate::document::{Document, unescaped};
+use crate::judges::Complaint;
 
 /// What was sent: the body as a value, and the texts of parameters and form fields.
 #[derive(Debug)]
 pub struct Sent {
     body: Option<Value>,
     texts: Vec<(String, String)>,
+    /// Texts that are JSON.
+    values: Vec<Value>,
+    /// Of the path.
+    segments: Vec<String>,
 }
 
 fn decoded(text: &str) -> String {
@@ -29,13 +34,10 @@ fn pairs(text: &str) -> Vec<(String, String)> {
 
 impl Sent {
     pub fn of(call: &Call) -> Self {
-        let media =
-            call.headers.iter().find(|(name, _)| name == "Content-Type").map(|(_, media)| media.as_str());
-        let media = media.unwrap_or_default();
         let bytes = call.body.as_deref().unwrap_or_default();
         let mut texts = pairs(call.query.as_deref().unwrap_or_default());
         let mut body = serde_json::from_slice(bytes).ok();
-        if media == FORM {
+        if media(call) == FORM {
             let fields = pairs(std::str::from_utf8(bytes).unwrap_or_default());
             let value = |(name, text): &(String, String)| {
                 (name.clone(), serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone())))
@@ -45,7 +47,9 @@ impl Sent {
         }
         texts.extend(call.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())));
         texts.extend(call.parameters.iter().cloned());
-        Self { body, texts }
+        let values = texts.iter().filter_map(|(_, text)| serde_json::from_str(text).ok()).collect();
+        let segments = call.path.split('/').map(decoded).collect();
+        Self { body, texts, segments, values }
     }
 
     /// Every name of a field, with its value.
@@ -63,7 +67,7 @@ impl Sent {
             }
         }
         let mut out = Vec::new();
-        self.body.iter().for_each(|body| walk(body, &mut out));
+        self.body.iter().chain(&self.values).for_each(|body| walk(body, &mut out));
         out
     }
 
@@ -119,12 +123,25 @@ impl Sent {
     fn at(&self, place: &str) -> Vec<&str> {
         let mut all = self.texts(place);
         all.extend(self.body.iter().filter_map(|body| body.pointer(place)?.as_str()));
+        if place.starts_with("path:") {
+            all.extend(self.segments.iter().map(String::as_str));
+        }
         all
     }
 }
 
 /// Whether a violation says that a format is broken, and the value is not of that format.
 pub fn breaks_format(sent: &Sent, violation: &Violation) -> bool {
+    let bounds = ["must be at most 2147483647", "must be at least -2147483648"];
+    if bounds.contains(&&*violation.message) {
+        let number = sent.body.as_ref().and_then(|body| body.pointer(&violation.at)?.as_f64());
+        let mut all = sent.at(&violation.at).into_iter().filter_map(|text| text.parse().ok()).chain(number);
+        return all.any(|number: f64| i32::try_from(number as i64).is_err());
+    }
+    if violation.message == "matches none of the alternatives" {
+        let known = ["date", "date-time", "uuid", "email", "uri", "ipv4", "ipv6"];
+        return sent.at(&violation.at).iter().any(|text| !known.iter().any(|format| is_of(format, text)));
+    }
     let Some(format) = violation.message.strip_prefix("must be a valid ") else { return false };
     sent.at(&violation.at).iter().any(|text| !is_of(format, text))
 }
@@ -187,10 +204,36 @@ pub fn is_whole_with_point(call: &Call, place: &str) -> bool {
     is_text(call, place) && Sent::of(call).texts(place).into_iter().any(is_pointed)
 }
 
+/// The media type of the body, without parameters.
+pub fn media(call: &Call) -> &str {
+    let media = call.headers.iter().find(|(name, _)| name == "Content-Type").map(|(_, media)| media.as_str());
+    media.unwrap_or_default().split(';').next().unwrap_or_default().trim()
+}
+
 /// Whether the value at a place was text on the wire: a parameter, or a field of a form.
 pub fn is_text(call: &Call, place: &str) -> bool {
-    let is_form = call.headers.iter().any(|(name, media)| name == "Content-Type" && media == FORM);
-    !place.starts_with('/') || is_form
+    !(place.is_empty() || place.starts_with('/')) || media(call) == FORM
+}
+
+/// Whether a body is text, and the complaint is that it is no object or list.
+pub fn is_text_with_fields(call: &Call, complaint: &Complaint) -> bool {
+    let wanted = ["expected object, got string", "expected array, got string"];
+    media(call).starts_with("text/") && complaint.at.is_empty() && wanted.contains(&&*complaint.message)
+}
+
+/// Whether the query has a token of RFC 6750 section 2.3.
+pub fn has_token_in_query(call: &Call) -> bool {
+    pairs(call.query.as_deref().unwrap_or_default()).iter().any(|(name, _)| name == "access_token")
+}
+
+/// Whether the text at a place is a list with a name that has no value.
+pub fn is_no_list_of_pairs(call: &Call, place: &str) -> bool {
+    let sent = Sent::of(call);
+    let texts = sent.texts(place);
+    texts.iter().any(|text| {
+        let parts: Vec<&str> = text.split(',').collect();
+        parts.len() % 2 == 1 || parts.iter().any(|part| !part.contains('='))
+    })
 }
 
 /// Whether the deep object at a place is sent bare, with an index, or with keys below keys.
@@ -201,7 +244,7 @@ pub fn is_beyond_deep_object(call: &Call, place: &str) -> bool {
     };
     let name = unescaped(name.split(['/', '[']).next().unwrap_or_default());
     let mut all = pairs(call.query.as_deref().unwrap_or_default());
-    if call.headers.iter().any(|(known, media)| known == "Content-Type" && media == FORM) {
+    if media(call) == FORM {
         all.extend(pairs(std::str::from_utf8(call.body.as_deref().unwrap_or_default()).unwrap_or_default()));
     }
     all.iter().filter_map(|(known, _)| known.strip_prefix(&name)).any(|rest| {

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use portcullis_core::halt::{Reason, Violation};
 
-use crate::calls::Call;
+use crate::calls::{Call, FORM};
 use serde_json::Value;
 
 use crate::document::{Document, Rule, without};
@@ -66,9 +66,38 @@ pub const CLASSES: &[(&str, &str)] = &[
          gate reads it as each type that its schema takes",
     ),
     (
-        "paths that are the same",
-        "two templates that differ in the names of their parameters alone, which OpenAPI forbids and real documents \
-         have: the gate joins their methods, the oracle knows those of one",
+        "paths that overlap",
+        "two templates fit the path, and neither is concrete where the other is not: OpenAPI leaves the choice to tools \
+         (3.0 section 4.7.8.2); the gate takes the one with more fixed text and joins those that differ in names alone",
+    ),
+    (
+        "free objects in queries",
+        "an exploded object in a query is its fields (RFC 6570 section 3.2.8); where they are free, the gate takes any \
+         name, the oracle none",
+    ),
+    (
+        "objects in forms",
+        "a field of a form with fields of its own is JSON (OpenAPI 3.0 section 4.7.14.3); the oracle looks for its \
+         fields beside it",
+    ),
+    (
+        "lists of names and values",
+        "an object in a list has a value for each name (OpenAPI 3.0 section 4.7.12.3); the oracle leaves out a name \
+         without one",
+    ),
+    (
+        "JSON that is called a text",
+        "`text/json` is JSON to the gate (WHATWG MIME Sniffing section 4.6), and text to the oracle",
+    ),
+    (
+        "texts with fields",
+        "a text that has fields by its schema, such as `text/xml`, is not read by the gate; the oracle takes it for a \
+         string and refuses any",
+    ),
+    (
+        "tokens in queries",
+        "the gate refuses a bearer token in a query wherever it comes (RFC 9700 section 4.3.2); the oracle knows no \
+         credentials",
     ),
     (
         "unexpected body",
@@ -127,33 +156,46 @@ impl Court {
     /// Asks both.
     pub fn judge(&self, call: &Call) -> Outcome {
         let ours = self.ours.ask(call);
-        let theirs = self.theirs.ask(call);
-        match (&ours, &theirs) {
-            (_, Said::Unchecked(why)) => Outcome::Unsaid(why.first().cloned().unwrap_or_default()),
-            (_, Said::Lost) => Outcome::Unsaid("a path item that cannot be read".to_owned()),
-            (Ok(()), Said::Accepts) => Outcome::BothAccept,
+        let (theirs, operation) = self.theirs.ask(call);
+        let class = match (&ours, &theirs) {
+            (_, Said::Unchecked(why)) => return Outcome::Unsaid(why.first().cloned().unwrap_or_default()),
+            (_, Said::Lost) => return Outcome::Unsaid("a path item that cannot be read".to_owned()),
+            (Ok(()), Said::Accepts) => return Outcome::BothAccept,
             (Err(refused), Said::NoPath)
                 if matches!(refused.reason, Reason::UnknownRoute | Reason::AmbiguousPath) =>
             {
-                Outcome::BothRefuse
+                return Outcome::BothRefuse;
             }
             (Err(refused), Said::NoMethod) if refused.reason == Reason::MethodNotAllowed => {
-                Outcome::BothRefuse
+                return Outcome::BothRefuse;
             }
-            (Err(_), Said::Refuses(_)) => Outcome::BothRefuse,
-            (Err(refused), Said::Accepts) => match self.stricter(call, refused) {
-                Some(class) => Outcome::Explained(class),
-                None => Outcome::Unexplained(format!("only the gate refuses: {refused:?}")),
-            },
-            (Ok(()), Said::Refuses(why)) => match self.looser(call, why) {
-                Some(class) => Outcome::Explained(class),
-                None => Outcome::Unexplained(format!("only the oracle refuses: {why:?}")),
-            },
-            (_, Said::NoMethod) if self.document.has_twin(&call.operation) => {
-                Outcome::Explained("paths that are the same")
+            (Err(_), Said::Refuses(_)) => return Outcome::BothRefuse,
+            // A path that should be unknown may be another one: the difference is about that.
+            (Err(refused), Said::Accepts) => {
+                let call = Call { operation: operation.unwrap_or_default(), ..call.clone() };
+                self.stricter(&call, refused)
             }
-            _ => Outcome::Unexplained(format!("ours {ours:?}, theirs {theirs:?}")),
-        }
+            (Ok(()), Said::Refuses(why)) => {
+                let call = Call { operation: operation.unwrap_or_default(), ..call.clone() };
+                self.looser(&call, why)
+            }
+            _ => None,
+        };
+        let class = class.or_else(|| self.overlaps(call, &ours, &theirs).then_some("paths that overlap"));
+        class.map_or_else(
+            || Outcome::Unexplained(format!("ours {ours:?}, theirs {theirs:?}")),
+            Outcome::Explained,
+        )
+    }
+
+    /// Whether the judges take the path for different templates, which OpenAPI leaves to them.
+    fn overlaps(&self, call: &Call, ours: &Result<(), Refused>, theirs: &Said) -> bool {
+        let is_no_method = |refused: &Refused| refused.reason == Reason::MethodNotAllowed;
+        let is_routed = matches!(theirs, Said::NoMethod)
+            || ours.as_ref().is_err_and(is_no_method)
+            || matches!(theirs, Said::Refuses(all) if all.iter().any(|one| one.at.starts_with("path:")))
+            || ours.as_ref().is_err_and(|one| one.violations.iter().any(|one| one.at.starts_with("path:")));
+        is_routed && self.document.has_overlap(&call.path)
     }
 
     /// Why the gate alone refuses.
@@ -164,6 +206,12 @@ impl Court {
             }
             Reason::BodyMalformed if refused.detail.starts_with("duplicate key") => {
                 return evidence::has_member_twice(call.body.as_deref()?).then_some("a member twice");
+            }
+            Reason::BodyMalformed | Reason::BodyInvalid if evidence::media(call) == "text/json" => {
+                return Some("JSON that is called a text");
+            }
+            Reason::CredentialInvalid if evidence::has_token_in_query(call) => {
+                return Some("tokens in queries");
             }
             _ => {}
         }
@@ -212,8 +260,26 @@ impl Court {
         if call.kind != "valid" && evidence::is_sent_twice(call, &one.at) && is_composed() {
             return Some("texts of more than one type");
         }
+        if call.kind != "valid" && self.document.is_free_object(&call.operation, &one.at) {
+            return Some("free objects in queries");
+        }
+        if call.kind != "valid" && self.is_field_of_json(call, &one.at) {
+            return Some("objects in forms");
+        }
+        if one.message == "must be a list of names and values" && evidence::is_no_list_of_pairs(call, &one.at)
+        {
+            return Some("lists of names and values");
+        }
         // Right requests have one reading in the gate, whatever the other judge makes of them.
         (call.kind != "valid" && self.is_deep(call, &one.at)).then_some("deep objects")
+    }
+
+    /// Whether a place is, or is in, a field of a form that has fields of its own.
+    fn is_field_of_json(&self, call: &Call, place: &str) -> bool {
+        let top =
+            place.strip_prefix('/').and_then(|rest| rest.split('/').next()).map(|name| format!("/{name}"));
+        let written = top.and_then(|top| self.document.written(&call.operation, &top));
+        evidence::media(call) == FORM && written.is_some_and(|one| one.style == "form" && one.is_object())
     }
 
     /// Whether a place is written as a deep object in a way that OpenAPI does not define.
@@ -234,6 +300,17 @@ impl Court {
             match () {
                 () if self.is_deep(call, &one.at) => Some("deep objects"),
                 () if is_composed() => Some("texts of more than one type"),
+                () if self.document.is_free_object(&call.operation, &one.at) => {
+                    Some("free objects in queries")
+                }
+                () if self.is_field_of_json(call, &one.at) => Some("objects in forms"),
+                () if evidence::media(call) == "text/json"
+                    && one.message.ends_with("got string")
+                    && one.at.is_empty() =>
+                {
+                    Some("JSON that is called a text")
+                }
+                () if evidence::is_text_with_fields(call, one) => Some("texts with fields"),
                 () => None,
             }
         };
@@ -241,14 +318,19 @@ impl Court {
         if left.is_empty() {
             return why.first().as_ref().and_then(by_itself);
         }
-        let rules = self.fewest(&[Rule::Answers, Rule::Null], |gate| gate.ask(call).is_err())?;
+        let all = [Rule::Answers, Rule::Null, Rule::Discriminators, Rule::UnknownFields];
+        let rules = self.fewest(&all, |gate| gate.ask(call).is_err())?;
         let sent = evidence::Sent::of(call);
         let shows = |rule: &Rule| match rule {
             Rule::Answers => left.iter().any(|one| {
                 one.message.ends_with("is required and was not sent") && self.document.is_read_only(&one.at)
             }),
             Rule::Null => sent.has_null(),
-            _ => false,
+            // What tells the alternatives apart is what the oracle does not look at.
+            Rule::Discriminators | Rule::UnknownFields => {
+                left.iter().any(|one| one.message.ends_with("schemas in `oneOf`; exactly one is required"))
+            }
+            Rule::Formats => false,
         };
         let class =
             |rule: &Rule| if *rule == Rule::Answers { "required in answers only" } else { rule.class() };

@@ -154,8 +154,8 @@ impl Theirs {
         Ok(Self(Validator::with_options(spec, options)))
     }
 
-    /// What it says of a request.
-    pub fn ask(&self, call: &Call) -> Said {
+    /// What it says of a request, and the operation that it takes it for: `GET /a/{b}`.
+    pub fn ask(&self, call: &Call) -> (Said, Option<String>) {
         let mut view = RequestView::new(&*call.method, &*call.path);
         if let Some(query) = &call.query {
             view = view.with_query(query.as_str());
@@ -169,16 +169,17 @@ impl Theirs {
         }
         let report = match self.0.validate(&view) {
             Ok(report) => report,
-            Err(RoutingError::PathNotFound { .. }) => return Said::NoPath,
-            Err(RoutingError::MethodNotAllowed { .. }) => return Said::NoMethod,
-            Err(_) => return Said::Lost,
+            Err(RoutingError::PathNotFound { .. }) => return (Said::NoPath, None),
+            Err(RoutingError::MethodNotAllowed { .. }) => return (Said::NoMethod, None),
+            Err(_) => return (Said::Lost, None),
         };
         let violations: Vec<Complaint> = report.violations().map(Complaint::of).collect();
         let unchecked: Vec<String> = report.unchecked().map(ToString::to_string).collect();
-        match (violations.is_empty(), unchecked.is_empty()) {
+        let said = match (violations.is_empty(), unchecked.is_empty()) {
             (false, _) => Said::Refuses(violations),
             (true, false) => Said::Unchecked(unchecked),
             (true, true) => Said::Accepts,
-        }
+        };
+        (said, Some(format!("{} {}", report.method.to_uppercase(), report.template)))
     }
 }

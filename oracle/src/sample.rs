@@ -138,8 +138,13 @@ impl<'d> Sampler<'d> {
             if is_answer || !is_required && !self.dice.chance(share) {
                 continue;
             }
+            let behind = self.document.follow(schema);
+            let is_nullable =
+                behind.get("nullable") == Some(&Value::Bool(true)) && behind.get("type").is_some();
+            let is_null = is_nullable && behind.get("enum").is_none() && self.dice.chance(10);
             let value = match flat.pinned.get(name) {
                 Some(value) => Value::String(value.clone()),
+                None if is_null => Value::Null,
                 None => self.value(schema, depth + 1),
             };
             members.insert((*name).to_owned(), value);
