@@ -1,13 +1,14 @@
 //! Documents as values, and what lies behind their references.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
 use crate::calls::FORM;
+use crate::fields::Fields;
 
 /// One document.
 #[derive(Debug)]
@@ -17,7 +18,7 @@ pub struct Document {
     pub root: Value,
     /// As it was written, where that is older.
     source: Option<Value>,
-    properties: OnceCell<HashMap<String, Property>>,
+    fields: OnceCell<Fields>,
 }
 
 /// What stands where a reference leads nowhere.
@@ -26,7 +27,7 @@ const NULL: &Value = &Value::Null;
 impl Document {
     /// A document that was read.
     pub fn new(name: String, root: Value) -> Self {
-        Self { name, root, source: None, properties: OnceCell::new() }
+        Self { name, root, source: None, fields: OnceCell::new() }
     }
 
     /// Reads `.json` and `.json.gz`.
@@ -196,19 +197,15 @@ impl Document {
         })
     }
 
-    /// All names of fields that any schema has.
-    pub fn properties(&self) -> &HashMap<String, Property> {
-        self.properties.get_or_init(|| {
-            let mut all = HashMap::new();
-            properties(&self.root, self, &mut all);
-            all
-        })
+    /// What its schemas say of fields, by name.
+    pub fn fields(&self) -> &Fields {
+        self.fields.get_or_init(|| Fields::of(self))
     }
 
     /// Whether some schema says the last name of a place to be read only.
     pub fn is_read_only(&self, place: &str) -> bool {
         let name = unescaped(place.rsplit('/').next().unwrap_or_default());
-        self.properties().get(&name).is_some_and(|one| one.is_read_only)
+        self.fields().get(&name).is_some_and(|one| one.is_read_only)
     }
 
     /// Whether any schema has a discriminator.
@@ -246,15 +243,6 @@ impl Written<'_> {
             || self.schema.get("type").is_some_and(Value::is_array)
             || !has("type")
     }
-}
-
-/// What the schemas of a document say of fields of one name.
-#[derive(Debug, Default)]
-pub struct Property {
-    /// Whether any says that it is for answers only.
-    pub is_read_only: bool,
-    /// Whether some alternative has it where another has not.
-    pub is_of_one_alternative: bool,
 }
 
 /// A rule of the gate that goes beyond the other judge's.
@@ -319,40 +307,6 @@ pub fn without(root: &Value, rules: &BTreeSet<Rule>) -> Value {
     let mut root = root.clone();
     soften(&mut root, rules);
     root
-}
-
-fn properties(value: &Value, document: &Document, out: &mut HashMap<String, Property>) {
-    match value {
-        Value::Array(items) => items.iter().for_each(|item| properties(item, document, out)),
-        Value::Object(members) => {
-            for (name, schema) in members.get("properties").and_then(Value::as_object).into_iter().flatten() {
-                let is_read_only = |schema: &Value| schema.get("readOnly") == Some(&Value::Bool(true));
-                out.entry(name.clone()).or_default().is_read_only |=
-                    is_read_only(schema) || is_read_only(document.follow(schema));
-            }
-            for list in ["oneOf", "anyOf"].iter().filter_map(|word| members.get(*word)?.as_array()) {
-                let names: Vec<HashSet<&str>> = list.iter().map(|one| names(one, document, 0)).collect();
-                let all: HashSet<&str> = names.iter().flatten().copied().collect();
-                for name in all.into_iter().filter(|name| !names.iter().all(|own| own.contains(name))) {
-                    out.entry(name.to_owned()).or_default().is_of_one_alternative = true;
-                }
-            }
-            members.values().for_each(|member| properties(member, document, out));
-        }
-        _ => {}
-    }
-}
-
-/// The names of the fields that a schema has, those of what it is made of with them.
-fn names<'d>(schema: &'d Value, document: &'d Document, depth: usize) -> HashSet<&'d str> {
-    let schema = document.follow(schema);
-    let own = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
-    let mut all: HashSet<&str> = own.map(|(name, _)| name.as_str()).collect();
-    if depth < 8 {
-        let lists = ["allOf", "oneOf", "anyOf"].iter().filter_map(|word| schema.get(*word)?.as_array());
-        all.extend(lists.flatten().flat_map(|one| names(one, document, depth + 1)));
-    }
-    all
 }
 
 /// A segment of a JSON pointer as it reads.

@@ -15,8 +15,8 @@ use crate::judges::Complaint;
 pub struct Sent {
     body: Option<Value>,
     texts: Vec<(String, String)>,
-    /// Texts that are JSON.
-    values: Vec<Value>,
+    /// Texts that are JSON, with their names.
+    values: Vec<(String, Value)>,
     /// Of the path.
     segments: Vec<String>,
 }
@@ -47,43 +47,49 @@ impl Sent {
         }
         texts.extend(call.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())));
         texts.extend(call.parameters.iter().cloned());
-        let values = texts.iter().filter_map(|(_, text)| serde_json::from_str(text).ok()).collect();
+        let values = texts
+            .iter()
+            .filter_map(|(name, text)| Some((name.clone(), serde_json::from_str(text).ok()?)))
+            .collect();
         let segments = call.path.split('/').map(decoded).collect();
         Self { body, texts, segments, values }
     }
 
-    /// Every name of a field, with its value.
-    fn names(&self) -> Vec<(&str, &Value)> {
-        fn walk<'v>(value: &'v Value, out: &mut Vec<(&'v str, &'v Value)>) {
+    /// Every name of a field, with the name that it stands under, and its value.
+    fn names(&self) -> Vec<(&str, &str, &Value)> {
+        fn walk<'v>(parent: &'v str, value: &'v Value, out: &mut Vec<(&'v str, &'v str, &'v Value)>) {
             match value {
                 Value::Object(members) => {
                     for (name, value) in members {
-                        out.push((name, value));
-                        walk(value, out);
+                        out.push((parent, name, value));
+                        walk(name, value, out);
                     }
                 }
-                Value::Array(items) => items.iter().for_each(|item| walk(item, out)),
+                Value::Array(items) => items.iter().for_each(|item| walk(parent, item, out)),
                 _ => {}
             }
         }
         let mut out = Vec::new();
-        self.body.iter().chain(&self.values).for_each(|body| walk(body, &mut out));
+        self.body.iter().for_each(|body| walk("", body, &mut out));
+        self.values.iter().for_each(|(name, value)| walk(name, value, &mut out));
         out
     }
 
-    /// Whether a field is sent that no schema of the document names, or one that only some alternatives name.
+    /// Whether a field is sent that no schema of the document names, or one that only some alternatives name, where not
+    /// any field is taken.
     pub fn names_unknown(&self, document: &Document) -> bool {
-        let known = document.properties();
-        let is_unknown = |name: &str| known.get(name).is_none_or(|one| one.is_of_one_alternative);
-        let keys = self.texts.iter().flat_map(|(name, _)| name.split(['[', ']']).skip(1));
-        self.names().iter().any(|(name, _)| is_unknown(name))
-            || keys.filter(|key| !key.is_empty()).any(is_unknown)
+        let known = document.fields();
+        let mut texts =
+            self.texts.iter().map(|(name, _)| name.split(['[', ']']).filter(|key| !key.is_empty()));
+        let is_unknown_key = |keys: Vec<&str>| keys.windows(2).any(|pair| known.is_unknown(pair[0], pair[1]));
+        self.names().iter().any(|(parent, name, _)| known.is_unknown(parent, name))
+            || texts.any(|keys| is_unknown_key(keys.collect()))
     }
 
     /// Whether a field is sent that some schema says to be read only.
     pub fn names_answers(&self, document: &Document) -> bool {
-        let known = document.properties();
-        self.names().iter().any(|(name, _)| known.get(*name).is_some_and(|one| one.is_read_only))
+        let known = document.fields();
+        self.names().iter().any(|(_, name, _)| known.get(name).is_some_and(|one| one.is_read_only))
     }
 
     /// Whether the document has a discriminator whose field stands in an object that was sent, or is missing there.
@@ -94,7 +100,7 @@ impl Sent {
     /// Whether null is sent.
     pub fn has_null(&self) -> bool {
         self.body.as_ref().is_some_and(Value::is_null)
-            || self.names().iter().any(|(_, value)| {
+            || self.names().iter().any(|(_, _, value)| {
                 value.is_null() || value.as_array().is_some_and(|all| all.contains(&Value::Null))
             })
     }
@@ -107,13 +113,12 @@ impl Sent {
             place.split_once(':').map_or(place, |(_, rest)| rest)
         };
         let place: Vec<String> = place.trim_start_matches('/').split('/').map(unescaped).collect();
-        let above = match place.split_last() {
-            Some((last, above)) if !last.is_empty() && last.bytes().all(|one| one.is_ascii_digit()) => above,
-            _ => &place,
-        };
+        // What is written in one piece holds what is within it.
         let is_here = |name: &str| {
             let keys: Vec<&str> = name.split(['[', ']']).filter(|key| !key.is_empty()).collect();
-            keys == place || keys == above || place.as_slice() == [name] || above == [name]
+            let is_above =
+                keys.len() <= place.len() && keys.iter().zip(&place).all(|(key, one)| *key == *one);
+            is_above && !keys.is_empty() || place.first().is_some_and(|one| one == name)
         };
         let own = self.texts.iter().filter(|(name, _)| is_here(name)).map(|(_, text)| text.as_str());
         own.flat_map(|text| text.split([',', '|', ' ']).chain(std::iter::once(text))).collect()
@@ -131,19 +136,21 @@ impl Sent {
 }
 
 /// Whether a violation says that a format is broken, and the value is not of that format.
-pub fn breaks_format(sent: &Sent, violation: &Violation) -> bool {
-    let bounds = ["must be at most 2147483647", "must be at least -2147483648"];
-    if bounds.contains(&&*violation.message) {
-        let number = sent.body.as_ref().and_then(|body| body.pointer(&violation.at)?.as_f64());
-        let mut all = sent.at(&violation.at).into_iter().filter_map(|text| text.parse().ok()).chain(number);
-        return all.any(|number: f64| i32::try_from(number as i64).is_err());
+pub fn breaks_format(document: &Document, sent: &Sent, violation: &Violation) -> bool {
+    let (known, at) = (document.fields(), violation.at.as_str());
+    let bounds = [("must be at most 2147483647", "int32"), ("must be at least -2147483648", "int32")];
+    if let Some((_, format)) = bounds.iter().find(|(message, _)| violation.message == *message) {
+        let number = sent.body.as_ref().and_then(|body| body.pointer(at)?.as_f64());
+        let mut all = sent.at(at).into_iter().filter_map(|text| text.parse().ok()).chain(number);
+        return known.has_format(at, format) && all.any(|number: f64| i32::try_from(number as i64).is_err());
     }
     if violation.message == "matches none of the alternatives" {
-        let known = ["date", "date-time", "uuid", "email", "uri", "ipv4", "ipv6"];
-        return sent.at(&violation.at).iter().any(|text| !known.iter().any(|format| is_of(format, text)));
+        let mut all = known.formats(at).peekable();
+        return all.peek().is_some()
+            && sent.at(at).iter().any(|text| !known.formats(at).any(|format| is_of(format, text)));
     }
     let Some(format) = violation.message.strip_prefix("must be a valid ") else { return false };
-    sent.at(&violation.at).iter().any(|text| !is_of(format, text))
+    known.has_format(at, format) && sent.at(at).iter().any(|text| !is_of(format, text))
 }
 
 /// Whether a text may be of a format: what the other side of a difference says must be plainly wrong.

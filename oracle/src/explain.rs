@@ -234,7 +234,7 @@ impl Court {
                 let left = self.without(&others).ask(call).err();
                 call.kind.ends_with(": not the format")
                     || left.is_some_and(|left| {
-                        left.violations.iter().any(|one| evidence::breaks_format(&sent, one))
+                        left.violations.iter().any(|one| evidence::breaks_format(&self.document, &sent, one))
                     })
             }
             Rule::Answers => sent.names_answers(&self.document),
@@ -247,8 +247,8 @@ impl Court {
     /// The class of a violation that needs no look at the rest.
     fn by_itself(&self, call: &Call, one: &Violation) -> Option<&'static str> {
         let is_twice = one.message == "is sent twice" && evidence::is_sent_twice(call, &one.at);
-        let is_pointed =
-            one.message == "must be of type integer" && evidence::is_whole_with_point(call, &one.at);
+        let is_integer = one.message.starts_with("must be of type") && one.message.contains("integer");
+        let is_pointed = is_integer && evidence::is_whole_with_point(call, &one.at);
         if is_twice {
             return Some("a parameter twice");
         }

@@ -7,6 +7,7 @@ pub mod document;
 pub mod encode;
 pub mod evidence;
 pub mod explain;
+pub mod fields;
 pub mod judges;
 pub mod plain;
 pub mod sample;

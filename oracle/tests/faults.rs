@@ -1,8 +1,6 @@
 //! No class of differences is so wide that a fault of the gate hides behind it: a gate that misreads its document is
 //! found out.
 
-use std::path::Path;
-
 use portcullis_oracle::calls::{Amount, calls};
 use portcullis_oracle::document::Document;
 use portcullis_oracle::explain::{Court, Outcome};
@@ -73,7 +71,7 @@ const FAULTS: &[(&str, Fault)] = &[
         if let Some(Value::Object(content)) = object.get_mut("content")
             && let Some(one) = content.values().next().cloned()
         {
-            content.insert("*/*".to_owned(), one);
+            content.insert("application/x-zz".to_owned(), one);
         }
     }),
     ("integers are numbers", |object| {
@@ -158,35 +156,69 @@ fn plant(value: &mut Value, fault: Fault) {
     }
 }
 
-/// How many requests to a document show that its gate is faulty.
-fn noticed(document: &Document, fault: Fault) -> usize {
+/// A document with something for each fault.
+fn document() -> Document {
+    let text = |more: Value| {
+        let mut schema = json!({ "type": "string" });
+        schema.as_object_mut().expect("an object").extend(more.as_object().cloned().unwrap_or_default());
+        schema
+    };
+    let parameters = json!([
+        { "name": "limit", "in": "query", "schema": { "type": "integer", "minimum": 1, "maximum": 9 } },
+        { "name": "kind", "in": "query", "required": true, "schema": text(json!({ "enum": ["a", "b"] })) },
+        { "name": "tags", "in": "query", "explode": false,
+          "schema": { "type": "array", "minItems": 2, "maxItems": 3, "items": text(json!({ "maxLength": 4 })) } },
+        { "name": "X-Trace", "in": "header", "schema": text(json!({ "format": "uuid" })) }
+    ]);
+    let item = json!({ "type": "object", "required": ["id", "name"], "properties": {
+        "id": { "type": "integer", "minimum": 1 },
+        "name": text(json!({ "minLength": 2, "maxLength": 6 })),
+        "code": text(json!({ "pattern": "^[a-c]{3}$" })),
+        "at": text(json!({ "format": "date-time" })),
+        "note": text(json!({ "nullable": true })),
+        "made": text(json!({ "readOnly": true, "format": "date-time" })),
+        "price": { "type": "number", "minimum": 0, "maximum": 99 },
+        "labels": { "type": "object", "additionalProperties": text(json!({ "maxLength": 6 })) },
+        "parts": { "type": "array", "maxItems": 2, "items": { "$ref": "#/components/schemas/Part" } },
+        "choice": { "oneOf": [
+            { "type": "object", "required": ["a"], "properties": { "a": { "type": "integer" } } },
+            { "type": "object", "required": ["b"], "properties": { "b": { "type": "boolean" } } }
+        ] },
+        "both": { "allOf": [
+            { "$ref": "#/components/schemas/Part" },
+            { "type": "object", "required": ["weight"], "properties": { "weight": { "type": "integer" } } }
+        ] }
+    } });
+    let part = json!({ "type": "object", "required": ["size"], "properties": {
+        "size": { "type": "integer", "maximum": 5 }, "colour": text(json!({ "enum": ["red", "blue"] })) } });
+    let content = json!({ "application/json": { "schema": { "$ref": "#/components/schemas/Item" } } });
+    let body = json!({ "required": true, "content": content });
+    let root = json!({
+        "openapi": "3.0.3",
+        "info": { "title": "faults", "version": "1" },
+        "paths": { "/items": {
+            "get": { "parameters": parameters, "responses": {} },
+            "post": { "requestBody": body, "responses": {} }
+        } },
+        "components": { "schemas": { "Item": item, "Part": part } }
+    });
+    Document::new("faults".to_owned(), root)
+}
+
+/// How many requests show that a gate is faulty.
+fn noticed(fault: Fault) -> usize {
+    let document = document();
     let mut given = document.source().clone();
     plant(&mut given, fault);
-    let (_, requests) = calls(document, 1, Amount { valid: 3, spoilt: 3 });
-    let document = Document::new(document.name.clone(), document.root.clone());
+    let (_, requests) = calls(&document, 1, Amount { valid: 60, spoilt: 60 });
     let court = Court::with_gate(document, given).expect("a faulty gate reads its document all the same");
-    requests.iter().filter(|call| matches!(court.judge(call), Outcome::Unexplained(_))).take(3).count()
+    requests.iter().filter(|call| matches!(court.judge(call), Outcome::Unexplained(_))).count()
 }
 
 #[test]
 fn a_gate_that_misreads_its_document_is_noticed() {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/core/testdata/openapi");
-    let documents = [
-        ("asana-com", 8),
-        ("spotify-com", 4),
-        ("adyen-com-CheckoutService", 2),
-        ("stripe", 24),
-        ("github", 24),
-    ];
-    let documents: Vec<Document> = documents
-        .iter()
-        .map(|(name, share)| Document::read(&here.join(format!("{name}.json.gz"))).thinned(*share).pruned())
-        .collect();
-    let mut missed = Vec::new();
-    for (name, fault) in FAULTS {
-        if !documents.iter().any(|document| noticed(document, *fault) > 0) {
-            missed.push(*name);
-        }
-    }
+    assert_eq!(noticed(|_| ()), 0, "the gate is not faulty");
+    let missed: Vec<&str> =
+        FAULTS.iter().filter(|(_, fault)| noticed(*fault) == 0).map(|(name, _)| *name).collect();
     assert!(missed.is_empty(), "nobody notices: {missed:?}");
 }
