@@ -180,7 +180,8 @@ fn is_of(format: &str, text: &str) -> bool {
         "hostname" | "idn-hostname" => !text.is_empty() && !text.contains([' ', '/', '!', '_']),
         "byte" => {
             let body = text.trim_end_matches('=');
-            text.len() % 4 == 0 && body.bytes().all(|one| one.is_ascii_alphanumeric() || b"+/".contains(&one))
+            text.len().is_multiple_of(4)
+                && body.bytes().all(|one| one.is_ascii_alphanumeric() || b"+/".contains(&one))
         }
         "duration" => text.starts_with('P') && text.len() > 2,
         "json-pointer" => text.is_empty() || text.starts_with('/'),

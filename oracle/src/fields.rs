@@ -98,7 +98,7 @@ impl Fields {
     }
 }
 
-fn parts<'d>(schema: &'d Value) -> impl Iterator<Item = &'d Value> {
+fn parts(schema: &Value) -> impl Iterator<Item = &Value> {
     ["allOf", "oneOf", "anyOf"].into_iter().filter_map(|word| schema.get(word)?.as_array()).flatten()
 }
 
