@@ -1,9 +1,10 @@
 //! Documents as values, and what lies behind their references.
 
-use std::cell::OnceCell;
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Read as _;
 use std::path::Path;
+use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
@@ -18,7 +19,7 @@ pub struct Document {
     pub root: Value,
     /// As it was written, where that is older.
     source: Option<Value>,
-    fields: OnceCell<Fields>,
+    fields: RefCell<HashMap<String, Rc<Fields>>>,
 }
 
 /// What stands where a reference leads nowhere.
@@ -27,7 +28,7 @@ const NULL: &Value = &Value::Null;
 impl Document {
     /// A document that was read.
     pub fn new(name: String, root: Value) -> Self {
-        Self { name, root, source: None, fields: OnceCell::new() }
+        Self { name, root, source: None, fields: RefCell::default() }
     }
 
     /// Reads `.json` and `.json.gz`.
@@ -197,15 +198,23 @@ impl Document {
         })
     }
 
-    /// What its schemas say of fields, by name.
-    pub fn fields(&self) -> &Fields {
-        self.fields.get_or_init(|| Fields::of(self))
+    /// What the schemas of an operation say of fields, by name.
+    pub fn fields(&self, operation: &str) -> Rc<Fields> {
+        let mut known = self.fields.borrow_mut();
+        let fields = known.entry(operation.to_owned()).or_insert_with(|| {
+            let (item, own) = self.operation(operation).unzip();
+            let whole = own.into_iter().chain(item.and_then(|item| item.get("parameters")));
+            Rc::new(Fields::of(self, whole))
+        });
+        Rc::clone(fields)
     }
 
-    /// Whether some schema says the last name of a place to be read only.
-    pub fn is_read_only(&self, place: &str) -> bool {
-        let name = unescaped(place.rsplit('/').next().unwrap_or_default());
-        self.fields().get(&name).is_some_and(|one| one.is_read_only)
+    /// Whether a segment of a path can be split in two ways between the parameters of a template.
+    pub fn has_two_splits(&self, path: &str) -> bool {
+        let fitting = self.paths().map(|(template, _)| template).filter(|one| fits(one, path));
+        fitting
+            .into_iter()
+            .any(|one| one.split('/').zip(path.split('/')).any(|(one, sent)| splits(one, sent) > 1))
     }
 
     /// Whether any schema has a discriminator.
@@ -291,15 +300,16 @@ fn drop_answers(root: &mut Value) {
 /// Whether a path fits a template.
 fn fits(template: &str, path: &str) -> bool {
     let (wanted, sent): (Vec<&str>, Vec<&str>) = (template.split('/').collect(), path.split('/').collect());
-    wanted.len() == sent.len() && wanted.iter().zip(sent).all(|(wanted, sent)| fits_segment(wanted, sent))
+    wanted.len() == sent.len() && wanted.iter().zip(sent).all(|(wanted, sent)| splits(wanted, sent) > 0)
 }
 
-fn fits_segment(wanted: &str, sent: &str) -> bool {
-    let Some((before, rest)) = wanted.split_once('{') else { return wanted == sent };
+/// In how many ways a segment fits that of a template.
+fn splits(wanted: &str, sent: &str) -> usize {
+    let Some((before, rest)) = wanted.split_once('{') else { return usize::from(wanted == sent) };
     let after = rest.split_once('}').map_or("", |(_, after)| after);
-    let Some(sent) = sent.strip_prefix(before) else { return false };
+    let Some(sent) = sent.strip_prefix(before).filter(|sent| !sent.is_empty()) else { return 0 };
     let ends = sent.char_indices().skip(1).map(|(at, _)| at).chain([sent.len()]);
-    !sent.is_empty() && ends.into_iter().any(|at| fits_segment(after, &sent[at..]))
+    ends.into_iter().map(|at| splits(after, &sent[at..])).sum()
 }
 
 /// A document without what `rules` are about.

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::calls::{Call, FORM};
 use crate::document::{Document, unescaped};
+use crate::fields::Fields;
 use crate::judges::Complaint;
 
 /// What was sent: the body as a value, and the texts of parameters and form fields.
@@ -77,8 +78,7 @@ impl Sent {
 
     /// Whether a field is sent that no schema of the document names, or one that only some alternatives name, where not
     /// any field is taken.
-    pub fn names_unknown(&self, document: &Document) -> bool {
-        let known = document.fields();
+    pub fn names_unknown(&self, known: &Fields) -> bool {
         let mut texts =
             self.texts.iter().map(|(name, _)| name.split(['[', ']']).filter(|key| !key.is_empty()));
         let is_unknown_key = |keys: Vec<&str>| keys.windows(2).any(|pair| known.is_unknown(pair[0], pair[1]));
@@ -87,8 +87,7 @@ impl Sent {
     }
 
     /// Whether a field is sent that some schema says to be read only.
-    pub fn names_answers(&self, document: &Document) -> bool {
-        let known = document.fields();
+    pub fn names_answers(&self, known: &Fields) -> bool {
         self.names().iter().any(|(_, name, _)| known.get(name).is_some_and(|one| one.is_read_only))
     }
 
@@ -136,8 +135,8 @@ impl Sent {
 }
 
 /// Whether a violation says that a format is broken, and the value is not of that format.
-pub fn breaks_format(document: &Document, sent: &Sent, violation: &Violation) -> bool {
-    let (known, at) = (document.fields(), violation.at.as_str());
+pub fn breaks_format(known: &Fields, sent: &Sent, violation: &Violation) -> bool {
+    let at = violation.at.as_str();
     let bounds = [("must be at most 2147483647", "int32"), ("must be at least -2147483648", "int32")];
     if let Some((_, format)) = bounds.iter().find(|(message, _)| violation.message == *message) {
         let number = sent.body.as_ref().and_then(|body| body.pointer(at)?.as_f64());
@@ -227,6 +226,14 @@ pub fn is_text(call: &Call, place: &str) -> bool {
 pub fn is_text_with_fields(call: &Call, complaint: &Complaint) -> bool {
     let wanted = ["expected object, got string", "expected array, got string"];
     media(call).starts_with("text/") && complaint.at.is_empty() && wanted.contains(&&*complaint.message)
+}
+
+/// Whether servers may differ in what the path is: by what is encoded in it, or by empty or dot segments.
+pub fn has_odd_path(call: &Call) -> bool {
+    let is_odd = |byte: u8| byte.is_ascii_control() || b"/\\.;%".contains(&byte);
+    let hex = |text: Option<&str>| text.and_then(|text| u8::from_str_radix(text, 16).ok());
+    call.path.match_indices('%').any(|(at, _)| hex(call.path.get(at + 1..at + 3)).is_some_and(is_odd))
+        || call.path.split('/').skip(1).any(|segment| ["", ".", ".."].contains(&segment))
 }
 
 /// Whether the query has a token of RFC 6750 section 2.3.

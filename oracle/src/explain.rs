@@ -71,6 +71,16 @@ pub const CLASSES: &[(&str, &str)] = &[
          (3.0 section 4.7.8.2); the gate takes the one with more fixed text and joins those that differ in names alone",
     ),
     (
+        "paths with two readings",
+        "the gate refuses what servers decode or resolve differently (RFC 3986 sections 6.2.2 and 7.3): an encoded \
+         slash, backslash, dot, percent sign or control, an empty segment; the oracle decodes once",
+    ),
+    (
+        "segments with two readings",
+        "a segment that can be split between its parameters in two ways is no path to the gate; the oracle takes the \
+         first way",
+    ),
+    (
         "free objects in queries",
         "an exploded object in a query is its fields (RFC 6570 section 3.2.8); where they are free, the gate takes any \
          name, the oracle none",
@@ -166,22 +176,27 @@ impl Court {
             {
                 return Outcome::BothRefuse;
             }
-            (Err(refused), Said::NoMethod) if refused.reason == Reason::MethodNotAllowed => {
+            (Err(refused), Said::NoMethod)
+                if matches!(refused.reason, Reason::MethodNotAllowed | Reason::AmbiguousPath) =>
+            {
                 return Outcome::BothRefuse;
             }
             (Err(_), Said::Refuses(_)) => return Outcome::BothRefuse,
             // A path that should be unknown may be another one: the difference is about that.
             (Err(refused), Said::Accepts) => {
-                let call = Call { operation: operation.unwrap_or_default(), ..call.clone() };
+                let call = Call { operation: operation.clone().unwrap_or_default(), ..call.clone() };
                 self.stricter(&call, refused)
             }
             (Ok(()), Said::Refuses(why)) => {
-                let call = Call { operation: operation.unwrap_or_default(), ..call.clone() };
+                let call = Call { operation: operation.clone().unwrap_or_default(), ..call.clone() };
                 self.looser(&call, why)
             }
             _ => None,
         };
-        let class = class.or_else(|| self.overlaps(call, &ours, &theirs).then_some("paths that overlap"));
+        let is_other = operation.is_some_and(|operation| operation != call.operation);
+        let class = class
+            .or_else(|| self.overlaps(call, is_other, &ours, &theirs).then_some("paths that overlap"))
+            .or_else(|| self.is_split(call, &ours).then_some("segments with two readings"));
         class.map_or_else(
             || Outcome::Unexplained(format!("ours {ours:?}, theirs {theirs:?}")),
             Outcome::Explained,
@@ -189,13 +204,20 @@ impl Court {
     }
 
     /// Whether the judges take the path for different templates, which OpenAPI leaves to them.
-    fn overlaps(&self, call: &Call, ours: &Result<(), Refused>, theirs: &Said) -> bool {
+    fn overlaps(&self, call: &Call, is_other: bool, ours: &Result<(), Refused>, theirs: &Said) -> bool {
         let is_no_method = |refused: &Refused| refused.reason == Reason::MethodNotAllowed;
-        let is_routed = matches!(theirs, Said::NoMethod)
+        let is_routed = is_other
+            || matches!(theirs, Said::NoMethod)
             || ours.as_ref().is_err_and(is_no_method)
             || matches!(theirs, Said::Refuses(all) if all.iter().any(|one| one.at.starts_with("path:")))
             || ours.as_ref().is_err_and(|one| one.violations.iter().any(|one| one.at.starts_with("path:")));
         is_routed && self.document.has_overlap(&call.path)
+    }
+
+    /// Whether the gate knows no such path, because a segment of it can be read in two ways.
+    fn is_split(&self, call: &Call, ours: &Result<(), Refused>) -> bool {
+        ours.as_ref().is_err_and(|one| one.reason == Reason::UnknownRoute)
+            && self.document.has_two_splits(&call.path)
     }
 
     /// Why the gate alone refuses.
@@ -209,6 +231,9 @@ impl Court {
             }
             Reason::BodyMalformed | Reason::BodyInvalid if evidence::media(call) == "text/json" => {
                 return Some("JSON that is called a text");
+            }
+            Reason::AmbiguousPath => {
+                return evidence::has_odd_path(call).then_some("paths with two readings");
             }
             Reason::CredentialInvalid if evidence::has_token_in_query(call) => {
                 return Some("tokens in queries");
@@ -225,19 +250,19 @@ impl Court {
         let all = [Rule::UnknownFields, Rule::Formats, Rule::Answers, Rule::Discriminators];
         let rules = self
             .fewest(&all, |gate| gate.ask(call).map_or_else(|left| by_itself(&left).is_some(), |()| true))?;
-        let sent = evidence::Sent::of(call);
+        let (sent, fields) = (evidence::Sent::of(call), self.document.fields(&call.operation));
         let shows = |rule: &Rule| match rule {
-            Rule::UnknownFields => sent.names_unknown(&self.document),
+            Rule::UnknownFields => sent.names_unknown(&fields),
             Rule::Formats => {
                 // A format is told where nothing else is wrong.
                 let others: BTreeSet<Rule> = rules.iter().copied().filter(|one| one != rule).collect();
                 let left = self.without(&others).ask(call).err();
                 call.kind.ends_with(": not the format")
                     || left.is_some_and(|left| {
-                        left.violations.iter().any(|one| evidence::breaks_format(&self.document, &sent, one))
+                        left.violations.iter().any(|one| evidence::breaks_format(&fields, &sent, one))
                     })
             }
-            Rule::Answers => sent.names_answers(&self.document),
+            Rule::Answers => sent.names_answers(&fields),
             Rule::Discriminators => sent.names_discriminator(&self.document),
             Rule::Null => false,
         };
@@ -320,10 +345,10 @@ impl Court {
         }
         let all = [Rule::Answers, Rule::Null, Rule::Discriminators, Rule::UnknownFields];
         let rules = self.fewest(&all, |gate| gate.ask(call).is_err())?;
-        let sent = evidence::Sent::of(call);
+        let (sent, fields) = (evidence::Sent::of(call), self.document.fields(&call.operation));
         let shows = |rule: &Rule| match rule {
             Rule::Answers => left.iter().any(|one| {
-                one.message.ends_with("is required and was not sent") && self.document.is_read_only(&one.at)
+                one.message.ends_with("is required and was not sent") && fields.is_read_only(&one.at)
             }),
             Rule::Null => sent.has_null(),
             // What tells the alternatives apart is what the oracle does not look at.

@@ -9,6 +9,8 @@ use crate::document::{Document, unescaped};
 /// What is said of all fields and parameters of one name.
 #[derive(Debug, Default)]
 pub struct Field {
+    /// Whether a schema has it: it may be a parameter alone.
+    is_field: bool,
     /// Whether any schema says that it is for answers only.
     pub is_read_only: bool,
     /// Whether some alternative has it where another has not.
@@ -27,9 +29,18 @@ pub struct Fields(HashMap<String, Field>);
 const DEEPEST: usize = 8;
 
 impl Fields {
-    pub fn of(document: &Document) -> Self {
+    /// What `whole` and all that it refers to say.
+    pub fn of<'d>(document: &'d Document, whole: impl Iterator<Item = &'d Value>) -> Self {
         let mut fields = Self::default();
-        fields.walk(&document.root, document);
+        let mut open: Vec<&'d Value> = whole.collect();
+        let mut seen = HashSet::new();
+        while let Some(value) = open.pop() {
+            fields.walk(value, document, &mut |reference| {
+                if seen.insert(std::ptr::from_ref(reference)) {
+                    open.push(reference);
+                }
+            });
+        }
         fields
     }
 
@@ -39,8 +50,14 @@ impl Fields {
 
     /// Whether no schema names the field, or only some alternatives do, in a place that does not take any field.
     pub fn is_unknown(&self, parent: &str, name: &str) -> bool {
-        self.get(name).is_none_or(|one| one.is_of_one_alternative)
+        self.get(name).is_none_or(|one| !one.is_field || one.is_of_one_alternative)
             && self.get(parent).is_some_and(|one| one.is_closed)
+    }
+
+    /// Whether some schema says the last name of a place to be for answers only.
+    pub fn is_read_only(&self, place: &str) -> bool {
+        let name = unescaped(place.rsplit('/').next().unwrap_or_default());
+        self.get(&name).is_some_and(|one| one.is_read_only)
     }
 
     /// Whether a schema of the last name of a place has the format.
@@ -65,12 +82,18 @@ impl Fields {
         formats(schema, document, 0, &mut field.formats);
     }
 
-    fn walk(&mut self, value: &Value, document: &Document) {
+    fn walk<'d>(&mut self, value: &'d Value, document: &'d Document, visit: &mut dyn FnMut(&'d Value)) {
         match value {
-            Value::Array(items) => items.iter().for_each(|item| self.walk(item, document)),
+            Value::Array(items) => items.iter().for_each(|item| self.walk(item, document, visit)),
             Value::Object(members) => {
                 self.object(members, document);
-                members.values().for_each(|member| self.walk(member, document));
+                if members.contains_key("$ref") {
+                    visit(document.follow(value));
+                }
+                // What is answered says nothing of what is sent.
+                let members =
+                    members.iter().filter(|(name, member)| *name != "responses" || !member.is_object());
+                members.for_each(|(_, member)| self.walk(member, document, visit));
             }
             _ => {}
         }
@@ -80,6 +103,7 @@ impl Fields {
         let object = |word: &str| members.get(word).and_then(Value::as_object).into_iter().flatten();
         for (name, schema) in object("properties") {
             self.add(name, schema, document);
+            self.0.entry(name.clone()).or_default().is_field = true;
         }
         let contents = object("content").filter_map(|(_, entry)| entry.get("schema"));
         let schemas: Vec<&Value> = members.get("schema").into_iter().chain(contents).collect();
