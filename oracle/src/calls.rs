@@ -26,6 +26,16 @@ pub struct Call {
     pub parameters: Vec<(String, String)>,
 }
 
+impl std::fmt::Display for Call {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let body = self.body.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+        let body: String = body.chars().take(900).collect();
+        let Self { operation, kind, method, path, headers, .. } = self;
+        let query = self.query.as_deref().unwrap_or_default();
+        write!(out, "{operation}: {kind}: {method} {path}?{query} {headers:?} {body}")
+    }
+}
+
 /// How many requests are made of each operation.
 #[derive(Debug, Clone, Copy)]
 pub struct Amount {

@@ -29,7 +29,7 @@ pub const CLASSES: &[(&str, &str)] = &[
     ),
     (
         "required in answers only",
-        "a `readOnly` field that is required is required in answers alone (OpenAPI 3.0 section 4.7.24.1); the oracle \
+        "a `readOnly` field that is required is required in answers alone (OpenAPI 3.0 section 4.7.24.2); the oracle \
          wants it in requests too",
     ),
     (
@@ -87,7 +87,7 @@ pub const CLASSES: &[(&str, &str)] = &[
     ),
     (
         "objects in forms",
-        "a field of a form with fields of its own is JSON (OpenAPI 3.0 section 4.7.14.3); the oracle looks for its \
+        "a field of a form with fields of its own is JSON (OpenAPI 3.0 section 4.7.14.4); the oracle looks for its \
          fields beside it",
     ),
     (

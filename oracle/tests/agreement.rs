@@ -2,7 +2,7 @@
 //!
 //! `ORACLE_DOCUMENTS=FOLDER` takes all documents in it (`.json`, `.json.gz`) in place of the committed ones,
 //! `ORACLE_MORE=N` makes N times the requests of every operation, `ORACLE_SEED` other ones. With any of these the
-//! table is not compared. `UPDATE=1` writes it anew.
+//! table is not compared. `UPDATE=1` writes it anew, `ORACLE_SHOW=CLASS` prints the differences of one class.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -99,24 +99,24 @@ fn judge(court: &Court, seed: u64, more: usize, all: &mut Figures) {
     own.operations = operations;
     own.requests = requests.len();
     let mut groups: BTreeMap<String, (usize, String)> = BTreeMap::new();
+    let shown = variable("ORACLE_SHOW");
     for call in &requests {
         match court.judge(call) {
             Outcome::BothAccept => own.accepted += 1,
             Outcome::BothRefuse => own.refused += 1,
             Outcome::Unsaid(why) => *own.unsaid.entry(general(&why)).or_default() += 1,
-            Outcome::Explained(class) => *own.explained.entry(class).or_default() += 1,
+            Outcome::Explained(class) => {
+                *own.explained.entry(class).or_default() += 1;
+                if shown.as_deref() == Some(class) {
+                    println!("{class}: {} {call}", court.document().name);
+                }
+            }
             Outcome::Unexplained(why) => {
                 own.unexplained += 1;
                 let group = groups.entry(format!("{}: {}", call.kind, placeless(&why))).or_default();
                 group.0 += 1;
                 if group.1.is_empty() {
-                    let body = call.body.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
-                    let body: String = body.chars().take(900).collect();
-                    let query = call.query.as_deref().unwrap_or_default();
-                    group.1 = format!(
-                        "{}: {} {}?{query} {:?} {body}\n    {why}",
-                        call.operation, call.method, call.path, call.headers,
-                    );
+                    group.1 = format!("{call}\n    {why}");
                 }
             }
         }
