@@ -25,7 +25,8 @@ pub const CLASSES: &[(&str, &str)] = &[
     ("formats", "the gate asserts `format`; the oracle takes it for a comment, as JSON Schema lets it"),
     (
         "fields of answers",
-        "the gate refuses `readOnly` fields in requests; the oracle lets them pass (OpenAPI says SHOULD NOT)",
+        "the gate refuses `readOnly` fields in requests, and where it is written beside a reference; the oracle lets \
+         them pass (OpenAPI says SHOULD NOT)",
     ),
     (
         "required in answers only",

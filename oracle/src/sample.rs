@@ -134,7 +134,9 @@ impl<'d> Sampler<'d> {
         let share = [60, 45, 30, 15].get(depth as usize).copied().unwrap_or(0);
         for (name, schema) in &flat.properties {
             let is_required = flat.required.contains(name) || flat.pinned.contains_key(name);
-            let is_answer = self.document.follow(schema).get("readOnly") == Some(&Value::Bool(true));
+            // Authors write it beside a reference, too, and mean it.
+            let says = |schema: &Value| schema.get("readOnly") == Some(&Value::Bool(true));
+            let is_answer = says(schema) || says(self.document.follow(schema));
             if is_answer || !is_required && !self.dice.chance(share) {
                 continue;
             }
