@@ -223,34 +223,13 @@ impl Court {
 
     /// Why the gate alone refuses.
     fn stricter(&self, call: &Call, refused: &Refused) -> Option<&'static str> {
-        match refused.reason {
-            Reason::UnexpectedBody => {
-                return (!self.document.takes_body(&call.operation)).then_some("unexpected body");
-            }
-            Reason::BodyMalformed if refused.detail.starts_with("duplicate key") => {
-                return evidence::has_member_twice(call.body.as_deref()?).then_some("a member twice");
-            }
-            Reason::BodyMalformed | Reason::BodyInvalid if evidence::media(call) == "text/json" => {
-                return Some("JSON that is called a text");
-            }
-            Reason::AmbiguousPath => {
-                return evidence::has_odd_path(call).then_some("paths with two readings");
-            }
-            Reason::CredentialInvalid if evidence::has_token_in_query(call) => {
-                return Some("tokens in queries");
-            }
-            _ => {}
-        }
-        let by_itself = |refused: &Refused| {
-            let classes = refused.violations.iter().map(|one| self.by_itself(call, one));
-            classes.collect::<Option<Vec<_>>>().and_then(|all| all.first().copied())
-        };
-        if let Some(class) = by_itself(refused) {
+        if let Some(class) = self.at_once(call, refused) {
             return Some(class);
         }
         let all = [Rule::UnknownFields, Rule::Formats, Rule::Answers, Rule::Discriminators];
-        let rules = self
-            .fewest(&all, |gate| gate.ask(call).map_or_else(|left| by_itself(&left).is_some(), |()| true))?;
+        let is_explained =
+            |gate: &Ours| gate.ask(call).map_or_else(|left| self.at_once(call, &left).is_some(), |()| true);
+        let rules = self.fewest(&all, is_explained)?;
         let (sent, fields) = (evidence::Sent::of(call), self.document.fields(&call.operation));
         let shows = |rule: &Rule| match rule {
             Rule::UnknownFields => sent.names_unknown(&fields),
@@ -268,6 +247,28 @@ impl Court {
             Rule::Null => false,
         };
         rules.iter().all(shows).then(|| rules.first().map(|rule| rule.class()))?
+    }
+
+    /// The class of a refusal for which no rule of the gate has to be taken away.
+    fn at_once(&self, call: &Call, refused: &Refused) -> Option<&'static str> {
+        let is_twice = refused.detail.starts_with("duplicate key");
+        match refused.reason {
+            Reason::UnexpectedBody => {
+                (!self.document.takes_body(&call.operation)).then_some("unexpected body")
+            }
+            Reason::BodyMalformed if is_twice => {
+                evidence::has_member_twice(call.body.as_deref()?).then_some("a member twice")
+            }
+            Reason::BodyMalformed | Reason::BodyInvalid if evidence::media(call) == "text/json" => {
+                Some("JSON that is called a text")
+            }
+            Reason::AmbiguousPath => evidence::has_odd_path(call).then_some("paths with two readings"),
+            Reason::CredentialInvalid => evidence::has_token_in_query(call).then_some("tokens in queries"),
+            _ => {
+                let classes = refused.violations.iter().map(|one| self.by_itself(call, one));
+                classes.collect::<Option<Vec<_>>>().and_then(|all| all.first().copied())
+            }
+        }
     }
 
     /// The class of a violation that needs no look at the rest.
