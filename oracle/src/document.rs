@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::path::Path;
 use std::rc::Rc;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::calls::FORM;
 use crate::fields::Fields;
@@ -26,8 +26,13 @@ pub struct Document {
 const NULL: &Value = &Value::Null;
 
 impl Document {
-    /// A document that was read.
+    /// A document that was read. One of version 2.0 is turned into 3.0 by the other judge's library.
     pub fn new(name: String, root: Value) -> Self {
+        if root.get("swagger").is_some_and(|version| version == "2.0")
+            && let Some(new) = converted(&root)
+        {
+            return Self { name, root: new, source: Some(root), fields: RefCell::default() };
+        }
         Self { name, root, source: None, fields: RefCell::default() }
     }
 
@@ -65,34 +70,11 @@ impl Document {
 
     /// The same document with only each `nth` path of those it has.
     pub fn thinned(&self, nth: usize) -> Self {
-        let mut root = self.root.clone();
+        let mut root = self.source().clone();
         if let Some(paths) = root.get_mut("paths").and_then(Value::as_object_mut) {
             let names: Vec<String> = paths.keys().cloned().collect();
             for (_, name) in names.iter().enumerate().filter(|(index, _)| index % nth != 0) {
                 paths.remove(name);
-            }
-        }
-        Self::new(self.name.clone(), root)
-    }
-
-    /// The same document without the components that nothing leads to, and without answers.
-    pub fn pruned(&self) -> Self {
-        let mut root = self.root.clone();
-        drop_answers(&mut root);
-        let mut wanted = BTreeSet::new();
-        let mut open = vec![root.get("paths").cloned().unwrap_or_default()];
-        while let Some(value) = open.pop() {
-            references(&value, &mut |reference| {
-                if wanted.insert(reference.to_owned()) {
-                    let pointer = reference.trim_start_matches('#');
-                    open.extend(root.pointer(pointer).cloned());
-                }
-            });
-        }
-        if let Some(components) = root.get_mut("components").and_then(Value::as_object_mut) {
-            for (kind, all) in components.iter_mut().filter(|(kind, _)| *kind != "securitySchemes") {
-                let Some(all) = all.as_object_mut() else { continue };
-                all.retain(|name, _| wanted.contains(&format!("#/components/{kind}/{name}")));
             }
         }
         Self::new(self.name.clone(), root)
@@ -274,25 +256,23 @@ impl Rule {
         [Self::UnknownFields, Self::Formats, Self::Answers, Self::Discriminators, Self::Null];
 }
 
-fn references(value: &Value, visit: &mut impl FnMut(&str)) {
-    match value {
-        Value::Array(items) => items.iter().for_each(|item| references(item, visit)),
-        Value::Object(members) => {
-            if let Some(reference) = members.get("$ref").and_then(Value::as_str) {
-                visit(reference);
-            }
-            members.values().for_each(|member| references(member, visit));
-        }
-        _ => {}
-    }
+/// A document of version 2.0 as one of 3.0; `None` where the library cannot, for which it has no other word than panic.
+fn converted(root: &Value) -> Option<Value> {
+    let mut root = root.clone();
+    drop_answers(&mut root);
+    root.as_object_mut()?.remove("responses");
+    let old: roas::v2::spec::Spec = serde_json::from_value(root).ok()?;
+    let new = std::panic::catch_unwind(|| roas::v3_0::spec::Spec::from(old)).ok()?;
+    serde_json::to_value(new).ok()
 }
 
+/// Puts one answer in the place of all: no request depends on them.
 fn drop_answers(root: &mut Value) {
     let paths = root.get_mut("paths").and_then(Value::as_object_mut);
     let items = paths.into_iter().flat_map(|all| all.values_mut()).filter_map(Value::as_object_mut);
     for operation in items.flat_map(|item| item.values_mut()).filter_map(Value::as_object_mut) {
         if operation.contains_key("responses") {
-            operation.insert("responses".to_owned(), Value::Object(Map::new()));
+            operation.insert("responses".to_owned(), json!({ "default": { "description": "any" } }));
         }
     }
 }

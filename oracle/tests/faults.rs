@@ -222,3 +222,33 @@ fn a_gate_that_misreads_its_document_is_noticed() {
         FAULTS.iter().filter(|(_, fault)| noticed(*fault) == 0).map(|(name, _)| *name).collect();
     assert!(missed.is_empty(), "nobody notices: {missed:?}");
 }
+
+#[test]
+fn a_document_of_2_0_is_judged() {
+    let item = json!({ "type": "object", "required": ["id"], "properties": {
+        "id": { "type": "integer", "maximum": 9 }, "tags": { "type": "array", "items": { "type": "string" } } } });
+    let root = json!({
+        "swagger": "2.0",
+        "info": { "title": "old", "version": "1" },
+        "paths": { "/items/{id}": { "put": {
+            "consumes": ["application/json"],
+            "parameters": [
+                { "name": "id", "in": "path", "required": true, "type": "integer" },
+                { "name": "kinds", "in": "query", "type": "array", "collectionFormat": "pipes", "items": { "type": "string" } },
+                { "name": "item", "in": "body", "required": true, "schema": { "$ref": "#/definitions/Item" } }
+            ],
+            "responses": { "200": { "description": "" } }
+        } } },
+        "definitions": { "Item": item }
+    });
+    let document = Document::new("old".to_owned(), root);
+    let (operations, requests) = calls(&document, 1, Amount { valid: 20, spoilt: 20 });
+    let court = Court::new(document).expect("both judges read it");
+    let all: Vec<Outcome> = requests.iter().map(|call| court.judge(call)).collect();
+    let unexplained: Vec<&Outcome> =
+        all.iter().filter(|one| matches!(one, Outcome::Unexplained(_))).collect();
+    assert!(unexplained.is_empty(), "{unexplained:?}");
+    assert_eq!(operations, 1);
+    assert!(all.iter().filter(|one| matches!(one, Outcome::BothAccept)).count() > 20);
+    assert!(all.iter().filter(|one| matches!(one, Outcome::BothRefuse)).count() > 20);
+}
