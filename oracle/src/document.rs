@@ -140,7 +140,9 @@ impl Document {
         let schema = self.follow(schema);
         let named = schema.get("properties").and_then(|all| all.get(segment));
         let below = named.or_else(|| schema.get("items")).or_else(|| schema.get("additionalProperties"));
-        below.map(|one| self.follow(one)).filter(|one| one.is_object())
+        let below = below.map(|one| self.follow(one)).filter(|one| one.is_object());
+        let parts = ["allOf", "oneOf", "anyOf"].iter().filter_map(|word| schema.get(*word)?.as_array());
+        below.or_else(|| parts.flatten().find_map(|one| self.below(one, segment)))
     }
 
     /// Whether two templates fit a path, and neither is fixed text where the other is not.

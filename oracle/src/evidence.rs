@@ -236,6 +236,19 @@ pub fn has_odd_path(call: &Call) -> bool {
         || call.path.split('/').skip(1).any(|segment| ["", ".", ".."].contains(&segment))
 }
 
+/// Whether a header asks for another method or path than the request line.
+pub fn has_override(call: &Call) -> bool {
+    let known =
+        ["x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url"];
+    call.headers.iter().any(|(name, _)| known.contains(&&*name.to_ascii_lowercase()))
+}
+
+/// Whether a header says that the body is encoded.
+pub fn is_encoded(call: &Call) -> bool {
+    let is_it = |name: &str| name.eq_ignore_ascii_case("content-encoding");
+    call.headers.iter().any(|(name, value)| is_it(name) && !value.eq_ignore_ascii_case("identity"))
+}
+
 /// Whether the query has a token of RFC 6750 section 2.3.
 pub fn has_token_in_query(call: &Call) -> bool {
     pairs(call.query.as_deref().unwrap_or_default()).iter().any(|(name, _)| name == "access_token")

@@ -77,6 +77,16 @@ pub const CLASSES: &[(&str, &str)] = &[
          slash, backslash, dot, percent sign or control, an empty segment; the oracle decodes once",
     ),
     (
+        "headers with two readings",
+        "the gate refuses headers that override the method, such as `X-HTTP-Method-Override`, also where a document \
+         declares them: what was judged is what the upstream must do",
+    ),
+    (
+        "encoded bodies",
+        "the gate refuses a body with a `Content-Encoding`, which it could not look into; the oracle is given bytes that \
+         are not encoded, whatever the header says",
+    ),
+    (
         "segments with two readings",
         "a segment that can be split between its parameters in two ways is no path to the gate; the oracle takes the \
          first way",
@@ -173,12 +183,14 @@ impl Court {
             (_, Said::Lost) => return Outcome::Unsaid("a path item that cannot be read".to_owned()),
             (Ok(()), Said::Accepts) => return Outcome::BothAccept,
             (Err(refused), Said::NoPath)
-                if matches!(refused.reason, Reason::UnknownRoute | Reason::AmbiguousPath) =>
+                if [Reason::UnknownRoute, Reason::AmbiguousPath, Reason::AmbiguousHeader]
+                    .contains(&refused.reason) =>
             {
                 return Outcome::BothRefuse;
             }
             (Err(refused), Said::NoMethod)
-                if matches!(refused.reason, Reason::MethodNotAllowed | Reason::AmbiguousPath) =>
+                if [Reason::MethodNotAllowed, Reason::AmbiguousPath, Reason::AmbiguousHeader]
+                    .contains(&refused.reason) =>
             {
                 return Outcome::BothRefuse;
             }
@@ -263,6 +275,8 @@ impl Court {
                 Some("JSON that is called a text")
             }
             Reason::AmbiguousPath => evidence::has_odd_path(call).then_some("paths with two readings"),
+            Reason::AmbiguousHeader => evidence::has_override(call).then_some("headers with two readings"),
+            Reason::MediaTypeUnsupported => evidence::is_encoded(call).then_some("encoded bodies"),
             Reason::CredentialInvalid => evidence::has_token_in_query(call).then_some("tokens in queries"),
             _ => {
                 let classes = refused.violations.iter().map(|one| self.by_itself(call, one));
