@@ -234,6 +234,7 @@ impl Written<'_> {
         let has = |word: &str| self.schema.get(word).is_some();
         ["anyOf", "oneOf", "allOf", "not"].iter().any(|word| has(word))
             || self.schema.get("type").is_some_and(Value::is_array)
+            || self.schema.get("nullable") == Some(&Value::Bool(true))
             || !has("type")
     }
 }

@@ -238,8 +238,17 @@ pub fn has_odd_path(call: &Call) -> bool {
 
 /// Whether a header asks for another method or path than the request line.
 pub fn has_override(call: &Call) -> bool {
-    let known =
-        ["x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url"];
+    let known = [
+        "x-http-method-override",
+        "x-http-method",
+        "x-method-override",
+        "x-original-method",
+        "x-original-url",
+        "x-original-uri",
+        "x-original-host",
+        "x-rewrite-url",
+        "x-host",
+    ];
     call.headers.iter().any(|(name, _)| known.contains(&&*name.to_ascii_lowercase()))
 }
 
