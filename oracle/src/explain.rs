@@ -365,6 +365,7 @@ impl Court {
         let shows = |rule: &Rule| match rule {
             Rule::Answers => left.iter().any(|one| {
                 one.message.ends_with("is required and was not sent") && fields.is_read_only(&one.at)
+                    || one.message.starts_with("does not match any of") && fields.has_answers()
             }),
             Rule::Null => sent.has_null(),
             // What tells the alternatives apart is what the oracle does not look at.

@@ -54,6 +54,11 @@ impl Fields {
             && self.get(parent).is_some_and(|one| one.is_closed)
     }
 
+    /// Whether any field is for answers only.
+    pub fn has_answers(&self) -> bool {
+        self.0.values().any(|one| one.is_read_only)
+    }
+
     /// Whether some schema says the last name of a place to be for answers only.
     pub fn is_read_only(&self, place: &str) -> bool {
         let name = unescaped(place.rsplit('/').next().unwrap_or_default());
