@@ -8,8 +8,8 @@ use crate::encode::{Written, joined, pairs, percent, piece};
 use crate::sample::Sampler;
 use crate::spoil::spoilt;
 
-const METHODS: [&str; 7] = ["get", "put", "post", "delete", "options", "head", "patch"];
-const FORM: &str = "application/x-www-form-urlencoded";
+pub(crate) const METHODS: [&str; 7] = ["get", "put", "post", "delete", "options", "head", "patch"];
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// One request.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +22,18 @@ pub struct Call {
     pub query: Option<String>,
     pub headers: Vec<(String, String)>,
     pub body: Option<Vec<u8>>,
+    /// Names and texts of the parameters in the path.
+    pub parameters: Vec<(String, String)>,
+}
+
+impl std::fmt::Display for Call {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let body = self.body.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+        let body: String = body.chars().take(900).collect();
+        let Self { operation, kind, method, path, headers, .. } = self;
+        let query = self.query.as_deref().unwrap_or_default();
+        write!(out, "{operation}: {kind}: {method} {path}?{query} {headers:?} {body}")
+    }
 }
 
 /// How many requests are made of each operation.
@@ -134,6 +146,7 @@ impl<'d> Operation<'d> {
             match parameter.place {
                 "path" => {
                     call.path = call.path.replace(&format!("{{{name}}}"), &piece(written, value, percent));
+                    call.parameters.push((name.to_owned(), piece(written, value, str::to_owned)));
                 }
                 "query" => pairs(written, value, &mut query),
                 "header" => call.headers.push((name.to_owned(), piece(written, value, str::to_owned))),
@@ -149,6 +162,9 @@ impl<'d> Operation<'d> {
         call.query = (!query.is_empty()).then(|| joined(&query));
         if let Some((media, entry, value)) = &plan.body {
             let media = if media.contains('*') { "application/json" } else { media };
+            // Not all that documents write there is a media type.
+            let is_written = media.split(';').skip(1).all(|parameter| parameter.contains('='));
+            let media = if is_written { media } else { media.split(';').next().unwrap_or_default() };
             let (media, bytes) = body(media, entry, value);
             call.headers.push(("Content-Type".to_owned(), media));
             call.body = Some(bytes);
@@ -159,13 +175,23 @@ impl<'d> Operation<'d> {
     fn calls(&self, sampler: &mut Sampler<'d>, amount: Amount, all: &mut Vec<Call>) {
         for _ in 0..amount.valid {
             let plan = self.plan(sampler);
-            all.push(self.write("valid", &plan));
+            let kind = if self.has_form(&plan) { "valid" } else { "valid but for what has no form" };
+            all.push(self.write(kind, &plan));
         }
         self.routes(sampler, all);
         for _ in 0..amount.spoilt {
             self.parameters(sampler, all);
             self.bodies(sampler, all);
         }
+    }
+
+    /// Whether all of the plan can be told on the wire: lists and objects that are written as pairs cannot be empty.
+    fn has_form(&self, plan: &Plan<'d>) -> bool {
+        let is_form = plan.body.as_ref().is_some_and(|(media, ..)| *media == FORM);
+        let fields = plan.body.iter().filter(|_| is_form).filter_map(|(.., value)| value.as_object());
+        let fields = fields.flat_map(|all| all.values());
+        let values = plan.values.iter().filter(|(one, _)| !one.written.is_json).map(|(_, value)| value);
+        !fields.chain(values).any(has_empty)
     }
 
     /// Methods and paths that the document lacks.
@@ -277,6 +303,16 @@ impl<'d> Parameter<'d> {
         let is_required = value.get("required") == Some(&Value::Bool(true)) || place == "path";
         let written = Written { name, style, explode, is_json: content.is_some() };
         Some(Self { written, place, is_required, schema })
+    }
+}
+
+/// Whether an empty list or object, or null, is somewhere in a value.
+fn has_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty() || items.iter().any(has_empty),
+        Value::Object(members) => members.is_empty() || members.values().any(has_empty),
+        _ => false,
     }
 }
 

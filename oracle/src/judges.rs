@@ -13,10 +13,13 @@ use portcullis_core::receive::{ReceiveRules, receive};
 use portcullis_core::request::{Peer, Wire};
 use portcullis_core::route::{Route, RouteId, Routes, Surface};
 use portcullis_core::validate::{Unknown, ValidateRules, validate};
-use roas_http_validator::{Options, RequestView, RoutingError, Validator};
+use roas::v3_2::spec::Spec;
+use roas_http_validator::{Location, Options, RequestView, RoutingError, ValidationError, Validator};
 use serde_json::Value;
 
 use crate::calls::Call;
+use crate::document::Document;
+use crate::plain::plain;
 
 /// The gate's own phases, without sockets.
 pub struct Ours {
@@ -36,7 +39,7 @@ pub struct Refused {
 }
 
 impl Ours {
-    /// The gate before the API of `document`; `is_open` where it takes what the document does not name.
+    /// The gate before the API of `document`; `is_open` where it takes fields that the document does not name.
     pub fn new(document: Value, is_open: bool) -> Result<Self, String> {
         let options = ContractOptions { ignore_broken_patterns: true, ..ContractOptions::default() };
         let contract = Contract::compile(document, &options).map_err(|problems| format!("{problems:?}"))?;
@@ -110,12 +113,30 @@ impl Ours {
 /// The other judge.
 pub struct Theirs(Validator);
 
+/// One thing that it finds wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complaint {
+    /// `query:name` as the gate writes it, or a pointer into the body.
+    pub at: String,
+    pub message: String,
+}
+
+impl Complaint {
+    fn of(error: &ValidationError) -> Self {
+        let at = match error.location {
+            Location::Body => error.pointer.clone(),
+            place => format!("{place}:{}{}", error.name, error.pointer),
+        };
+        Self { at, message: error.kind.to_string() }
+    }
+}
+
 /// What it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
     Accepts,
     /// What is wrong.
-    Refuses(Vec<String>),
+    Refuses(Vec<Complaint>),
     /// Nothing is known to be wrong, and something was not looked at.
     Unchecked(Vec<String>),
     NoPath,
@@ -125,22 +146,16 @@ pub enum Said {
 }
 
 impl Theirs {
-    /// Prepares a document of any version.
-    pub fn new(document: &Value) -> Result<Self, String> {
-        let options = || Options::new().base_path("").reject_undescribed_query_parameters();
-        let version = document.get("openapi").and_then(Value::as_str).unwrap_or("2.0").to_owned();
-        let text = document.to_string();
-        let said = |error: serde_json::Error| error.to_string();
-        Ok(Self(match version.get(..3) {
-            Some("2.0") => Validator::from_v2(serde_json::from_str(&text).map_err(said)?, options()),
-            Some("3.0") => Validator::from_v3_0(serde_json::from_str(&text).map_err(said)?, options()),
-            Some("3.1") => Validator::from_v3_1(serde_json::from_str(&text).map_err(said)?, options()),
-            _ => return Err(format!("version {version}")),
-        }))
+    /// Prepares a document, in [plain](crate::plain) forms.
+    pub fn new(document: &Document) -> Result<Self, String> {
+        let options = Options::new().base_path("").reject_undescribed_query_parameters();
+        let text = plain(document).to_string();
+        let spec: Spec = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        Ok(Self(Validator::with_options(spec, options)))
     }
 
-    /// What it says of a request.
-    pub fn ask(&self, call: &Call) -> Said {
+    /// What it says of a request, and the operation that it takes it for: `GET /a/{b}`.
+    pub fn ask(&self, call: &Call) -> (Said, Option<String>) {
         let mut view = RequestView::new(&*call.method, &*call.path);
         if let Some(query) = &call.query {
             view = view.with_query(query.as_str());
@@ -148,21 +163,23 @@ impl Theirs {
         for (name, value) in &call.headers {
             view = view.with_header(name.as_str(), value.as_str());
         }
-        if let Some(body) = &call.body {
+        // Nothing on the wire tells an empty body from none.
+        if let Some(body) = call.body.as_ref().filter(|body| !body.is_empty()) {
             view = view.with_body(body.as_slice());
         }
         let report = match self.0.validate(&view) {
             Ok(report) => report,
-            Err(RoutingError::PathNotFound { .. }) => return Said::NoPath,
-            Err(RoutingError::MethodNotAllowed { .. }) => return Said::NoMethod,
-            Err(_) => return Said::Lost,
+            Err(RoutingError::PathNotFound { .. }) => return (Said::NoPath, None),
+            Err(RoutingError::MethodNotAllowed { .. }) => return (Said::NoMethod, None),
+            Err(_) => return (Said::Lost, None),
         };
-        let violations: Vec<String> = report.violations().map(ToString::to_string).collect();
+        let violations: Vec<Complaint> = report.violations().map(Complaint::of).collect();
         let unchecked: Vec<String> = report.unchecked().map(ToString::to_string).collect();
-        match (violations.is_empty(), unchecked.is_empty()) {
+        let said = match (violations.is_empty(), unchecked.is_empty()) {
             (false, _) => Said::Refuses(violations),
             (true, false) => Said::Unchecked(unchecked),
             (true, true) => Said::Accepts,
-        }
+        };
+        (said, Some(format!("{} {}", report.method.to_uppercase(), report.template)))
     }
 }

@@ -134,12 +134,19 @@ impl<'d> Sampler<'d> {
         let share = [60, 45, 30, 15].get(depth as usize).copied().unwrap_or(0);
         for (name, schema) in &flat.properties {
             let is_required = flat.required.contains(name) || flat.pinned.contains_key(name);
-            let is_answer = self.document.follow(schema).get("readOnly") == Some(&Value::Bool(true));
+            // Authors write it beside a reference, too, and mean it.
+            let says = |schema: &Value| schema.get("readOnly") == Some(&Value::Bool(true));
+            let is_answer = says(schema) || says(self.document.follow(schema));
             if is_answer || !is_required && !self.dice.chance(share) {
                 continue;
             }
+            let behind = self.document.follow(schema);
+            let is_nullable =
+                behind.get("nullable") == Some(&Value::Bool(true)) && behind.get("type").is_some();
+            let is_null = is_nullable && behind.get("enum").is_none() && self.dice.chance(10);
             let value = match flat.pinned.get(name) {
                 Some(value) => Value::String(value.clone()),
+                None if is_null => Value::Null,
                 None => self.value(schema, depth + 1),
             };
             members.insert((*name).to_owned(), value);

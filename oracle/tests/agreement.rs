@@ -2,7 +2,7 @@
 //!
 //! `ORACLE_DOCUMENTS=FOLDER` takes all documents in it (`.json`, `.json.gz`) in place of the committed ones,
 //! `ORACLE_MORE=N` makes N times the requests of every operation, `ORACLE_SEED` other ones. With any of these the
-//! table is not compared. `UPDATE=1` writes it anew.
+//! table is not compared. `UPDATE=1` writes it anew, `ORACLE_SHOW=CLASS` prints the differences of one class.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,8 +16,8 @@ use portcullis_oracle::explain::{CLASSES, Court, Outcome};
 const DOCUMENTS: [(&str, usize); 5] =
     [("adyen-com-CheckoutService", 1), ("asana-com", 2), ("github", 24), ("spotify-com", 1), ("stripe", 24)];
 
-/// Most unexplained requests that are printed.
-const MOST_PRINTED: usize = 40;
+/// Most kinds of unexplained differences that are printed, each with one request.
+const MOST_PRINTED: usize = 60;
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
@@ -98,30 +98,31 @@ fn judge(court: &Court, seed: u64, more: usize, all: &mut Figures) {
     let (operations, requests) = calls(court.document(), seed, Amount { valid: 3 * more, spoilt: 3 * more });
     own.operations = operations;
     own.requests = requests.len();
+    let mut groups: BTreeMap<String, (usize, String)> = BTreeMap::new();
+    let shown = variable("ORACLE_SHOW");
     for call in &requests {
         match court.judge(call) {
             Outcome::BothAccept => own.accepted += 1,
             Outcome::BothRefuse => own.refused += 1,
             Outcome::Unsaid(why) => *own.unsaid.entry(general(&why)).or_default() += 1,
-            Outcome::Explained(class) => *own.explained.entry(class).or_default() += 1,
+            Outcome::Explained(class) => {
+                *own.explained.entry(class).or_default() += 1;
+                if shown.as_deref() == Some(class) {
+                    println!("{class}: {} {call}", court.document().name);
+                }
+            }
             Outcome::Unexplained(why) => {
                 own.unexplained += 1;
-                if all.unexplained + own.unexplained <= MOST_PRINTED {
-                    let body = call.body.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
-                    let body: String = body.chars().take(600).collect();
-                    println!(
-                        "{} {}: {} {} {}?{} {:?} {body}\n    {why}",
-                        court.document().name,
-                        call.operation,
-                        call.kind,
-                        call.method,
-                        call.path,
-                        call.query.as_deref().unwrap_or_default(),
-                        call.headers,
-                    );
+                let group = groups.entry(format!("{}: {}", call.kind, placeless(&why))).or_default();
+                group.0 += 1;
+                if group.1.is_empty() {
+                    group.1 = format!("{call}\n    {why}");
                 }
             }
         }
+    }
+    for (kind, (count, one)) in groups.iter().take(MOST_PRINTED) {
+        println!("{count} times {kind}\n    {} {one}", court.document().name);
     }
     println!(
         "{:28} {:>10} {:>9} {:>8} {:>8} {:>7} {:>9} {:>11}",
@@ -145,6 +146,13 @@ fn judge(court: &Court, seed: u64, more: usize, all: &mut Figures) {
     for (class, count) in own.explained {
         *all.explained.entry(class).or_default() += count;
     }
+}
+
+/// A difference without names and values.
+fn placeless(why: &str) -> String {
+    let words = why.split('"').enumerate().filter(|(at, word)| at % 2 == 0 || word.contains(' '));
+    let text: String = words.map(|(_, word)| word).collect();
+    text.chars().filter(|one| !one.is_ascii_digit()).take(160).collect()
 }
 
 /// What the oracle says it does not do, without the place.

@@ -9,6 +9,7 @@
 //! client, formats are asserted, `readOnly` fields may not be sent and `writeOnly` ones not answered. OpenAPI 3.0
 //! schemas are read as the JSON Schema 2020-12 that they mean, and OpenAPI 2.0 documents as the 3.0 that they mean.
 
+mod alternatives;
 mod check;
 mod compile;
 mod content;

@@ -96,7 +96,10 @@ impl Shape {
         self.is_open |= other.is_open;
         self.is_binary |= other.is_binary;
         for (name, shape) in other.properties {
-            self.properties.entry(name).or_insert(shape);
+            let known = self.properties.entry(name).or_insert_with(Self::any);
+            if known.types.is_all() {
+                *known = shape;
+            }
         }
     }
 
@@ -164,6 +167,13 @@ impl Reader<'_> {
             let choices: Vec<_> = choices.iter().map(|choice| self.shape(choice, depth)).collect();
             shape.types.0 &= Types::union(choices.iter().map(|choice| choice.types)).0;
             choices.into_iter().for_each(|choice| shape.absorb(choice));
+        }
+        // What is required is named, whether or not it has a schema.
+        if !shape.takes_any_member() {
+            let required = object.get("required").and_then(Value::as_array).into_iter().flatten();
+            for name in required.filter_map(Value::as_str) {
+                shape.properties.entry(name.into()).or_insert_with(Shape::any);
+            }
         }
         shape
     }

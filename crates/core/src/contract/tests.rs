@@ -159,6 +159,28 @@ fn unknown_fields_are_refused_through_every_composition() {
 }
 
 #[test]
+fn a_field_that_is_required_is_named() {
+    let ab = json!({ "a": { "type": "integer" }, "b": {} });
+    let good = [json!({ "a": 1, "z": 2 })];
+    let bad = [json!({ "a": 1 }), json!({ "z": 2, "y": 1 }), json!({ "a": "x", "z": 2 })];
+    for schema in [
+        json!({ "required": ["z"], "properties": ab }),
+        json!({ "allOf": [{ "properties": ab }, { "required": ["z"] }] }),
+        json!({ "properties": ab, "anyOf": [{ "required": ["z", "a"] }, { "required": ["z"] }] }),
+    ] {
+        for version in ["3.0.3", "3.1.0"] {
+            check(version, Mode::Closed, &schema, &good, &bad);
+            check(version, Mode::ClosedAnswer, &schema, &good, &bad);
+        }
+    }
+    // What the document says of all other fields holds for it too.
+    let other = json!({ "required": ["z"], "properties": ab, "additionalProperties": { "type": "string" } });
+    check("3.1.0", Mode::Closed, &other, &[json!({ "z": "x" })], &[json!({ "z": 1 }), json!({})]);
+    let other = json!({ "properties": ab, "allOf": [{ "required": ["z"] }], "unevaluatedProperties": { "type": "string" } });
+    check("3.1.0", Mode::Closed, &other, &[json!({ "z": "x" })], &[json!({ "z": 1 }), json!({})]);
+}
+
+#[test]
 fn not_is_not_weakened_by_closing_what_is_in_it() {
     // Closed inside `not`, an unknown field would let the forbidden object through.
     let schema =

@@ -105,13 +105,24 @@ struct Translator<'d> {
 
 /// What all schemas of a position say together.
 #[derive(Default)]
-struct Facts {
+struct Facts<'d> {
     /// Whether any names a property.
     declares: bool,
     /// Whether any uses `unevaluatedProperties` or `unevaluatedItems`.
     unevaluated: bool,
     /// Properties that this direction may not carry.
     hidden: HashSet<String>,
+    /// Names of properties that have a schema.
+    named: HashSet<&'d str>,
+    /// Names of properties that some schema requires.
+    required: HashSet<&'d str>,
+}
+
+impl Facts<'_> {
+    /// Whether a property is required that has no schema: the document names it all the same.
+    fn requires_unnamed(&self) -> bool {
+        !self.required.is_subset(&self.named)
+    }
 }
 
 /// How a position refuses fields that it does not name.
@@ -137,6 +148,8 @@ struct Scope<'s> {
     branch: Option<&'s Value>,
     /// Whether an alternative that is any object stays any object.
     frees_alternatives: bool,
+    /// Whether a property counts as named where it is only required.
+    names_required: bool,
 }
 
 impl<'d> Translator<'d> {
@@ -170,6 +183,11 @@ impl<'d> Translator<'d> {
             mode if mode.is_closed() && facts.declares => self.closing(object),
             _ => Closing::Open,
         };
+        let closing = match closing {
+            // What the other branches require would be unknown to a branch that closes itself.
+            Closing::Branch(_) if facts.requires_unnamed() => Closing::Whole,
+            closing => closing,
+        };
         let scope = Scope {
             hidden: &facts.hidden,
             may_cut: !self.mode.is_closed() && facts.hidden.is_empty() && !facts.unevaluated,
@@ -179,6 +197,9 @@ impl<'d> Translator<'d> {
                 _ => None,
             },
             frees_alternatives: matches!(closing, Closing::Whole) && self.alternatives_alone(object),
+            names_required: !matches!(closing, Closing::Open)
+                && !facts.unevaluated
+                && facts.requires_unnamed(),
         };
         let mut out = self.members(object, at, scope);
         match closing {
@@ -189,13 +210,16 @@ impl<'d> Translator<'d> {
         self.nullable(object, out)
     }
 
-    fn gather(&mut self, schema: &'d Value, facts: &mut Facts) {
+    fn gather(&mut self, schema: &'d Value, facts: &mut Facts<'d>) {
         self.left = self.left.saturating_sub(1);
         let Some(object) = schema.as_object().filter(|_| self.left > 0) else { return };
         let is_ignored = self.document.dialect == Dialect::V30 && object.contains_key("$ref");
         if !is_ignored {
+            let required = object.get("required").and_then(Value::as_array).into_iter().flatten();
+            facts.required.extend(required.filter_map(Value::as_str));
             for (name, property) in members_of(object, "properties") {
                 facts.declares = true;
+                facts.named.insert(name);
                 if self.is_hidden(property) {
                     facts.hidden.insert(name.clone());
                 }
@@ -207,7 +231,7 @@ impl<'d> Translator<'d> {
         for_each_in_place(self.document, schema, &APPLIED, &mut |below| self.gather(below, facts));
     }
 
-    fn facts_of(&mut self, schema: &'d Value) -> Facts {
+    fn facts_of(&mut self, schema: &'d Value) -> Facts<'d> {
         let mut facts = Facts::default();
         self.gather(schema, &mut facts);
         facts
@@ -257,8 +281,8 @@ impl<'d> Translator<'d> {
                 if declaring.replace(branch).is_some() {
                     return Closing::Whole;
                 }
-            } else if self.opens(branch)
-                || !is_all && self.may_be_object(branch, 0) && !self.is_any_object(branch)
+            } else if self.document.opens(branch)
+                || !is_all && self.document.may_be_object(branch, 0) && !self.document.is_any_object(branch)
             {
                 return Closing::Whole;
             }
@@ -275,43 +299,6 @@ impl<'d> Translator<'d> {
             .into_iter()
             .flatten()
             .any(|b| self.facts_of(b).declares)
-    }
-
-    fn opens(&self, schema: &'d Value) -> bool {
-        self.document.behind(schema).is_some_and(|(_, schema)| schema.get("additionalProperties").is_some())
-    }
-
-    /// An object of which the document says nothing: free-form.
-    fn is_any_object(&self, schema: &'d Value) -> bool {
-        let Some((_, Value::Object(object))) = self.document.behind(schema) else { return false };
-        let is_typed = object.get("type").and_then(Value::as_str) == Some("object");
-        let is_bare = object.iter().all(|(keyword, value)| {
-            matches!(keyword.as_str(), "type" | "nullable" | "required" | "minProperties" | "maxProperties")
-                || is_annotation(keyword)
-                || keyword == "properties" && value.as_object().is_some_and(Map::is_empty)
-        });
-        is_typed && is_bare
-    }
-
-    fn may_be_object(&self, schema: &'d Value, depth: usize) -> bool {
-        let Some((_, Value::Object(object))) = self.document.behind(schema) else { return true };
-        let is_object = |value: &Value| value.as_str() == Some("object");
-        let by_type = match object.get("type") {
-            None => true,
-            Some(Value::Array(all)) => all.iter().any(is_object),
-            Some(one) => is_object(one),
-        };
-        let by_value =
-            object.get("enum").and_then(Value::as_array).is_none_or(|all| all.iter().any(Value::is_object))
-                && object.get("const").is_none_or(Value::is_object);
-        if !by_type || !by_value || depth > 16 {
-            return by_type && by_value;
-        }
-        let list = |keyword: &str| object.get(keyword).and_then(Value::as_array);
-        list("allOf").is_none_or(|all| all.iter().all(|one| self.may_be_object(one, depth + 1)))
-            && ["anyOf", "oneOf"]
-                .iter()
-                .all(|k| list(k).is_none_or(|all| all.iter().any(|one| self.may_be_object(one, depth + 1))))
     }
 
     /// A schema that applies in place.
@@ -447,6 +434,9 @@ impl<'d> Translator<'d> {
                 _ => self.assertion(keyword, value, object, scope, &mut out),
             }
         }
+        if scope.names_required {
+            name_required(&mut out);
+        }
         out
     }
 
@@ -464,11 +454,11 @@ impl<'d> Translator<'d> {
         for (index, one) in object.get(keyword).and_then(Value::as_array).into_iter().flatten().enumerate() {
             let mut below = self.in_place(one, &joined(&at, &index.to_string()), scope);
             if let (true, true, Value::Object(below)) =
-                (is_choice && scope.frees_alternatives, self.is_any_object(one), &mut below)
+                (is_choice && scope.frees_alternatives, self.document.is_any_object(one), &mut below)
             {
                 below.insert("additionalProperties".to_owned(), Value::Bool(true));
             }
-            match is_choice.then(|| self.discriminated(object, one)).flatten() {
+            match is_choice.then(|| self.document.discriminated(object, one)).flatten() {
                 Some(condition) => list.push(json!({ "allOf": [condition, below] })),
                 None => list.push(below),
             }
@@ -477,40 +467,6 @@ impl<'d> Translator<'d> {
             Some(Value::Array(present)) => present.extend(list),
             _ => drop(out.insert(keyword.to_owned(), Value::Array(list))),
         }
-    }
-
-    /// What a `discriminator` says of one alternative: its property is there and names it.
-    fn discriminated(&self, object: &Map<String, Value>, alternative: &Value) -> Option<Value> {
-        let discriminator = object.get("discriminator")?;
-        let property = discriminator.get("propertyName")?.as_str()?;
-        let pointer = self.document.alias(alternative)?;
-        let name = pointer.rsplit('/').next()?;
-        let is_target = |target: &Value| {
-            target.as_str() == Some(name) || self.document.resolve(target).is_ok_and(|(at, _)| at == pointer)
-        };
-        let mapping = discriminator.get("mapping").and_then(Value::as_object);
-        let mapped = mapping.into_iter().flatten().filter(|(_, target)| is_target(target));
-        let mut names: Vec<&str> = mapped.map(|(name, _)| name.as_str()).collect();
-        if names.is_empty() && self.pins(alternative, property, 0) {
-            // The schema says itself which values are its own, and real documents do not always use its name.
-            return Some(json!({ "required": [property] }));
-        }
-        if !names.contains(&name) {
-            names.push(name);
-        }
-        Some(json!({ "properties": { property: { "enum": names } }, "required": [property] }))
-    }
-
-    /// Whether `schema` lists the values of `property`.
-    fn pins(&self, schema: &Value, property: &str, depth: usize) -> bool {
-        let Some((_, Value::Object(object))) = self.document.behind(schema) else { return false };
-        let own = object.get("properties").and_then(|all| all.get(property));
-        let own = own.and_then(|own| self.document.behind(own));
-        if own.is_some_and(|(_, own)| own.get("enum").is_some() || own.get("const").is_some()) {
-            return true;
-        }
-        let all = object.get("allOf").and_then(Value::as_array).into_iter().flatten();
-        depth < 8 && all.into_iter().any(|one| self.pins(one, property, depth + 1))
     }
 
     fn plain(&mut self, schema: &'d Value, at: &str, is_foreign: bool) -> Value {
@@ -583,6 +539,26 @@ impl<'d> Translator<'d> {
             }
             ("nullable" | "discriminator" | "contentEncoding" | "contentMediaType" | "contentSchema", _) => {}
             _ => drop(out.insert(keyword.to_owned(), value.clone())),
+        }
+    }
+}
+
+/// Names what `required` lists, where that takes it from no other keyword of the same schema.
+fn name_required(out: &mut Map<String, Value>) {
+    if ["additionalProperties", "patternProperties", "unevaluatedProperties"]
+        .iter()
+        .any(|k| out.contains_key(*k))
+    {
+        return;
+    }
+    let required = out.get("required").and_then(Value::as_array).into_iter().flatten();
+    let required: Vec<String> = required.filter_map(Value::as_str).map(str::to_owned).collect();
+    if required.is_empty() {
+        return;
+    }
+    if let Value::Object(named) = out.entry("properties").or_insert_with(|| json!({})) {
+        for name in required {
+            named.entry(name).or_insert(Value::Bool(true));
         }
     }
 }

@@ -128,6 +128,7 @@ impl Check<'_> {
             }
             _ => None,
         };
+        let texts = mixed_items(&raw, &parameter.shape);
         let value = match raw {
             Raw::Text(text) if parameter.is_json => match self.json(&text) {
                 Some(value) => value,
@@ -138,6 +139,10 @@ impl Check<'_> {
         let fits = shelf.accepts(unit, &value)
             || other.is_some_and(|(text, list)| {
                 shelf.accepts(unit, &text) || list.is_some_and(|list| shelf.accepts(unit, &list))
+            })
+            || texts.is_some_and(|texts| {
+                let found = shelf.violations(unit, &value, "", false);
+                shelf.accepts(unit, &with_texts(&value, &texts, &found))
             });
         if !fits {
             self.violations.extend(shelf.violations(unit, &value, &at(), false));
@@ -147,6 +152,27 @@ impl Check<'_> {
     fn json(&self, text: &str) -> Option<Value> {
         json::parse(text.as_bytes(), &self.rules.json).ok()
     }
+}
+
+/// The items of a list whose schema takes text and other types too: each may be meant as text.
+fn mixed_items(raw: &Raw, shape: &Shape) -> Option<Vec<String>> {
+    let types = shape.items.as_ref()?.types;
+    let Raw::List(items) = raw else { return None };
+    if !types.has(Types::STRING) || types.is_only(Types::STRING) || types.is_all() {
+        return None;
+    }
+    items.iter().map(|item| if let Raw::Text(text) = item { Some(text.clone()) } else { None }).collect()
+}
+
+/// The list with those items as texts that are wrong as what they look like.
+fn with_texts(value: &Value, texts: &[String], found: &[Violation]) -> Value {
+    let is_wrong = |index: usize| {
+        found.iter().any(|one| one.at.split('/').nth(1).and_then(|at| at.parse().ok()) == Some(index))
+    };
+    let items = value.as_array().into_iter().flatten().zip(texts).enumerate();
+    items
+        .map(|(at, (item, text))| if is_wrong(at) { Value::String(text.clone()) } else { item.clone() })
+        .collect()
 }
 
 fn is_list(parameter: &Parameter) -> bool {

@@ -290,3 +290,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_field_of_a_form_that_is_only_required_is_named() {
+    let schema = json!({ "type": "object", "required": ["z"], "properties": { "a": { "type": "integer" } } });
+    let contract = taking(
+        "3.0.3",
+        &json!({
+            "multipart/form-data": { "schema": schema }, "application/x-www-form-urlencoded": { "schema": schema }
+        }),
+    );
+    let part = |name: &str| format!("Content-Disposition: form-data; name=\"{name}\"");
+    let (z, y) = (part("z"), part("y"));
+    let media = "multipart/form-data; boundary=XX";
+    assert_eq!(post(&contract, media, &form(&[(&z, b"1")])).0, "ok");
+    assert_ne!(post(&contract, media, &form(&[(&z, b"1"), (&y, b"1")])).0, "ok");
+    let media = "application/x-www-form-urlencoded";
+    assert_eq!(post(&contract, media, b"z=1&a=2").0, "ok");
+    assert_ne!(post(&contract, media, b"z=1&y=2").0, "ok");
+}

@@ -227,3 +227,16 @@ fn a_list_may_come_in_several_header_lines() {
     let subject = Subject { query: "", headers: &headers, path: &PathParameters::default(), body: b"" };
     assert_eq!(verdict(check(&contract, &ValidateRules::default(), OperationIndex(0), &subject)), "ok");
 }
+
+#[test]
+fn an_item_that_looks_like_a_number_may_be_text() {
+    let items =
+        json!({ "anyOf": [{ "type": "integer", "maximum": 9 }, { "type": "string", "maxLength": 2 }] });
+    let parameter = json!({ "name": "color", "in": "query", "schema": { "type": "array", "items": items } });
+    for good in ["color=7", "color=10", "color=7&color=10&color=x", "color=10&color=07"] {
+        assert_eq!(sent(&parameter, good), "ok", "{good}");
+    }
+    for bad in ["color=100", "color=7&color=100", "color=10&color=xxx"] {
+        assert_ne!(sent(&parameter, bad), "ok", "{bad}");
+    }
+}
