@@ -109,7 +109,7 @@ def main():
         side = "attacks" if label else "ordinary"
         lines.append(f"| {channel} | {source}, {side} | {len(texts)} | {share(score(program, texts), channel):.2f} |")
 
-    attacks = [t for (c, s, label), texts in sorted(groups.items()) if c == "user" and label and s != "bipia" for t in texts]
+    attacks = [t for (c, _, label), texts in sorted(groups.items()) if c == "user" and label for t in texts]
     attacks = [t for t in attacks if t.isascii() and len(t) > 20][:150]
     ordinary = [row.text for row in rows if row.channel == "user" and row.label == 0 and row.source in ("deepset_train", "clinc150", "banking77") and row.text.isascii()]
     ordinary = ordinary[:: max(1, len(ordinary) // 150)]

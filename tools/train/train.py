@@ -18,7 +18,7 @@ import rows as data
 from rows import FEATURES, FOLDS, SMOOTH, WINDOWS, Counts, Row
 
 SEED = 20261124
-CAP = 2500
+CAP = 2000
 STEPS = 12
 # What each further doubling of a text is allowed where nothing was measured.
 LONGER = 0.5
@@ -31,7 +31,7 @@ def label(row: Row, channel: str) -> int | None:
     if row.channel == channel:
         return row.label
     if channel == "doc" and row.label == 1 and ORDERS:
-        return 1  # An order to the model is no better in a document.
+        return 1  # Measured: teaching direct attacks to the head for documents makes it worse at documents.
     if channel == "user" and row.label == 0:
         return 0  # Users paste documents.
     return None
@@ -90,9 +90,9 @@ def attack_windows(row: Row, spans):
 
 
 WRITTEN = 2.0
-ORDERS = 1
+ORDERS = 0
 ALONE = 0.5
-SUPPORT = 3.0
+SUPPORT = 2.0
 L2 = 0.3
 
 
