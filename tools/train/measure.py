@@ -74,6 +74,15 @@ def raw_flags(program, texts, model):
     return float(np.mean(values - train.allowance(model["allowances"], blocks) > model["threshold"]))
 
 
+def agree(program, texts, model):
+    """The gate and this program must read the weights alike."""
+    counts = data.count(texts, program)
+    values = train.worst(train.block_sums(counts, model["weights"]), counts.features, counts.first, model["bias"])
+    values -= train.allowance(model["allowances"], np.diff(counts.first))
+    theirs = np.array([answer["user"] for answer in score(program, texts)])
+    assert np.abs(1 / (1 + np.exp(-values)) - theirs).max() < 1e-3
+
+
 def long_texts(rows, length, amount, rng):
     """Ordinary documents of one source, one behind the other."""
     groups = {}
@@ -99,6 +108,7 @@ def main():
     rows, program = data.load(options.data), options.program
     model = train.read_model(options.model)["user"]
     lines = []
+    agree(program, [row.text for row in rows if "<" not in row.text and "[" not in row.text][::600][:100], model)
 
     groups = {}
     for row in rows:
