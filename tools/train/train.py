@@ -234,7 +234,8 @@ def calibrate(rows, counts, values, long, channel):
     for _ in range(8):
         steps = allowances(long, threshold)
         threshold = threshold_of(rows, values - allowance(steps, blocks), channel)
-    return threshold, steps
+    # The shortest texts have no allowance: only the sum of both counts.
+    return threshold + steps[0], [step - steps[0] for step in steps]
 
 
 def summary(rows, values, channel, threshold):
@@ -318,7 +319,7 @@ def main():
         threshold, steps = calibrate(rows, counts, values, long, channel)
         values = values - allowance(steps, np.diff(counts.first))
         print("SUM", channel, L2, WRITTEN, ORDERS, ITERATIONS, ALONE, SUPPORT, CAP, summary(rows, values, channel, threshold))
-        lines += report(rows, values, long, channel, threshold, steps)
+        lines += report(rows, values, channel, threshold, steps)
         lines += [] if options.quick else measure_written(rows, counts, channel, threshold, steps)
         print("\n".join(lines), flush=True)
         if options.out:
@@ -346,16 +347,14 @@ reserved for judging were neither trained on nor looked at.
 """
 
 
-def report(rows, values, long, channel, threshold, steps):
+def report(rows, values, channel, threshold, steps):
     lines = [f"## Sources left out: {channel}", "", f"Threshold {threshold:.3f} (logit). Each source was scored by a model that never saw it.", ""]
     mean, _, hard, _ = summary(rows, values, channel, threshold)
     lines += [f"Attacks found, mean over sources with 50 or more: {mean:.2f}. Ordinary text with words of attacks flagged: {hard:.3f}.", ""]
     lines += ["| source, 1 attack or 0 ordinary | flagged | rows |", "|---|---|---|"]
     lines += [f"| {name} | {flagged:.3f} | {amount} |" for name, (flagged, amount) in table(rows, values, channel, threshold).items()]
-    lines += ["", "| blocks of 160 bytes | ordinary flagged without an allowance | allowance |", "|---|---|---|"]
-    for step, allowed in enumerate(steps):
-        found = long.get(2**step)
-        lines.append(f"| {2**step} | {rate(np.array(found), threshold) if found else float('nan'):.3f} | {allowed:.3f} |")
+    lines += ["", "| up to blocks of 160 bytes | allowance |", "|---|---|"]
+    lines += [f"| {2**step} | {allowed:.3f} |" for step, allowed in enumerate(steps)]
     return lines + [""]
 
 
