@@ -1,6 +1,6 @@
 """Measures the committed model as the gate runs it, and writes its card.
 
-    python measure.py --data DIR --program PATH-TO-EXAMPLE-features --card crates/inspect/models/linear.md --held held.json
+    python measure.py --data DIR --program PATH-TO-EXAMPLE-features --card crates/inspect/models/linear.md --held held.md
 """
 
 import argparse
