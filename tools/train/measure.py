@@ -1,6 +1,6 @@
 """Measures the committed model as the gate runs it, and writes its card.
 
-    python measure.py --data DIR --program PATH-TO-EXAMPLE-features --card crates/inspect/models/linear.md --held held.json
+    python measure.py --data DIR --program PATH-TO-EXAMPLE-features --card crates/inspect/models/linear.md --held held.md
 """
 
 import argparse
@@ -74,6 +74,15 @@ def raw_flags(program, texts, model):
     return float(np.mean(values - train.allowance(model["allowances"], blocks) > model["threshold"]))
 
 
+def agree(program, texts, model):
+    """The gate and this program must read the weights alike."""
+    counts = data.count(texts, program)
+    values = train.worst(train.block_sums(counts, model["weights"]), counts.features, counts.first, model["bias"])
+    values -= train.allowance(model["allowances"], np.diff(counts.first))
+    theirs = np.array([answer["user"] for answer in score(program, texts)])
+    assert np.abs(1 / (1 + np.exp(-values)) - theirs).max() < 1e-3
+
+
 def long_texts(rows, length, amount, rng):
     """Ordinary documents of one source, one behind the other."""
     groups = {}
@@ -99,6 +108,7 @@ def main():
     rows, program = data.load(options.data), options.program
     model = train.read_model(options.model)["user"]
     lines = []
+    agree(program, [row.text for row in rows if "<" not in row.text and "[" not in row.text][::600][:100], model)
 
     groups = {}
     for row in rows:
@@ -109,7 +119,7 @@ def main():
         side = "attacks" if label else "ordinary"
         lines.append(f"| {channel} | {source}, {side} | {len(texts)} | {share(score(program, texts), channel):.2f} |")
 
-    attacks = [t for (c, s, label), texts in sorted(groups.items()) if c == "user" and label and s != "bipia" for t in texts]
+    attacks = [t for (c, _, label), texts in sorted(groups.items()) if c == "user" and label for t in texts]
     attacks = [t for t in attacks if t.isascii() and len(t) > 20][:150]
     ordinary = [row.text for row in rows if row.channel == "user" and row.label == 0 and row.source in ("deepset_train", "clinc150", "banking77") and row.text.isascii()]
     ordinary = ordinary[:: max(1, len(ordinary) // 150)]

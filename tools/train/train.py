@@ -18,7 +18,7 @@ import rows as data
 from rows import FEATURES, FOLDS, SMOOTH, WINDOWS, Counts, Row
 
 SEED = 20261124
-CAP = 2500
+CAP = 2000
 STEPS = 12
 # What each further doubling of a text is allowed where nothing was measured.
 LONGER = 0.5
@@ -31,7 +31,7 @@ def label(row: Row, channel: str) -> int | None:
     if row.channel == channel:
         return row.label
     if channel == "doc" and row.label == 1 and ORDERS:
-        return 1  # An order to the model is no better in a document.
+        return 1  # Measured: teaching direct attacks to the head for documents makes it worse at documents.
     if channel == "user" and row.label == 0:
         return 0  # Users paste documents.
     return None
@@ -90,9 +90,9 @@ def attack_windows(row: Row, spans):
 
 
 WRITTEN = 2.0
-ORDERS = 1
+ORDERS = 0
 ALONE = 0.5
-SUPPORT = 3.0
+SUPPORT = 2.0
 L2 = 0.3
 
 
@@ -205,12 +205,12 @@ def measure(rows, counts, channel, l2, quick=False):
 DEV = {"deepset_train", "bastioncorpus", "bipia_attack_train", "bipia_embedded_train", "bipia_ctx_train"}
 
 
-def measure_written(rows, counts, channel, threshold):
+def measure_written(rows, counts, channel, threshold, steps):
     """Leaves out a quarter of the written text, by blocks of neighbours: sources are known, their rows are not."""
     held = {i for i, row in enumerate(rows) if row.source.startswith("written/") and row.place // 24 % 4 == 1}
     kept = [i for i, row in enumerate(rows) if i not in held and row.source not in DEV]
     w, bias = fit(counts, *training(rows, counts, kept, channel), L2)
-    values = worst(block_sums(counts, w), counts.features, counts.first, bias)
+    values = worst(block_sums(counts, w), counts.features, counts.first, bias) - allowance(steps, np.diff(counts.first))
     groups: dict[tuple, list] = {}
     for index in sorted(held):
         row = rows[index]
@@ -225,6 +225,17 @@ def measure_written(rows, counts, channel, threshold):
 def threshold_of(rows, values, channel) -> float:
     ordinary = [v for row, v in zip(rows, values) if row.channel == channel and row.label == 0 and row.source not in HARD and not np.isnan(v)]
     return float(np.quantile(ordinary, 0.99))
+
+
+def calibrate(rows, counts, values, long, channel):
+    """Threshold and allowances that agree: 1 % of ordinary text is flagged, and 1 % of long ordinary text."""
+    blocks = np.diff(counts.first)
+    threshold, steps = threshold_of(rows, values, channel), [0.0] * STEPS
+    for _ in range(8):
+        steps = allowances(long, threshold)
+        threshold = threshold_of(rows, values - allowance(steps, blocks), channel)
+    # The shortest texts have no allowance: only the sum of both counts.
+    return threshold + steps[0], [step - steps[0] for step in steps]
 
 
 def summary(rows, values, channel, threshold):
@@ -305,11 +316,11 @@ def main():
     heads, lines = [], [CARD]
     for channel in [options.channel] if options.channel else ["user", "doc"]:
         values, long = measure(rows, counts, channel, options.l2, options.quick)
-        threshold = threshold_of(rows, values, channel)
+        threshold, steps = calibrate(rows, counts, values, long, channel)
+        values = values - allowance(steps, np.diff(counts.first))
         print("SUM", channel, L2, WRITTEN, ORDERS, ITERATIONS, ALONE, SUPPORT, CAP, summary(rows, values, channel, threshold))
-        steps = allowances(long, threshold)
-        lines += report(rows, values, long, channel, threshold, steps)
-        lines += [] if options.quick else measure_written(rows, counts, channel, threshold)
+        lines += report(rows, values, channel, threshold, steps)
+        lines += [] if options.quick else measure_written(rows, counts, channel, threshold, steps)
         print("\n".join(lines), flush=True)
         if options.out:
             kept = [i for i, row in enumerate(rows) if row.source not in DEV]
@@ -327,19 +338,23 @@ Logistic regression over hashed words, characters and concepts, two heads (user,
 `tools/train` from public prompts under permissive licences and from text written for it; the text itself is not here.
 Defence in depth: what it finds is likely an attack, what it does not find may still be one.
 
+It is the cheap tier. It reads words, not meaning: an order in words that no source had, in a language that
+`concepts.txt` does not hold well, or one that looks like an ordinary sentence of a document passes. In long texts it
+finds less, because the allowance for their length is large.
+
 Every threshold is set where 1 % of ordinary text is flagged, on sources that were left out of training. Sets that are
 reserved for judging were neither trained on nor looked at.
 """
 
 
-def report(rows, values, long, channel, threshold, steps):
+def report(rows, values, channel, threshold, steps):
     lines = [f"## Sources left out: {channel}", "", f"Threshold {threshold:.3f} (logit). Each source was scored by a model that never saw it.", ""]
+    mean, _, hard, _ = summary(rows, values, channel, threshold)
+    lines += [f"Attacks found, mean over sources with 50 or more: {mean:.2f}. Ordinary text with words of attacks flagged: {hard:.3f}.", ""]
     lines += ["| source, 1 attack or 0 ordinary | flagged | rows |", "|---|---|---|"]
     lines += [f"| {name} | {flagged:.3f} | {amount} |" for name, (flagged, amount) in table(rows, values, channel, threshold).items()]
-    lines += ["", "| blocks of 160 bytes | ordinary flagged without an allowance | allowance |", "|---|---|---|"]
-    for step, allowed in enumerate(steps):
-        found = long.get(2**step)
-        lines.append(f"| {2**step} | {rate(np.array(found), threshold) if found else float('nan'):.3f} | {allowed:.3f} |")
+    lines += ["", "| up to blocks of 160 bytes | allowance |", "|---|---|"]
+    lines += [f"| {2**step} | {allowed:.3f} |" for step, allowed in enumerate(steps)]
     return lines + [""]
 
 

@@ -13,19 +13,23 @@ pub(super) fn encoded(text: &str, room: &mut usize, signals: &mut Signals) -> St
     let mut rewrite = Rewrite::new(text);
     let bytes = text.as_bytes();
     let mut at = 0;
+    let mut hex_done = 0;
     while let Some(start) = next(bytes, at, is_base64) {
         let end = end_of(bytes, start, is_base64);
         at = end;
-        let (range, signal, decoded) = if let Some((range, decoded)) = hex(bytes, start) {
-            at = range.end.max(end);
-            (range, Signal::Hex, decoded)
-        } else if let Some((range, decoded)) = base64(bytes, start, end) {
-            at = range.end;
-            (range, Signal::Base64, decoded)
-        } else {
-            continue;
-        };
-        let Some(decoded) = readable(decoded) else { continue };
+        let mut found = None;
+        // No pair is read twice, or the cost would be the square of the length.
+        if start >= hex_done {
+            let (range, pairs) = hex(bytes, start);
+            hex_done = range.end;
+            found = pairs.and_then(readable).map(|text| (range, Signal::Hex, text));
+        }
+        if found.is_none() {
+            found = base64(bytes, start, end)
+                .and_then(|(range, bytes)| Some((range, Signal::Base64, readable(bytes)?)));
+        }
+        let Some((range, signal, decoded)) = found else { continue };
+        at = range.end.max(end);
         if decoded.len() > *room {
             signals.add(Signal::Bounded, range);
             continue;
@@ -94,8 +98,8 @@ fn six(sign: u8) -> Option<u32> {
 }
 
 /// Pairs of hexadecimal digits from `start` on: without signs, or each behind the same sign or two (`69 67`,
-/// `0x69,0x67`, `69:67`).
-fn hex(bytes: &[u8], start: usize) -> Option<(Range<usize>, Vec<u8>)> {
+/// `0x69,0x67`, `69:67`). Answers how far they go, and their bytes if they are enough.
+fn hex(bytes: &[u8], start: usize) -> (Range<usize>, Option<Vec<u8>>) {
     let mut out = Vec::new();
     let mut at = start;
     let mut end = start;
@@ -115,7 +119,7 @@ fn hex(bytes: &[u8], start: usize) -> Option<(Range<usize>, Vec<u8>)> {
         }
     }
     let is_cut = bytes.get(end).is_some_and(u8::is_ascii_alphanumeric);
-    (out.len() >= ENCODED_BYTES / 2 && !is_cut).then_some((start..end, out))
+    (start..end, (out.len() >= ENCODED_BYTES / 2 && !is_cut).then_some(out))
 }
 
 fn digit(bytes: &[u8], at: usize) -> Option<u8> {

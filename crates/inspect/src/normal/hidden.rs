@@ -12,6 +12,8 @@ pub(super) struct Markup {
     pub(super) hidden: Vec<Range<usize>>,
     /// Ranges that are not part of the shown text: the tags, and what is hidden.
     unseen: Vec<Range<usize>>,
+    /// Elements that were followed. Each may cost [`ELEMENT_BYTES`], so there is an end to them.
+    elements: usize,
 }
 
 /// Attributes whose value is prose.
@@ -34,8 +36,13 @@ const HIDING: [&str; 12] = [
 ];
 /// Elements without an end.
 const VOID: [&str; 8] = ["img", "br", "hr", "input", "meta", "link", "source", "wbr"];
-/// How far an element is followed to its end.
+/// How far an element is followed to its end, and how many are.
 const ELEMENT_BYTES: usize = 16 << 10;
+const ELEMENTS: usize = 64;
+/// The longest tag, and the longest line of Markdown, that is read.
+const TAG_BYTES: usize = 2048;
+/// The longest text of an image.
+const ALT_BYTES: usize = 512;
 
 /// Reads tags, comments, and the Markdown that is not shown.
 pub(super) fn read(text: &str) -> Markup {
@@ -70,6 +77,11 @@ impl Markup {
     }
 }
 
+/// The beginning of a text: what is sought for every sign of a text is sought nearby, or the cost would be its square.
+fn head(text: &str, len: usize) -> &str {
+    text.get(..text.floor_char_boundary(len)).unwrap_or_default()
+}
+
 fn comment(rest: &str, start: usize, markup: &mut Markup) -> usize {
     let body = rest.get(4..).unwrap_or_default();
     let (inner, len) = body.find("-->").map_or((body.len(), rest.len()), |end| (end, end + 7));
@@ -86,7 +98,9 @@ fn tag(rest: &str, start: usize, markup: &mut Markup) -> usize {
     if name.is_empty() || !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
         return 1;
     }
-    let Some(len) = rest.find('>').map(|end| end + 1).filter(|len| *len <= 2048) else { return 1 };
+    let Some(len) = memchr::memchr(b'>', head(rest, TAG_BYTES).as_bytes()).map(|end| end + 1) else {
+        return 1;
+    };
     let attributes = rest.get(name_from + name.len()..len - 1).unwrap_or_default();
     if !attributes.is_empty() && !attributes.starts_with(|c: char| c.is_ascii_whitespace() || c == '/') {
         return 1;
@@ -100,7 +114,10 @@ fn tag(rest: &str, start: usize, markup: &mut Markup) -> usize {
     let is_open = name_from == 1 && !VOID.iter().any(|void| void.eq_ignore_ascii_case(name));
     if is_open && (hides(attributes) || matches!(name, "template" | "noscript")) {
         let body = rest.get(len..).unwrap_or_default();
-        if let Some((inner, whole)) = element(body, name) {
+        markup.elements += 1;
+        if markup.elements <= ELEMENTS
+            && let Some((inner, whole)) = element(body, name)
+        {
             markup.hidden.push(start + len..start + len + inner);
             markup.unseen.push(start..start + len + whole);
             return len + whole;
@@ -182,7 +199,7 @@ fn element(body: &str, name: &str) -> Option<(usize, usize)> {
 
 /// `[//]: # (text)`, `[comment]: <> (text)`: link targets that nothing links to.
 fn reference(rest: &str, start: usize, markup: &mut Markup) -> usize {
-    let line = rest.lines().next().unwrap_or_default();
+    let line = head(rest, TAG_BYTES).lines().next().unwrap_or_default();
     let Some((label, target)) = line.split_once("]:") else { return link(rest, start, markup) };
     if label.len() > 64 || !matches!(target.trim_start().chars().next(), Some('#' | '<')) {
         return 1;
@@ -200,7 +217,7 @@ fn reference(rest: &str, start: usize, markup: &mut Markup) -> usize {
 
 /// `](target "title")`: the title of a link.
 fn link(rest: &str, start: usize, markup: &mut Markup) -> usize {
-    let line = rest.lines().next().unwrap_or_default();
+    let line = head(rest, TAG_BYTES).lines().next().unwrap_or_default();
     let Some(open) = line.find("](") else { return 1 };
     let target = line.get(open + 2..).unwrap_or_default();
     let target = target.split(')').next().unwrap_or_default();
@@ -217,7 +234,7 @@ fn link(rest: &str, start: usize, markup: &mut Markup) -> usize {
 /// `![text](target)`: shown only where the image is not.
 fn image(rest: &str, start: usize, markup: &mut Markup) -> usize {
     let Some(body) = rest.strip_prefix("![") else { return 1 };
-    let Some(len) = body.find("](").filter(|len| *len > 0 && *len <= 1024) else { return 1 };
+    let Some(len) = head(body, ALT_BYTES).find("](").filter(|len| *len > 0) else { return 1 };
     markup.hidden.push(start + 2..start + 2 + len);
     2 + len
 }

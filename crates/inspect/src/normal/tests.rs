@@ -243,6 +243,32 @@ fn plain_text_is_borrowed() {
     assert!(views.more.is_empty() && views.signals.seen.is_empty());
 }
 
+/// What each pass reads again and again if it is written badly. A square of these lengths takes many seconds.
+#[test]
+fn cost_is_no_square_of_the_length() {
+    for part in [
+        "<a ",
+        "<p hidden>",
+        "[",
+        "![",
+        "![x",
+        "[x](",
+        "aa ",
+        "a  ",
+        "1 ",
+        "a 1 ",
+        "<!--",
+        "%4",
+        "&#",
+        "\\u",
+        "a.b  ",
+    ] {
+        let text = part.repeat((48 << 10) / part.len()) + "g";
+        let views = views(&text);
+        assert!(views.iter().count() <= VIEWS, "{part}");
+    }
+}
+
 fn any_text() -> impl Strategy<Value = String> {
     let parts = prop_oneof![
         "[a-zA-Z ]{0,12}",

@@ -49,6 +49,7 @@ fn spaced(text: &str) -> Option<Run> {
         return None;
     }
     let mut run = Run { len: first.len_utf8(), gaps: Vec::new() };
+    let mut borders = 0_usize;
     let (mut joined, mut letters) = (1_usize, usize::from(first.is_alphabetic()));
     loop {
         let start = run.len;
@@ -70,8 +71,15 @@ fn spaced(text: &str) -> Option<Run> {
         if width == 1 && is_same {
             run.gaps.push(start..at);
             joined += 1;
+            borders = 0;
+        } else {
+            borders += 1;
         }
         letters += usize::from(letter.is_alphabetic());
+        // Letters that stand alone, or are figures, are followed no further: they are looked at again from the next.
+        if borders > 3 || (joined > 8 && letters * 2 <= joined) {
+            break;
+        }
         run.len = at + letter.len_utf8();
     }
     (joined >= SPACED_LETTERS && letters * 2 > joined).then_some(run)
