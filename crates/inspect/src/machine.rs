@@ -105,7 +105,7 @@ impl Screen {
         let mut mail_from = 0;
         loop {
             let prev = at.checked_sub(1).and_then(|index| bytes.get(index)).copied().unwrap_or(b'\n');
-            let Some((start, set)) = candidates.next(at, prev, mail_from) else { return false };
+            let Some((start, set)) = candidates.next(at, prev, mail_from, None) else { return false };
             let before = start.checked_sub(1).and_then(|index| bytes.get(index)).copied().unwrap_or(b'\n');
             let cursor = Cursor::new(bytes.get(start..).unwrap_or_default(), before, true);
             let asked = rules.rules.iter().filter(|rule| set & rule.detector.bit() != 0);

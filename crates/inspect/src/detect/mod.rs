@@ -4,6 +4,7 @@ pub(crate) mod cursor;
 
 mod active_content;
 mod api_key;
+mod assigned_secret;
 mod card;
 mod chat_template;
 mod email;
@@ -12,7 +13,10 @@ mod jwt;
 mod phrase;
 mod private_key;
 mod prompt_override;
+mod secret;
+mod url_credentials;
 mod us_ssn;
+mod webhook;
 
 use portcullis_core::record::{Action, Severity};
 
@@ -34,6 +38,12 @@ pub enum Detector {
     ApiKey,
     /// A signed JSON Web Token in compact form (RFC 7515).
     Jwt,
+    /// A URL of a webhook, which is a secret itself.
+    Webhook,
+    /// A user with a password in a URL (RFC 3986).
+    UrlCredentials,
+    /// A value that a name calls a secret, random enough to be one.
+    AssignedSecret,
     /// A payment card number: brand ranges, Luhn, 13 to 19 digits (ISO/IEC 7812).
     Card,
     /// An international bank account number: country, length, remainder 97 (ISO 13616).
@@ -93,10 +103,13 @@ impl Detector {
     pub(crate) const COUNT: usize = Self::ALL.len();
 
     /// All detectors, in the order of priority.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::PrivateKey,
         Self::ApiKey,
         Self::Jwt,
+        Self::Webhook,
+        Self::UrlCredentials,
+        Self::AssignedSecret,
         Self::Card,
         Self::Iban,
         Self::UsSsn,
@@ -112,6 +125,9 @@ impl Detector {
             Self::PrivateKey => "private-key",
             Self::ApiKey => "api-key",
             Self::Jwt => "jwt",
+            Self::Webhook => "webhook",
+            Self::UrlCredentials => "url-credentials",
+            Self::AssignedSecret => "assigned-secret",
             Self::Card => "card",
             Self::Iban => "iban",
             Self::UsSsn => "us-ssn",
@@ -125,7 +141,12 @@ impl Detector {
     /// The group it is switched with.
     pub const fn group(self) -> Group {
         match self {
-            Self::PrivateKey | Self::ApiKey | Self::Jwt => Group::Secrets,
+            Self::PrivateKey
+            | Self::ApiKey
+            | Self::Jwt
+            | Self::Webhook
+            | Self::UrlCredentials
+            | Self::AssignedSecret => Group::Secrets,
             Self::Card | Self::Iban | Self::UsSsn | Self::Email => Group::Pii,
             Self::PromptOverride | Self::ChatTemplate => Group::Injection,
             Self::ActiveContent => Group::ActiveContent,
@@ -135,10 +156,16 @@ impl Detector {
     /// How bad a finding is.
     pub const fn severity(self) -> Severity {
         match self {
-            Self::PrivateKey | Self::ApiKey | Self::Card | Self::UsSsn => Severity::High,
-            Self::Jwt | Self::Iban | Self::PromptOverride | Self::ChatTemplate | Self::ActiveContent => {
-                Severity::Medium
+            Self::PrivateKey | Self::ApiKey | Self::UrlCredentials | Self::Card | Self::UsSsn => {
+                Severity::High
             }
+            Self::Jwt
+            | Self::Webhook
+            | Self::AssignedSecret
+            | Self::Iban
+            | Self::PromptOverride
+            | Self::ChatTemplate
+            | Self::ActiveContent => Severity::Medium,
             Self::Email => Severity::Low,
         }
     }
@@ -149,6 +176,9 @@ impl Detector {
             Self::PrivateKey => "[private-key]",
             Self::ApiKey => "[api-key]",
             Self::Jwt => "[token]",
+            Self::Webhook => "[webhook]",
+            Self::UrlCredentials => "[credentials]",
+            Self::AssignedSecret => "[secret]",
             Self::Card => "[card]",
             Self::Iban => "[iban]",
             Self::UsSsn => "[ssn]",
@@ -186,6 +216,9 @@ impl Detector {
             Self::PrivateKey => private_key::STARTS,
             Self::ApiKey => api_key::STARTS,
             Self::Jwt => jwt::STARTS,
+            Self::Webhook => webhook::STARTS,
+            Self::UrlCredentials => url_credentials::STARTS,
+            Self::AssignedSecret => assigned_secret::STARTS,
             Self::Card => card::STARTS,
             Self::Iban => iban::STARTS,
             Self::UsSsn => us_ssn::STARTS,
@@ -202,6 +235,9 @@ impl Detector {
             Self::PrivateKey => private_key::probe(cursor),
             Self::ApiKey => api_key::probe(&cursor),
             Self::Jwt => jwt::probe(cursor),
+            Self::Webhook => webhook::probe(cursor),
+            Self::UrlCredentials => url_credentials::probe(cursor),
+            Self::AssignedSecret => assigned_secret::probe(&cursor),
             Self::Card => card::probe(cursor),
             Self::Iban => iban::probe(cursor),
             Self::UsSsn => us_ssn::probe(cursor),
@@ -221,6 +257,9 @@ impl Detector {
             Self::ApiKey => [label, "***"].concat(),
             Self::PrivateKey
             | Self::Jwt
+            | Self::Webhook
+            | Self::UrlCredentials
+            | Self::AssignedSecret
             | Self::PromptOverride
             | Self::ChatTemplate
             | Self::ActiveContent => label.to_owned(),
@@ -236,6 +275,8 @@ pub(crate) type Probe = Result<Option<Match>, More>;
 pub(crate) struct Match {
     /// Bytes from the candidate's start.
     pub(crate) len: usize,
+    /// How many of them only gave the match away (`password = `) and stay as they are.
+    pub(crate) skip: usize,
     /// What of the following text belongs to it too.
     pub(crate) tail: Tail,
     /// Which shape of the detector matched; a part of the evidence.
@@ -245,7 +286,17 @@ pub(crate) struct Match {
 impl Match {
     /// A match that ends where it ends.
     pub(crate) const fn exact(len: usize, label: &'static str) -> Self {
-        Self { len, tail: Tail::None, label }
+        Self { len, skip: 0, tail: Tail::None, label }
+    }
+
+    /// A match that begins behind `skip` bytes and ends where it ends.
+    pub(crate) const fn behind(skip: usize, len: usize, label: &'static str) -> Self {
+        Self { len, skip, tail: Tail::None, label }
+    }
+
+    /// The same with the rest of the token.
+    pub(crate) const fn with_token(self) -> Self {
+        Self { tail: Tail::Token, ..self }
     }
 }
 

@@ -27,7 +27,8 @@ pub(super) struct Lanes {
     owners: [u64; BUCKETS],
 }
 
-/// Where a detector may start by one byte and the byte before: at the first byte of a word, and at certain signs.
+/// Where a detector may start by one byte and the byte before: at the first byte of a word or of a part of one
+/// (`client_secret`, `clientSecret`), and at certain signs.
 #[derive(Debug)]
 struct Edges {
     /// The signs; what is not needed repeats another.
@@ -41,9 +42,12 @@ impl Edges {
     fn new<'d>(starts: impl Iterator<Item = &'d Start>) -> Self {
         let mut signs: Vec<u8> = starts
             .flat_map(|start| {
-                let only_at_words = (0..=u8::MAX).all(|left| !is_word(left) || !(start.left)(left));
-                (0..=u8::MAX)
-                    .filter(move |first| start.admits(0, *first) && !(only_at_words && is_word(*first)))
+                let lefts: Vec<u8> =
+                    (0..=u8::MAX).filter(|left| is_word(*left) && (start.left)(*left)).collect();
+                (0..=u8::MAX).filter(move |first| {
+                    start.admits(0, *first)
+                        && !(is_word(*first) && lefts.iter().all(|left| is_part(*left, *first)))
+                })
             })
             .collect();
         signs.sort_unstable();
@@ -58,7 +62,9 @@ impl Edges {
     fn marks(&self, before: &[u8; WIDTH], block: &[u8; WIDTH]) -> [u8; WIDTH] {
         let mut marks = [u8::from(self.is_everywhere); WIDTH];
         for ((mark, byte), before) in marks.iter_mut().zip(block).zip(before) {
-            *mark |= u8::from(is_word(*byte)) & u8::from(!is_word(*before));
+            let is_inner = u8::from(*before == b'_')
+                | (u8::from(byte.is_ascii_uppercase()) & u8::from(!before.is_ascii_uppercase()));
+            *mark |= u8::from(is_word(*byte)) & (u8::from(!is_word(*before)) | is_inner);
         }
         for sign in self.signs {
             for (mark, byte) in marks.iter_mut().zip(block) {
@@ -150,6 +156,11 @@ impl Lanes {
     }
 }
 
+/// Whether the byte `first` begins a part of a word behind `left`, a byte of the same word.
+fn is_part(left: u8, first: u8) -> bool {
+    left == b'_' || (first.is_ascii_uppercase() && !left.is_ascii_uppercase())
+}
+
 fn entry(lane: &[u64; 256], byte: u8) -> u64 {
     lane.get(usize::from(byte)).copied().unwrap_or(u64::MAX)
 }
@@ -173,24 +184,32 @@ impl<'s, 't> Candidates<'s, 't> {
     }
 
     /// The first candidate at or after `from` and the detectors to ask there. `prev` is the byte before `from`;
-    /// before `mail_from` no address starts.
-    pub(super) fn next(&mut self, from: usize, prev: u8, mail_from: usize) -> Option<(usize, u64)> {
+    /// before `mail_from` no address starts. `due` is a place that must be looked at whatever stands there.
+    pub(super) fn next(
+        &mut self,
+        from: usize,
+        prev: u8,
+        mail_from: usize,
+        due: Option<usize>,
+    ) -> Option<(usize, u64)> {
         let earliest = from.max(mail_from);
         if self.has_mail && (!self.mail_known || self.mail < earliest) {
             self.mail = self.next_mail(earliest);
             self.mail_known = true;
         }
-        let end = self.mail.min(self.bytes.len());
+        let mail = self.mail.min(self.bytes.len());
+        let end = mail.min(due.unwrap_or(usize::MAX));
         if let Some(found) = self.lanes.find(self.bytes, from, end, prev) {
             return Some(found);
         }
         if end == self.bytes.len() {
             return None;
         }
+        let is_mail = if end == mail { Detector::Email.bit() } else { 0 };
         let before =
             end.checked_sub(1).filter(|index| *index >= from).and_then(|index| self.bytes.get(index));
         let others = self.lanes.find(self.bytes, end, end + 1, before.copied().unwrap_or(prev));
-        Some((end, Detector::Email.bit() | others.map_or(0, |(_, set)| set)))
+        Some((end, is_mail | others.map_or(0, |(_, set)| set)))
     }
 
     /// Where the local part before the next `@` starts; in an unfinished text, also the one that may still get its `@`.
@@ -238,7 +257,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_place_is_passed_over(
-            text in "([a-zA-Z0-9_ .,:;+<>\\[\\]|/\"-]|ignore|sk-|<\\|im|4111|\u{e9}){0,120}",
+            text in "([a-zA-Z0-9_ .,:;+<>\\[\\]|/\"-]|ignore|sk-|_tok|clientSec|<\\|im|4111|\u{e9}){0,120}",
             from in 0_usize..200,
             to in 0_usize..300,
             prev: u8,

@@ -18,6 +18,8 @@ pub(super) struct State {
     prev: u8,
     /// For each detector, before which place of the text at hand it has nothing more to say.
     busy: [usize; Detector::COUNT],
+    /// Matches that begin behind the words that gave them away, each with its place in the text at hand.
+    due: Vec<(usize, Detector, Match)>,
     /// What is being dropped.
     tail: Tail,
     pub(super) is_blocked: bool,
@@ -43,6 +45,7 @@ impl Default for State {
         Self {
             prev: b'\n',
             busy: [0; Detector::COUNT],
+            due: Vec::new(),
             tail: Tail::None,
             is_blocked: false,
             findings: Vec::new(),
@@ -66,7 +69,9 @@ impl State {
         let mut at = sent;
         loop {
             let prev = self.before(bytes, at);
-            let Some((start, set)) = candidates.next(at, prev, self.busy_until(Detector::Email)) else {
+            let due = self.due_from(at);
+            let next = candidates.next(at, prev, self.busy_until(Detector::Email), due);
+            let Some((start, set)) = next else {
                 out.push_str(text.get(sent..).unwrap_or_default());
                 return self.keep(bytes, bytes.len());
             };
@@ -102,10 +107,15 @@ impl State {
         let rest = bytes.get(start..).unwrap_or_default();
         for rule in &rules.rules {
             let detector = rule.detector;
-            if set & detector.bit() == 0 || self.busy_until(detector) > start {
+            let due = self.take_due(start, detector);
+            if due.is_none() && (set & detector.bit() == 0 || self.busy_until(detector) > start) {
                 continue;
             }
-            let Ok(answer) = detector.probe(Cursor::new(rest, before, is_whole)) else { return Step::Hold };
+            let Ok(answer) = due
+                .map_or_else(|| detector.probe(Cursor::new(rest, before, is_whole)), |found| Ok(Some(found)))
+            else {
+                return Step::Hold;
+            };
             let Some(found) = answer else {
                 if detector == Detector::Email {
                     // The parts of a local part make no address either: go on behind its `@`.
@@ -114,6 +124,13 @@ impl State {
                 }
                 continue;
             };
+            if found.skip > 0 {
+                // What gave the match away may leave, and others may find something in it first.
+                let (place, len) = (start + found.skip, found.len - found.skip);
+                self.due.push((place, detector, Match { skip: 0, len, ..found }));
+                self.set_busy(detector, place + len);
+                continue;
+            }
             let finding = Finding {
                 detector: detector.id(),
                 at: String::new(),
@@ -132,6 +149,21 @@ impl State {
             }
         }
         Step::Pass
+    }
+
+    /// The next place at or after `at` where a match is due; those that others took the text of are forgotten.
+    fn due_from(&mut self, at: usize) -> Option<usize> {
+        if self.due.is_empty() {
+            return None;
+        }
+        self.due.retain(|(place, ..)| *place >= at);
+        self.due.iter().map(|(place, ..)| *place).min()
+    }
+
+    /// The match of `detector` that is due at `start`.
+    fn take_due(&mut self, start: usize, detector: Detector) -> Option<Match> {
+        let index = self.due.iter().position(|(place, whose, _)| (*place, *whose) == (start, detector))?;
+        Some(self.due.swap_remove(index).2)
     }
 
     /// Drops the tail that starts at `from`. `Ok`: it ends there. `Err`: it goes on, keep what is from there on.
@@ -158,6 +190,11 @@ impl State {
         for busy in &mut self.busy {
             *busy = busy.saturating_sub(kept);
         }
+        self.due.retain_mut(|(place, ..)| {
+            let is_ahead = *place >= kept;
+            *place = place.saturating_sub(kept);
+            is_ahead
+        });
         kept
     }
 

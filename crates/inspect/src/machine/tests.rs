@@ -52,6 +52,17 @@ pub(crate) const PARTS: &[&str] = &[
     "sk-",
     "ghp_",
     "AKIA",
+    "gsk_A7b3A7b3A7b3A7b3A7b3A7b3A7b3A7b3A7b3A7b3A7b3A7b3A7b3",
+    "123456789:AAb3A7b3A7b3A7b3A7b3A7b3A7b3A7b3A7b3",
+    "postgres://api:s3cr3tP4ss@db.example.net/x",
+    "://ann:s3cr3t!@",
+    "https://hooks.slack.com/services/T111/B222/qKirRWalryBG1",
+    "password = ",
+    "Tr0ub4dor&3",
+    "DB_PASSWORD=hunter2x",
+    "clientSecret: '",
+    "the API key of it is 7f3k9Qz2LmX8vB4nT6yR",
+    "Authorization: Bearer ",
     "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2ln",
     "eyJhbGciOiJFUzI1NiJ9.",
     "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0",
@@ -241,6 +252,28 @@ fn findings_are_bounded_and_the_verdict_is_not() {
     assert_eq!(out, "[email] ".repeat(500));
     assert!(is_blocked && findings.len() == 65);
     assert_eq!(findings.last().map(|finding| finding.action), Some(Action::Block));
+}
+
+#[test]
+fn words_that_give_a_secret_away_stay_and_are_read_by_the_others() {
+    for (text, expected) in [
+        ("password = Tr0ub4dor&3!", "password = [secret]"),
+        ("api_key = ghp_A7b3A7b3A7b3A7b3A7b3A7b3A7b3A7b3", "api_key = [api-key]"),
+        ("token of ann@example.com is 7f3k9Qz2LmX8vB4nT6yR", "token of [email] is 7f3k9Qz2LmX8vB4nT6yR"),
+        ("redis://ann:p4ss-w0rd@example.com", "redis://[credentials]@example.com"),
+    ] {
+        assert_eq!(run(&all(Action::Redact), [text]).0, expected);
+    }
+}
+
+#[test]
+fn a_secret_that_others_took_the_text_of_is_not_reported() {
+    let screen =
+        Screen::new(&[(Detector::Email, Action::Redact), (Detector::AssignedSecret, Action::Redact)]);
+    let text = "password=x9y8z7w6@example.com";
+    assert_eq!(run(&screen, [text]).0, "password=[secret]");
+    let signs: Vec<String> = text.chars().map(String::from).collect();
+    assert_eq!(run(&screen, signs.iter().map(String::as_str)), run(&screen, [text]));
 }
 
 #[test]
