@@ -1,6 +1,6 @@
-//! Prints how the detectors do on labelled texts, one JSON object a line: `figures secrets FILE`, `pii`, `active`, `code`.
+//! Prints how the detectors do on labelled texts, one JSON object a line: `figures secrets FILE`, `pii`, `personal`, `active`.
 //!
-//! `secrets`, `active`: `text`, `label` (1: something must be found, 0: nothing may be), `sub`. `pii`: `text` and `spans` with
+//! `secrets`, `personal`, `active`: `text`, `label` (1: something must be found, 0: nothing may be), `sub`. `pii`: `text` and `spans` with
 //! `type`, `start`, `end` in characters; a finding counts where it covers at least half of what both cover together. `code`:
 //! `text`, `lang`, `sub` (the weakness) and `line_text`.
 #![expect(
@@ -25,6 +25,8 @@ fn main() {
         file.lines().map(|line| serde_json::from_str(line).expect("a JSON object a line")).collect();
     match kind.as_str() {
         "secrets" => labels(&rows, Group::Secrets),
+        "pii" => spans(&rows),
+        "personal" => labels(&rows, Group::Pii),
         "active" => labels(&rows, Group::ActiveContent),
         other => println!("no such kind: {other}"),
     }
@@ -67,4 +69,107 @@ fn labels(rows: &[Value], group: Group) {
     for (label, (found, all)) in counts {
         println!("label {label}: found in {found} of {all}");
     }
+}
+
+/// The types of the labels, and the detectors that answer to each.
+const TYPES: &[(&str, &[&str])] = &[
+    ("CREDIT_CARD", &["card"]),
+    ("PHONE_NUMBER", &["phone"]),
+    ("EMAIL_ADDRESS", &["email"]),
+    ("US_SSN", &["us-ssn"]),
+    ("IBAN_CODE", &["iban"]),
+    ("IP_ADDRESS", &["ip-address"]),
+    ("US_DRIVER_LICENSE", &["identity-document"]),
+    ("DATE_TIME", &["birth-date"]),
+    ("ADDRESS", &["postal-address"]),
+    ("none", &["mac-address", "crypto-address", "national-id"]),
+];
+
+/// Precision, recall and F1 for each type. A match counts where it and the label overlap in half of what both cover.
+fn spans(rows: &[Value]) {
+    let mut counts = BTreeMap::<&str, [u32; 3]>::new();
+    for row in rows {
+        let source = text(row, "text");
+        let found = places(source);
+        for (kind, detectors) in TYPES {
+            let labels: Vec<(usize, usize)> = row
+                .get("spans")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .filter(|span| text(span, "type") == *kind)
+                .filter_map(|span| Some((number(span, "start")?, number(span, "end")?)))
+                .collect();
+            let found: Vec<_> = found.iter().filter(|(detector, ..)| detectors.contains(detector)).collect();
+            let hits = labels
+                .iter()
+                .filter(|label| found.iter().any(|(_, from, to)| overlap(**label, (*from, *to))))
+                .count();
+            let right = found
+                .iter()
+                .filter(|(_, from, to)| labels.iter().any(|label| overlap(*label, (*from, *to))))
+                .count();
+            let count = counts.entry(kind).or_default();
+            for (slot, more) in count.iter_mut().zip([hits, labels.len() - hits, found.len() - right]) {
+                *slot += u32::try_from(more).unwrap_or(u32::MAX);
+            }
+            if hits < labels.len() || right < found.len() {
+                println!("  {kind}: {labels:?} {found:?} {source:?}");
+            }
+        }
+    }
+    let structured = ["CREDIT_CARD", "PHONE_NUMBER", "EMAIL_ADDRESS", "US_SSN", "IBAN_CODE", "IP_ADDRESS"];
+    let total = counts.iter().filter(|(kind, _)| structured.contains(kind)).fold([0; 3], |sum, (_, one)| {
+        let mut sum: [u32; 3] = sum;
+        sum.iter_mut().zip(one).for_each(|(slot, more)| *slot += more);
+        sum
+    });
+    counts.insert("structured together", total);
+    for (kind, [hits, missed, wrong]) in counts {
+        let share = |whole: u32| f64::from(hits) / f64::from(whole.max(1));
+        let (precision, recall) = (share(hits + wrong), share(hits + missed));
+        let f1 = 2.0 * precision * recall / (precision + recall).max(f64::MIN_POSITIVE);
+        println!(
+            "{kind}: precision {precision:.3} recall {recall:.3} F1 {f1:.3} ({hits} found, {missed} missed, {wrong} wrong)"
+        );
+    }
+}
+
+/// The detector of each finding, and from which character to which it goes.
+fn places(source: &str) -> Vec<(&'static str, usize, usize)> {
+    let (out, findings) = screened(source, Group::Pii);
+    let mut found = Vec::new();
+    let (mut rest, mut at) = (out.as_str(), 0);
+    for (index, finding) in findings.iter().enumerate() {
+        let placeholder = |one: &Finding| {
+            Detector::ALL
+                .into_iter()
+                .find(|detector| detector.id() == one.detector)
+                .map_or("", Detector::placeholder)
+        };
+        let Some((before, after)) = rest.split_once(placeholder(finding)) else { break };
+        let from = at + before.len();
+        let next = findings.get(index + 1).and_then(|next| after.split_once(placeholder(next)));
+        let to = match next {
+            Some((between, _)) => source
+                .get(from + 1..)
+                .and_then(|left| left.find(between))
+                .map_or(from, |place| from + 1 + place),
+            None => source.len() - after.len(),
+        };
+        let characters = |byte: usize| source.get(..byte).map_or(0, |text| text.chars().count());
+        found.push((finding.detector, characters(from), characters(to)));
+        (rest, at) = (after, to);
+    }
+    found
+}
+
+fn overlap(one: (usize, usize), other: (usize, usize)) -> bool {
+    let common = one.1.min(other.1).saturating_sub(one.0.max(other.0));
+    let both = one.1.max(other.1) - one.0.min(other.0);
+    2 * common >= both
+}
+
+fn number(value: &Value, key: &str) -> Option<usize> {
+    usize::try_from(value.get(key)?.as_u64()?).ok()
 }

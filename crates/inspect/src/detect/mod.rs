@@ -5,12 +5,20 @@ pub(crate) mod cursor;
 mod active_content;
 mod api_key;
 mod assigned_secret;
+mod birth_date;
 mod card;
 mod chat_template;
+mod crypto_address;
 mod email;
 mod iban;
+mod identity_document;
+mod ip_address;
 mod jwt;
+mod national_id;
+mod number;
+mod phone;
 mod phrase;
+mod postal_address;
 mod private_key;
 mod prompt_override;
 mod secret;
@@ -50,6 +58,22 @@ pub enum Detector {
     Iban,
     /// A US social security number in its separated form.
     UsSsn,
+    /// An address of the internet (RFC 791, RFC 4291).
+    IpAddress,
+    /// A hardware address (IEEE 802).
+    MacAddress,
+    /// An address of a crypto-currency.
+    CryptoAddress,
+    /// A number that a state gave to a person or a firm, by its check digits.
+    NationalId,
+    /// The number of a passport, a driving licence or an identity card, where words say so.
+    IdentityDocument,
+    /// A date of birth, where words say so.
+    BirthDate,
+    /// A telephone number (E.164), or one that words say so of.
+    Phone,
+    /// A street with a house number, or a postal code that words say so of.
+    PostalAddress,
     /// An e-mail address (the dot-atom form of RFC 5321).
     Email,
     /// Words that try to replace the operator's instructions to a model, or to get at them.
@@ -103,7 +127,7 @@ impl Detector {
     pub(crate) const COUNT: usize = Self::ALL.len();
 
     /// All detectors, in the order of priority.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 21] = [
         Self::PrivateKey,
         Self::ApiKey,
         Self::Jwt,
@@ -113,6 +137,14 @@ impl Detector {
         Self::Card,
         Self::Iban,
         Self::UsSsn,
+        Self::IpAddress,
+        Self::MacAddress,
+        Self::CryptoAddress,
+        Self::NationalId,
+        Self::IdentityDocument,
+        Self::BirthDate,
+        Self::Phone,
+        Self::PostalAddress,
         Self::Email,
         Self::PromptOverride,
         Self::ChatTemplate,
@@ -131,6 +163,14 @@ impl Detector {
             Self::Card => "card",
             Self::Iban => "iban",
             Self::UsSsn => "us-ssn",
+            Self::IpAddress => "ip-address",
+            Self::MacAddress => "mac-address",
+            Self::CryptoAddress => "crypto-address",
+            Self::NationalId => "national-id",
+            Self::IdentityDocument => "identity-document",
+            Self::BirthDate => "birth-date",
+            Self::Phone => "phone",
+            Self::PostalAddress => "postal-address",
             Self::Email => "email",
             Self::PromptOverride => "prompt-override",
             Self::ChatTemplate => "chat-template",
@@ -147,7 +187,18 @@ impl Detector {
             | Self::Webhook
             | Self::UrlCredentials
             | Self::AssignedSecret => Group::Secrets,
-            Self::Card | Self::Iban | Self::UsSsn | Self::Email => Group::Pii,
+            Self::Card
+            | Self::Iban
+            | Self::UsSsn
+            | Self::IpAddress
+            | Self::MacAddress
+            | Self::CryptoAddress
+            | Self::NationalId
+            | Self::IdentityDocument
+            | Self::BirthDate
+            | Self::Phone
+            | Self::PostalAddress
+            | Self::Email => Group::Pii,
             Self::PromptOverride | Self::ChatTemplate => Group::Injection,
             Self::ActiveContent => Group::ActiveContent,
         }
@@ -156,17 +207,26 @@ impl Detector {
     /// How bad a finding is.
     pub const fn severity(self) -> Severity {
         match self {
-            Self::PrivateKey | Self::ApiKey | Self::UrlCredentials | Self::Card | Self::UsSsn => {
-                Severity::High
-            }
+            Self::PrivateKey
+            | Self::ApiKey
+            | Self::UrlCredentials
+            | Self::Card
+            | Self::UsSsn
+            | Self::NationalId
+            | Self::IdentityDocument => Severity::High,
             Self::Jwt
             | Self::Webhook
             | Self::AssignedSecret
             | Self::Iban
+            | Self::IpAddress
+            | Self::CryptoAddress
+            | Self::BirthDate
+            | Self::Phone
+            | Self::PostalAddress
             | Self::PromptOverride
             | Self::ChatTemplate
             | Self::ActiveContent => Severity::Medium,
-            Self::Email => Severity::Low,
+            Self::Email | Self::MacAddress => Severity::Low,
         }
     }
 
@@ -182,6 +242,14 @@ impl Detector {
             Self::Card => "[card]",
             Self::Iban => "[iban]",
             Self::UsSsn => "[ssn]",
+            Self::IpAddress => "[ip]",
+            Self::MacAddress => "[mac]",
+            Self::CryptoAddress => "[crypto-address]",
+            Self::NationalId => "[national-id]",
+            Self::IdentityDocument => "[id-document]",
+            Self::BirthDate => "[birth-date]",
+            Self::Phone => "[phone]",
+            Self::PostalAddress => "[address]",
             Self::Email => "[email]",
             Self::PromptOverride => "[prompt-override]",
             Self::ChatTemplate => "[chat-template]",
@@ -222,6 +290,14 @@ impl Detector {
             Self::Card => card::STARTS,
             Self::Iban => iban::STARTS,
             Self::UsSsn => us_ssn::STARTS,
+            Self::IpAddress => ip_address::STARTS,
+            Self::MacAddress => ip_address::MAC_STARTS,
+            Self::CryptoAddress => crypto_address::STARTS,
+            Self::NationalId => national_id::STARTS,
+            Self::IdentityDocument => identity_document::STARTS,
+            Self::BirthDate => birth_date::STARTS,
+            Self::Phone => phone::STARTS,
+            Self::PostalAddress => postal_address::STARTS,
             Self::Email => &[],
             Self::PromptOverride => prompt_override::STARTS,
             Self::ChatTemplate => chat_template::STARTS,
@@ -241,6 +317,14 @@ impl Detector {
             Self::Card => card::probe(cursor),
             Self::Iban => iban::probe(cursor),
             Self::UsSsn => us_ssn::probe(cursor),
+            Self::IpAddress => ip_address::probe(cursor),
+            Self::MacAddress => ip_address::probe_mac(cursor),
+            Self::CryptoAddress => crypto_address::probe(cursor),
+            Self::NationalId => national_id::probe(cursor),
+            Self::IdentityDocument => identity_document::probe(cursor),
+            Self::BirthDate => birth_date::probe(cursor),
+            Self::Phone => phone::probe(cursor),
+            Self::PostalAddress => postal_address::probe(cursor),
             Self::Email => email::probe(cursor),
             Self::PromptOverride => prompt_override::probe(cursor),
             Self::ChatTemplate => chat_template::probe(&cursor),
@@ -255,8 +339,15 @@ impl Detector {
             Self::Card | Self::UsSsn => last_digits(found),
             Self::Iban => iban::evidence(found),
             Self::ApiKey => [label, "***"].concat(),
+            Self::NationalId | Self::IdentityDocument => [label, " ***"].concat(),
             Self::PrivateKey
             | Self::Jwt
+            | Self::IpAddress
+            | Self::MacAddress
+            | Self::CryptoAddress
+            | Self::BirthDate
+            | Self::Phone
+            | Self::PostalAddress
             | Self::Webhook
             | Self::UrlCredentials
             | Self::AssignedSecret
@@ -398,6 +489,15 @@ mod tests {
             assert_eq!(detector.index(), index);
             assert!(detector.id().bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{detector:?}");
             assert!(detector.placeholder().starts_with('[') && detector.placeholder().ends_with(']'));
+        }
+    }
+
+    #[test]
+    fn the_reference_names_every_detector() {
+        let reference = include_str!("../../../../docs/detectors.md");
+        for detector in Detector::ALL {
+            assert!(reference.contains(&format!("| `{}` |", detector.id())), "{detector:?}");
+            assert!(reference.contains(&format!("`{}`", detector.placeholder())), "{detector:?}");
         }
     }
 

@@ -4,8 +4,8 @@ use memchr::memchr;
 
 use crate::detect::{Detector, Start, is_local, is_word, local_start};
 
-/// How many independent conditions fit the table. Two starts that share one stay correct and only sieve less.
-const BUCKETS: usize = 64;
+/// How many independent conditions fit the table. There are fewer starts, so that none shares one with another.
+const BUCKETS: usize = 128;
 /// Places that are looked at together.
 const WIDTH: usize = 32;
 /// Most signs that a detector may start with anywhere.
@@ -19,10 +19,10 @@ const SIGNS: usize = 8;
 #[derive(Debug)]
 pub(super) struct Lanes {
     edges: Edges,
-    left: Box<[u64; 256]>,
-    first: Box<[u64; 256]>,
-    second: Box<[u64; 256]>,
-    third: Box<[u64; 256]>,
+    left: Box<[u128; 256]>,
+    first: Box<[u128; 256]>,
+    second: Box<[u128; 256]>,
+    third: Box<[u128; 256]>,
     /// For each bucket, the detectors that start so.
     owners: [u64; BUCKETS],
 }
@@ -78,15 +78,15 @@ impl Edges {
 impl Lanes {
     /// The sieve for these detectors.
     pub(super) fn new(detectors: impl Iterator<Item = Detector> + Clone) -> Self {
-        let [mut left, mut first, mut second, mut third] = std::array::from_fn(|_| Box::new([0_u64; 256]));
+        let [mut left, mut first, mut second, mut third] = std::array::from_fn(|_| Box::new([0_u128; 256]));
         let mut owners = [0_u64; BUCKETS];
         let starts =
             detectors.flat_map(|detector| detector.starts().iter().map(move |start| (detector, start)));
         for (index, (detector, start)) in starts.clone().enumerate() {
             let bucket = index % BUCKETS;
-            let mark = |lane: &mut [u64; 256], admits: &dyn Fn(u8) -> bool| {
+            let mark = |lane: &mut [u128; 256], admits: &dyn Fn(u8) -> bool| {
                 for (byte, entry) in (0_u8..=255).zip(lane.iter_mut()) {
-                    *entry |= u64::from(admits(byte)) << bucket;
+                    *entry |= u128::from(admits(byte)) << bucket;
                 }
             };
             // INVARIANT: a quote is as good as the start of a text, so that a JSON document may be sieved as it is.
@@ -141,12 +141,12 @@ impl Lanes {
     /// The detectors that may start at `place`, behind the byte `left`. What has not arrived may be anything.
     fn at(&self, bytes: &[u8], place: usize, left: u8) -> Option<u64> {
         let rest = bytes.get(place..)?;
-        let of = |lane, index| rest.get(index).map_or(u64::MAX, |byte| entry(lane, *byte));
+        let of = |lane, index| rest.get(index).map_or(u128::MAX, |byte| entry(lane, *byte));
         let buckets = entry(&self.left, left) & of(&self.first, 0) & of(&self.second, 1) & of(&self.third, 2);
         (buckets != 0).then(|| self.detectors(buckets))
     }
 
-    fn detectors(&self, mut buckets: u64) -> u64 {
+    fn detectors(&self, mut buckets: u128) -> u64 {
         let mut set = 0;
         while buckets != 0 {
             set |= self.owners.get(buckets.trailing_zeros() as usize).copied().unwrap_or(u64::MAX);
@@ -161,8 +161,8 @@ fn is_part(left: u8, first: u8) -> bool {
     left == b'_' || (first.is_ascii_uppercase() && !left.is_ascii_uppercase())
 }
 
-fn entry(lane: &[u64; 256], byte: u8) -> u64 {
-    lane.get(usize::from(byte)).copied().unwrap_or(u64::MAX)
+fn entry(lane: &[u128; 256], byte: u8) -> u128 {
+    lane.get(usize::from(byte)).copied().unwrap_or(u128::MAX)
 }
 
 /// The candidates of one piece of text, in order.
@@ -267,6 +267,12 @@ mod tests {
             let bytes = text.as_bytes();
             prop_assert_eq!(lanes.find(bytes, from, to, prev), naive(&lanes, bytes, from, to, prev));
         }
+    }
+
+    #[test]
+    fn every_start_has_a_bucket_of_its_own() {
+        let starts: usize = Detector::ALL.into_iter().map(|detector| detector.starts().len()).sum();
+        assert!(starts <= BUCKETS, "{starts}");
     }
 
     #[test]

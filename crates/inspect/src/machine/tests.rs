@@ -63,6 +63,27 @@ pub(crate) const PARTS: &[&str] = &[
     "clientSecret: '",
     "the API key of it is 7f3k9Qz2LmX8vB4nT6yR",
     "Authorization: Bearer ",
+    "phone ",
+    "call me at +1 (415) 555-2671",
+    "+44 (0)20 7946 0958",
+    "06 12 34 56 78",
+    "449 4898 office",
+    "born on 2/16/1962",
+    "12 March 1980",
+    "109.38.226.13",
+    "2001:db8::1",
+    "d80:e4b5:79da:6cf6:71f3:51f7:9161:c319",
+    "00:1a:2b:3c:4d:5e",
+    "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
+    "0x52908400098527886E0F7030069857D2E4169EE7",
+    "AB123456C",
+    "tax id ",
+    "86095742719",
+    "529.982.247-25",
+    "12345678Z",
+    "passport number C01X00T47",
+    "221B Baker Street",
+    "zip code 29687",
     "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2ln",
     "eyJhbGciOiJFUzI1NiJ9.",
     "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0",
@@ -194,7 +215,9 @@ fn ordinary_prose_leaves_at_once() {
             .split_inclusive(' ')
     {
         machine.push(word, &mut out);
-        assert_eq!(machine.held(), 0, "{word:?}");
+        // A number may go on as a telephone number; the next word says whether it does.
+        let most = if word.starts_with(|sign: char| sign.is_ascii_digit()) { word.len() } else { 0 };
+        assert!(machine.held() <= most, "{word:?}");
     }
 }
 
@@ -207,7 +230,8 @@ fn only_what_may_match_is_held() {
         ("card 4242 ", 5),
         ("end. ", 0),
         ("a key sk-an", 5),
-        ("2024 ", 0),
+        ("2024 ", 5),
+        ("2024 was ", 0),
     ] {
         let mut machine = all(Action::Redact).machine();
         let mut out = String::new();
