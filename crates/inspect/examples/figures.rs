@@ -1,4 +1,4 @@
-//! Prints how the detectors do on labelled texts, one JSON object a line: `figures secrets FILE`, `pii`, `personal`, `active`.
+//! Prints how the detectors do on labelled texts, one JSON object a line: `figures secrets FILE`, `pii`, `personal`, `active`, `code`.
 //!
 //! `secrets`, `personal`, `active`: `text`, `label` (1: something must be found, 0: nothing may be), `sub`. `pii`: `text` and `spans` with
 //! `type`, `start`, `end` in characters; a finding counts where it covers at least half of what both cover together. `code`:
@@ -27,6 +27,7 @@ fn main() {
         "secrets" => labels(&rows, Group::Secrets),
         "pii" => spans(&rows),
         "personal" => labels(&rows, Group::Pii),
+        "code" => code(&rows),
         "active" => labels(&rows, Group::ActiveContent),
         other => println!("no such kind: {other}"),
     }
@@ -172,4 +173,50 @@ fn overlap(one: (usize, usize), other: (usize, usize)) -> bool {
 
 fn number(value: &Value, key: &str) -> Option<usize> {
     usize::try_from(value.get(key)?.as_u64()?).ok()
+}
+
+/// For each weakness: how many rows have a finding on their line, how many findings name it, and how many of these are on such a line.
+fn code(rows: &[Value]) {
+    let mut counts = BTreeMap::<String, [u32; 4]>::new();
+    // With a finding of the labelled weakness or on the labelled line, and with any.
+    let mut rows_with = (0_u32, 0_u32);
+    for row in rows {
+        let label = text(row, "sub");
+        let lines: Vec<&str> = text(row, "text").lines().map(str::trim).collect();
+        let wanted = text(row, "line_text").trim().lines().next().unwrap_or_default().trim().to_owned();
+        let (_, findings) = screened(text(row, "text"), Group::Code);
+        let (mut is_found, mut is_named) = (false, false);
+        for finding in &findings {
+            let (weakness, rest) = finding.evidence.split_once(' ').unwrap_or_default();
+            let line = rest.rsplit(' ').next().and_then(|line| line.parse::<usize>().ok()).unwrap_or(0);
+            let is_there =
+                line.checked_sub(1).and_then(|line| lines.get(line)).is_some_and(|line| **line == wanted);
+            is_found |= is_there;
+            is_named |= is_there || weakness == label;
+            let count = counts.entry(weakness.to_owned()).or_default();
+            let [.., named, right] = count;
+            *named += 1;
+            *right += u32::from(is_there);
+            if !is_there {
+                let line = line.checked_sub(1).and_then(|line| lines.get(line)).unwrap_or(&"");
+                println!("  {label} {} {}: {line}", text(row, "lang"), finding.evidence);
+            }
+        }
+        rows_with.0 += u32::from(is_named);
+        rows_with.1 += u32::from(!findings.is_empty());
+        let [all, found, ..] = counts.entry(label.to_owned()).or_default();
+        *all += 1;
+        *found += u32::from(is_found);
+    }
+    for (weakness, [all, found, named, right]) in &counts {
+        println!(
+            "{weakness}: {found} of {all} rows found; {named} findings name it, {right} on a labelled line"
+        );
+    }
+    let sum = |index: usize| counts.values().filter_map(|count| count.get(index)).sum::<u32>();
+    println!(
+        "rows with a finding: {}; of them with one of the labelled weakness or line: {}",
+        rows_with.1, rows_with.0
+    );
+    println!("all: {} of {} rows found; {} findings, {} on a labelled line", sum(1), sum(0), sum(2), sum(3));
 }

@@ -35,6 +35,8 @@ struct Rules {
     hosts: Hosts,
     /// Whether e-mail, whose candidates are found otherwise, is among them.
     has_mail: bool,
+    /// Whether lines are counted.
+    has_lines: bool,
 }
 
 /// Hosts that links and images may lead to: `example.com`, `*.example.com`. In lower case.
@@ -81,7 +83,8 @@ impl Screen {
         rules.iter().for_each(|rule| rule.detector.prepare());
         let lanes = Lanes::new(rules.iter().map(|rule| rule.detector));
         let has_mail = known & Detector::Email.bit() != 0;
-        Self(Some(Arc::new(Rules { rules: rules.into(), lanes, hosts, has_mail })))
+        let has_lines = known & Detector::InsecureCode.bit() != 0;
+        Self(Some(Arc::new(Rules { rules: rules.into(), lanes, hosts, has_mail, has_lines })))
     }
 
     /// The screen that lets everything pass unread.

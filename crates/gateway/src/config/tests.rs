@@ -293,7 +293,7 @@ models:
     upstream: { url: "https://api.example", credential: "vault:kv/openai#key" }
     identify: anonymous
     budgets: [ { per: principal, tokens: 50k/hour, cost: 5 USD/day, limit: 1/s } ]
-    answer: { pii: redact, code: observe }
+    answer: { pii: redact, roles: fence }
 tools: {}
 policy: { cedar: [] }
 ledger: { path: data }
@@ -301,6 +301,23 @@ state: memory
 "#,
     );
     insta::assert_snapshot!(said);
+}
+
+#[test]
+fn detectors_are_switched_one_by_one_and_hosts_are_listed() {
+    let text = |answer: &str| {
+        format!(
+            "version: 1\nlisteners: {{ public: {{ address: \"127.0.0.1:8080\" }} }}\nmodels:\n  a:\n    dialect: openai\n    \
+             upstream: {{ url: \"http://127.0.0.1:1\" }}\n    identify: anonymous\n    answer: {{ {answer} }}\n"
+        )
+    };
+    let said = said(&text(
+        "except: [phone, phon], hosts: [Example.com, \"*.example.org\", \"http://x\"], code: block",
+    ));
+    assert!(said.contains("8:29: error: there is no detector `phon`"), "{said}");
+    assert!(said.contains("did you mean `phone`?"), "{said}");
+    assert!(said.contains("`http://x` is no host"), "{said}");
+    assert!(!said.contains("Example.com` is"), "{said}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod crypto_address;
 mod email;
 mod iban;
 mod identity_document;
+mod insecure_code;
 mod ip_address;
 mod jwt;
 mod link;
@@ -96,6 +97,8 @@ pub enum Detector {
     LookAlikeHost,
     /// An escape sequence of terminals (ECMA-48).
     AnsiEscape,
+    /// Code that is dangerous by the look of one line, with its weakness (CWE).
+    InsecureCode,
 }
 
 /// What an operator switches: detectors come in groups.
@@ -111,6 +114,8 @@ pub enum Group {
     ActiveContent,
     /// Addresses that carry data out or look like others.
     Links,
+    /// Code that is dangerous to run.
+    Code,
 }
 
 /// What is done about each group; `None` turns its detectors off.
@@ -126,6 +131,8 @@ pub struct Groups {
     pub active_content: Option<Action>,
     /// For [`Group::Links`].
     pub links: Option<Action>,
+    /// For [`Group::Code`].
+    pub code: Option<Action>,
 }
 
 impl Groups {
@@ -137,6 +144,7 @@ impl Groups {
             Group::Injection => self.injection,
             Group::ActiveContent => self.active_content,
             Group::Links => self.links,
+            Group::Code => self.code,
         }
     }
 }
@@ -146,7 +154,7 @@ impl Detector {
     pub(crate) const COUNT: usize = Self::ALL.len();
 
     /// All detectors, in the order of priority.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::PrivateKey,
         Self::ApiKey,
         Self::Jwt,
@@ -173,6 +181,7 @@ impl Detector {
         Self::TrackingPixel,
         Self::LookAlikeHost,
         Self::AnsiEscape,
+        Self::InsecureCode,
     ];
 
     /// The stable identifier, as in findings, metrics and the configuration.
@@ -204,6 +213,7 @@ impl Detector {
             Self::TrackingPixel => "tracking-pixel",
             Self::LookAlikeHost => "look-alike-host",
             Self::AnsiEscape => "ansi-escape",
+            Self::InsecureCode => "insecure-code",
         }
     }
 
@@ -230,6 +240,7 @@ impl Detector {
             | Self::Email => Group::Pii,
             Self::PromptOverride | Self::ChatTemplate => Group::Injection,
             Self::ActiveContent | Self::AnsiEscape => Group::ActiveContent,
+            Self::InsecureCode => Group::Code,
             Self::ImageData | Self::LinkData | Self::TrackingPixel | Self::LookAlikeHost => Group::Links,
         }
     }
@@ -260,7 +271,8 @@ impl Detector {
             | Self::ActiveContent
             | Self::LinkData
             | Self::TrackingPixel
-            | Self::AnsiEscape => Severity::Medium,
+            | Self::AnsiEscape
+            | Self::InsecureCode => Severity::Medium,
             Self::Email | Self::MacAddress => Severity::Low,
         }
     }
@@ -294,6 +306,7 @@ impl Detector {
             Self::TrackingPixel => "[pixel]",
             Self::LookAlikeHost => "[host]",
             Self::AnsiEscape => "[escape]",
+            Self::InsecureCode => "[insecure-code]",
         }
     }
 
@@ -312,6 +325,7 @@ impl Detector {
         match self {
             Self::PromptOverride => prompt_override::prepare(),
             Self::ActiveContent => active_content::prepare(),
+            Self::InsecureCode => insecure_code::prepare(),
             _ => {}
         }
     }
@@ -347,6 +361,7 @@ impl Detector {
             Self::TrackingPixel => link::PIXEL_STARTS,
             Self::LookAlikeHost => look_alike::STARTS,
             Self::AnsiEscape => ansi::STARTS,
+            Self::InsecureCode => insecure_code::STARTS,
         }
     }
 
@@ -379,6 +394,7 @@ impl Detector {
             Self::TrackingPixel => link::probe_pixel(cursor),
             Self::LookAlikeHost => look_alike::probe(cursor),
             Self::AnsiEscape => ansi::probe(cursor),
+            Self::InsecureCode => insecure_code::probe(cursor),
         }
     }
 
@@ -408,7 +424,8 @@ impl Detector {
             | Self::LinkData
             | Self::TrackingPixel
             | Self::LookAlikeHost
-            | Self::AnsiEscape => label.to_owned(),
+            | Self::AnsiEscape
+            | Self::InsecureCode => label.to_owned(),
         }
     }
 }

@@ -20,6 +20,8 @@ pub(super) struct State {
     busy: [usize; Detector::COUNT],
     /// Matches that begin behind the words that gave them away, each with its place in the text at hand.
     due: Vec<(usize, Detector, Match)>,
+    /// Line ends before the text at hand.
+    lines: usize,
     /// What is being dropped.
     tail: Tail,
     pub(super) is_blocked: bool,
@@ -46,6 +48,7 @@ impl Default for State {
             prev: b'\n',
             busy: [0; Detector::COUNT],
             due: Vec::new(),
+            lines: 0,
             tail: Tail::None,
             is_blocked: false,
             findings: Vec::new(),
@@ -64,7 +67,7 @@ impl State {
         // Everything before `sent` has left or was dropped; candidates before `at` were asked.
         let mut sent = match self.drop_tail(bytes, 0, is_whole) {
             Ok(end) => end,
-            Err(kept) => return self.keep(bytes, kept),
+            Err(kept) => return self.keep(rules, bytes, kept),
         };
         let mut at = sent;
         loop {
@@ -73,13 +76,13 @@ impl State {
             let next = candidates.next(at, prev, self.busy_until(Detector::Email), due);
             let Some((start, set)) = next else {
                 out.push_str(text.get(sent..).unwrap_or_default());
-                return self.keep(bytes, bytes.len());
+                return self.keep(rules, bytes, bytes.len());
             };
             match self.ask(rules, text, start, set, is_whole) {
                 Step::Pass => at = start + 1,
                 Step::Hold => {
                     out.push_str(text.get(sent..start).unwrap_or_default());
-                    return self.keep(bytes, start);
+                    return self.keep(rules, bytes, start);
                 }
                 Step::Redact(detector, found) => {
                     out.push_str(text.get(sent..start).unwrap_or_default());
@@ -87,7 +90,7 @@ impl State {
                     self.tail = found.tail;
                     sent = match self.drop_tail(bytes, start + found.len, is_whole) {
                         Ok(end) => end,
-                        Err(kept) => return self.keep(bytes, kept),
+                        Err(kept) => return self.keep(rules, bytes, kept),
                     };
                     at = sent;
                 }
@@ -132,13 +135,18 @@ impl State {
                 self.set_busy(detector, place + len);
                 continue;
             }
+            let mut evidence =
+                detector.evidence(text.get(start..start + found.len).unwrap_or_default(), found.label);
+            if detector == Detector::InsecureCode {
+                evidence.push_str(", line ");
+                evidence.push_str(&(self.lines + line_ends(bytes.get(..start)) + 1).to_string());
+            }
             let finding = Finding {
                 detector: detector.id(),
                 at: String::new(),
                 severity: detector.severity(),
                 action: rule.action,
-                evidence: detector
-                    .evidence(text.get(start..start + found.len).unwrap_or_default(), found.label),
+                evidence,
             };
             let verdict = judge(std::slice::from_ref(&finding));
             self.report(finding, verdict);
@@ -186,7 +194,10 @@ impl State {
     }
 
     /// Remembers what the next walk needs to know of the text before `kept`.
-    fn keep(&mut self, bytes: &[u8], kept: usize) -> usize {
+    fn keep(&mut self, rules: &Rules, bytes: &[u8], kept: usize) -> usize {
+        if rules.has_lines {
+            self.lines += line_ends(bytes.get(..kept));
+        }
         self.prev = self.before(bytes, kept);
         for busy in &mut self.busy {
             *busy = busy.saturating_sub(kept);
@@ -221,4 +232,8 @@ impl State {
             *busy = until;
         }
     }
+}
+
+fn line_ends(bytes: Option<&[u8]>) -> usize {
+    memchr::memchr_iter(b'\n', bytes.unwrap_or_default()).count()
 }
