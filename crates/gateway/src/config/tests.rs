@@ -196,7 +196,7 @@ fn a_full_file_becomes_settings() {
     assert_eq!(model.upstream.credential.as_ref().unwrap().value.expose(), "Bearer from-the-environment");
     assert_eq!(model.client_system, ClientSystem::Demote);
     assert_eq!(&*model.system.as_ref().unwrap().text, "Be kind.\n");
-    assert_eq!((model.prompt, model.answer), (Detectors::PROMPT, Detectors::ANSWER));
+    assert_eq!((&model.prompt, &model.answer), (&Detectors::PROMPT, &Detectors::ANSWER));
     assert_eq!(model.upstream.timeout, Duration::from_secs(600));
 
     let policies: Vec<&str> = settings.policies.iter().map(|text| &*text.name).collect();
@@ -209,7 +209,7 @@ fn a_small_file_gets_the_defaults() {
     let settings = settings(&with_api(""));
     let api = &settings.apis[0];
     assert_eq!((api.base_path.as_str(), api.body_limit, api.answers), ("", 1 << 20, Check::Enforce));
-    assert_eq!((api.inspect, api.screen), (Detectors::INSPECT, Detectors::SCREEN));
+    assert_eq!((&api.inspect, &api.screen), (&Detectors::INSPECT, &Detectors::SCREEN));
     assert_eq!((settings.limits, settings.record), (Limits::default(), RecordTarget::Stdout));
     assert!(settings.listeners.admin.is_none() && !api.authorize);
 }
@@ -314,7 +314,7 @@ fn detectors_are_switched_one_by_one_and_hosts_are_listed() {
     let said = said(&text(
         "except: [phone, phon], hosts: [Example.com, \"*.example.org\", \"http://x\"], code: block",
     ));
-    assert!(said.contains("8:29: error: there is no detector `phon`"), "{said}");
+    assert!(said.contains("8:31: error: there is no detector `phon`"), "{said}");
     assert!(said.contains("did you mean `phone`?"), "{said}");
     assert!(said.contains("`http://x` is no host"), "{said}");
     assert!(!said.contains("Example.com` is"), "{said}");

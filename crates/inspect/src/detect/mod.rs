@@ -151,6 +151,7 @@ impl Groups {
 
 impl Detector {
     /// How many there are.
+    #[cfg(test)]
     pub(crate) const COUNT: usize = Self::ALL.len();
 
     /// All detectors, in the order of priority.

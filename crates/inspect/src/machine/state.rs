@@ -16,8 +16,8 @@ const MOST_FINDINGS: usize = 64;
 pub(super) struct State {
     /// The byte before the text at hand; a line feed at the start.
     prev: u8,
-    /// For each detector, before which place of the text at hand it has nothing more to say.
-    busy: [usize; Detector::COUNT],
+    /// Detectors that have nothing more to say before a place of the text at hand; mostly none.
+    busy: Vec<(Detector, usize)>,
     /// Matches that begin behind the words that gave them away, each with its place in the text at hand.
     due: Vec<(usize, Detector, Match)>,
     /// Line ends before the text at hand.
@@ -46,7 +46,7 @@ impl Default for State {
     fn default() -> Self {
         Self {
             prev: b'\n',
-            busy: [0; Detector::COUNT],
+            busy: Vec::new(),
             due: Vec::new(),
             lines: 0,
             tail: Tail::None,
@@ -199,9 +199,10 @@ impl State {
             self.lines += line_ends(bytes.get(..kept));
         }
         self.prev = self.before(bytes, kept);
-        for busy in &mut self.busy {
-            *busy = busy.saturating_sub(kept);
-        }
+        self.busy.retain_mut(|(_, until)| {
+            *until = until.saturating_sub(kept);
+            *until > 0
+        });
         self.due.retain_mut(|(place, ..)| {
             let is_ahead = *place >= kept;
             *place = place.saturating_sub(kept);
@@ -224,12 +225,13 @@ impl State {
     }
 
     fn busy_until(&self, detector: Detector) -> usize {
-        self.busy.get(detector.index()).copied().unwrap_or(0)
+        self.busy.iter().find(|(busy, _)| *busy == detector).map_or(0, |(_, until)| *until)
     }
 
-    fn set_busy(&mut self, detector: Detector, until: usize) {
-        if let Some(busy) = self.busy.get_mut(detector.index()) {
-            *busy = until;
+    fn set_busy(&mut self, detector: Detector, place: usize) {
+        match self.busy.iter_mut().find(|(busy, _)| *busy == detector) {
+            Some((_, until)) => *until = place,
+            None => self.busy.push((detector, place)),
         }
     }
 }
