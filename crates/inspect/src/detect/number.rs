@@ -113,7 +113,8 @@ pub(super) fn eat_words<'w, T>(
     cursor: &Cursor<'_>,
     words: &'w [(&'static str, T)],
 ) -> Result<Option<(usize, &'w T)>, More> {
-    for (word, what) in words {
+    let first = cursor.peek()?.map(|byte| byte.to_ascii_lowercase());
+    for (word, what) in words.iter().filter(|(word, _)| word.as_bytes().first() == first.as_ref()) {
         let mut cursor = cursor.clone();
         if eat_word(&mut cursor, word)? {
             return Ok(Some((cursor.at(), what)));

@@ -2,7 +2,7 @@
 
 use memchr::memchr;
 
-use crate::detect::{Detector, Start, is_local, is_word, local_start};
+use crate::detect::{Bytes, Detector, Start, is_local, is_word, local_start};
 
 /// How many independent conditions fit the table. There are fewer starts, so that none shares one with another.
 const BUCKETS: usize = 128;
@@ -14,8 +14,8 @@ const SIGNS: usize = 8;
 /// For every byte, the buckets that admit it to the left of a candidate, and as its first, second and third byte.
 ///
 /// PERF: most bytes of a text neither begin a word nor are a sign that some detector starts with; [`Edges`] passes
-/// over them, many at a time. What is left costs four loads and three ands; the buckets that survive are the
-/// detectors worth asking.
+/// over them, many at a time. What is left costs four loads and three ands, and for each bucket that survives one more
+/// test; what passes that are the detectors worth asking.
 #[derive(Debug)]
 pub(super) struct Lanes {
     edges: Edges,
@@ -25,6 +25,8 @@ pub(super) struct Lanes {
     third: Box<[u128; 256]>,
     /// For each bucket, the detectors that start so.
     owners: [u64; BUCKETS],
+    /// For each bucket, the marks of its prefixes: classes byte by byte admit many mixtures of them.
+    marks: [u64; BUCKETS],
 }
 
 /// Where a detector may start by one byte and the byte before: at the first byte of a word or of a part of one
@@ -80,6 +82,7 @@ impl Lanes {
     pub(super) fn new(detectors: impl Iterator<Item = Detector> + Clone) -> Self {
         let [mut left, mut first, mut second, mut third] = std::array::from_fn(|_| Box::new([0_u128; 256]));
         let mut owners = [0_u64; BUCKETS];
+        let mut marks = [0_u64; BUCKETS];
         let starts =
             detectors.flat_map(|detector| detector.starts().iter().map(move |start| (detector, start)));
         for (index, (detector, start)) in starts.clone().enumerate() {
@@ -97,8 +100,16 @@ impl Lanes {
             if let Some(owner) = owners.get_mut(bucket) {
                 *owner |= detector.bit();
             }
+            if let Some(known) = marks.get_mut(bucket) {
+                *known |= match &start.bytes {
+                    Bytes::Classes(_) => u64::MAX,
+                    Bytes::Prefixes(all) | Bytes::Words(all) => {
+                        all.iter().fold(0, |sum, prefix| sum | (1 << mark_of(prefix)))
+                    }
+                };
+            }
         }
-        Self { edges: Edges::new(starts.map(|(_, start)| start)), left, first, second, third, owners }
+        Self { edges: Edges::new(starts.map(|(_, start)| start)), left, first, second, third, owners, marks }
     }
 
     /// The first place in `from..to` where a detector may start, and which ones. `prev` is the byte before `from`.
@@ -143,17 +154,32 @@ impl Lanes {
         let rest = bytes.get(place..)?;
         let of = |lane, index| rest.get(index).map_or(u128::MAX, |byte| entry(lane, *byte));
         let buckets = entry(&self.left, left) & of(&self.first, 0) & of(&self.second, 1) & of(&self.third, 2);
-        (buckets != 0).then(|| self.detectors(buckets))
+        if buckets == 0 {
+            return None;
+        }
+        let set = self.detectors(buckets, rest.first_chunk().map(mark_of));
+        (set != 0).then_some(set)
     }
 
-    fn detectors(&self, mut buckets: u128) -> u64 {
+    /// The detectors of these buckets, as far as they have a prefix of this mark. Without one they all count.
+    fn detectors(&self, mut buckets: u128, mark: Option<u32>) -> u64 {
         let mut set = 0;
         while buckets != 0 {
-            set |= self.owners.get(buckets.trailing_zeros() as usize).copied().unwrap_or(u64::MAX);
+            let bucket = buckets.trailing_zeros() as usize;
+            let known = self.marks.get(bucket).copied().unwrap_or(u64::MAX);
+            if mark.is_none_or(|mark| (known >> mark) & 1 == 1) {
+                set |= self.owners.get(bucket).copied().unwrap_or(u64::MAX);
+            }
             buckets &= buckets - 1;
         }
         set
     }
+}
+
+/// One of 64 marks for three bytes, the same for both cases.
+fn mark_of(prefix: &[u8; 3]) -> u32 {
+    let [a, b, c] = prefix.map(|byte| u32::from(byte | 0x20));
+    (a.wrapping_mul(7) ^ b.wrapping_mul(29) ^ c.wrapping_mul(11)) & 63
 }
 
 /// Whether the byte `first` begins a part of a word behind `left`, a byte of the same word.
