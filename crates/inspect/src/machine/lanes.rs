@@ -309,10 +309,7 @@ mod tests {
 
     #[test]
     fn too_many_signs_make_every_place_an_edge() {
-        let start = Start {
-            left: |_| true,
-            bytes: crate::detect::Bytes::Classes([|b| b < 0x80, |_| true, |_| true]),
-        };
+        let start = Start { left: |_| true, bytes: Bytes::Classes([|b| b < 0x80, |_| true, |_| true]) };
         let edges = Edges::new(std::iter::once(&start));
         assert_eq!(edges.marks(&[b'a'; WIDTH], &[b'a'; WIDTH]), [1; WIDTH]);
     }
