@@ -1,6 +1,6 @@
-//! Prints how the detectors do on labelled texts, one JSON object a line: `figures secrets FILE`, `pii`, `personal`, `active`, `code`.
+//! Prints how the detectors do on labelled texts, one JSON object a line: `figures secrets FILE`, `pii`, `personal`, `active`, `links`, `lines`, `code`.
 //!
-//! `secrets`, `personal`, `active`: `text`, `label` (1: something must be found, 0: nothing may be), `sub`. `pii`: `text` and `spans` with
+//! `secrets`, `personal`, `active`, `links`, `lines`: `text`, `label` (1: something must be found, 0: nothing may be), `sub`. `pii`: `text` and `spans` with
 //! `type`, `start`, `end` in characters; a finding counts where it covers at least half of what both cover together. `code`:
 //! `text`, `lang`, `sub` (the weakness) and `line_text`.
 #![expect(
@@ -19,7 +19,7 @@ use serde_json::Value;
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
-    let kind = arguments.next().expect("a kind: secrets, active");
+    let kind = arguments.next().expect("a kind, such as secrets");
     let file = std::fs::read_to_string(arguments.next().expect("a file")).expect("it is readable");
     let rows: Vec<Value> =
         file.lines().map(|line| serde_json::from_str(line).expect("a JSON object a line")).collect();
@@ -29,6 +29,8 @@ fn main() {
         "personal" => labels(&rows, Group::Pii),
         "code" => code(&rows),
         "active" => labels(&rows, Group::ActiveContent),
+        "links" => labels(&rows, Group::Links),
+        "lines" => labels(&rows, Group::Code),
         other => println!("no such kind: {other}"),
     }
 }
