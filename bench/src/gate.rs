@@ -177,7 +177,14 @@ pub(crate) fn owned() -> Result<(OperationRules, Obligations, Vec<u8>)> {
 
 fn all_detectors() -> Screen {
     let block = Some(Action::Block);
-    Screen::from_groups(&Groups { pii: block, secrets: block, injection: block, active_content: block })
+    Screen::from_groups(&Groups {
+        pii: block,
+        secrets: block,
+        injection: block,
+        active_content: block,
+        links: block,
+        code: block,
+    })
 }
 
 /// A streamed answer of so many chunks of text, in which no detector finds anything.

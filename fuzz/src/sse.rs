@@ -20,7 +20,14 @@ static RULES: LazyLock<[ModelRules; 2]> = LazyLock::new(|| {
 
 fn screen(action: Action) -> Screen {
     let action = Some(action);
-    Screen::from_groups(&Groups { pii: action, secrets: action, injection: action, active_content: action })
+    Screen::from_groups(&Groups {
+        pii: action,
+        secrets: action,
+        injection: action,
+        active_content: action,
+        links: action,
+        code: action,
+    })
 }
 
 pub fn run(bytes: &[u8]) {

@@ -23,7 +23,7 @@ use portcullis_core::validate::{Answers, Unknown, ValidateRules};
 use portcullis_inspect::detect::Groups;
 use portcullis_inspect::dialect::openai::{self, ModelRules};
 use portcullis_inspect::inspect::Screens;
-use portcullis_inspect::machine::Screen;
+use portcullis_inspect::machine::{Hosts, Screen};
 use smol_str::SmolStr;
 
 use crate::config::settings::{self, Api, Check, Detectors, Level, Model, Settings};
@@ -438,15 +438,15 @@ impl<'s> Compiler<'s> {
     fn guards(&self, part: Part<'_>) -> Guards {
         match part {
             Part::Api(api) => Guards {
-                screens: Screens { request: screen(api.inspect), answer: screen(api.screen) },
+                screens: Screens { request: screen(&api.inspect), answer: screen(&api.screen) },
                 model: None,
             },
             Part::Graph(graph) => Guards {
-                screens: Screens { request: screen(graph.inspect), answer: screen(graph.screen) },
+                screens: Screens { request: screen(&graph.inspect), answer: screen(&graph.screen) },
                 model: None,
             },
             Part::Model(model) => {
-                let (prompt, answer) = (screen(model.prompt), screen(model.answer));
+                let (prompt, answer) = (screen(&model.prompt), screen(&model.answer));
                 let rules = ModelRules {
                     system: model.system.as_ref().map(|file| Arc::clone(&file.text)),
                     client_system: match model.client_system {
@@ -456,7 +456,7 @@ impl<'s> Compiler<'s> {
                     },
                     prompt: prompt.clone(),
                     answer: answer.clone(),
-                    orders: None,
+                    orders: action(model.prompt.classifier),
                     records_usage: true,
                 };
                 Guards { screens: Screens { request: prompt, answer }, model: Some(rules) }
@@ -732,19 +732,26 @@ pub(crate) fn upstream_rules(name: &str, settings: &settings::Upstream) -> Upstr
     rules
 }
 
-fn screen(detectors: Detectors) -> Screen {
-    let action = |level| match level {
+/// What is done at a level.
+fn action(level: Level) -> Option<Action> {
+    match level {
         Level::Off => None,
         Level::Observe => Some(Action::Observe),
         Level::Redact => Some(Action::Redact),
         Level::Block => Some(Action::Block),
-    };
-    Screen::from_groups(&Groups {
+    }
+}
+
+fn screen(detectors: &Detectors) -> Screen {
+    let groups = Groups {
         pii: action(detectors.pii),
         secrets: action(detectors.secrets),
         injection: action(detectors.injection),
         active_content: action(detectors.active_content),
-    })
+        links: action(detectors.links),
+        code: action(detectors.code),
+    };
+    Screen::from_parts(&groups, &detectors.except, Hosts::new(detectors.hosts.iter().map(String::as_str)))
 }
 
 fn algorithm(algorithm: settings::Algorithm) -> Algorithm {

@@ -19,7 +19,7 @@ use portcullis_core::record::{Action, Finding};
 use self::lanes::{Candidates, Lanes};
 use self::state::State;
 use crate::detect::cursor::Cursor;
-use crate::detect::{Detector, Groups};
+use crate::detect::{DATA, Detector, ELSEWHERE, Groups, Match, host};
 
 /// A compiled set of detectors, each with what is done about its findings. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -31,9 +31,19 @@ struct Rules {
     /// In the order in which they are asked.
     rules: Box<[Rule]>,
     lanes: Lanes,
+    /// Hosts that links may lead to.
+    hosts: Hosts,
     /// Whether e-mail, whose candidates are found otherwise, is among them.
     has_mail: bool,
+    /// Whether lines are counted.
+    has_lines: bool,
 }
+
+/// Hosts that links and images may lead to: `example.com`, `*.example.com`. In lower case.
+///
+/// Without any, addresses that carry data count; with some, whatever leads elsewhere does too.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hosts(Box<[Box<str>]>);
 
 /// What is done about a detector's findings.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +63,11 @@ pub struct Machine {
 impl Screen {
     /// A screen with these rules. Of two rules for one detector the stricter counts.
     pub fn new(rules: &[(Detector, Action)]) -> Self {
+        Self::with_hosts(rules, Hosts::default())
+    }
+
+    /// A screen with these rules, and hosts that links may lead to.
+    pub fn with_hosts(rules: &[(Detector, Action)], hosts: Hosts) -> Self {
         let mut rules: Vec<Rule> =
             rules.iter().map(|(detector, action)| Rule { detector: *detector, action: *action }).collect();
         rules.sort_by_key(|rule| (std::cmp::Reverse(rule.action), rule.detector));
@@ -68,7 +83,8 @@ impl Screen {
         rules.iter().for_each(|rule| rule.detector.prepare());
         let lanes = Lanes::new(rules.iter().map(|rule| rule.detector));
         let has_mail = known & Detector::Email.bit() != 0;
-        Self(Some(Arc::new(Rules { rules: rules.into(), lanes, has_mail })))
+        let has_lines = known & Detector::InsecureCode.bit() != 0;
+        Self(Some(Arc::new(Rules { rules: rules.into(), lanes, hosts, has_mail, has_lines })))
     }
 
     /// The screen that lets everything pass unread.
@@ -78,11 +94,17 @@ impl Screen {
 
     /// A screen with all detectors of the groups that are on.
     pub fn from_groups(groups: &Groups) -> Self {
+        Self::from_parts(groups, &[], Hosts::default())
+    }
+
+    /// A screen with all detectors of the groups that are on but for these, and hosts that links may lead to.
+    pub fn from_parts(groups: &Groups, except: &[Detector], hosts: Hosts) -> Self {
         let rules: Vec<(Detector, Action)> = Detector::ALL
             .into_iter()
+            .filter(|detector| !except.contains(detector))
             .filter_map(|detector| Some((detector, groups.action(detector.group())?)))
             .collect();
-        Self::new(&rules)
+        Self::with_hosts(&rules, hosts)
     }
 
     /// Whether no detector is on: the text need not be read at all.
@@ -104,12 +126,14 @@ impl Screen {
         let mut at = 0_usize;
         let mut mail_from = 0;
         loop {
-            let Some((start, set)) = candidates.next(at, mail_from) else { return false };
+            let Some((start, set)) = candidates.next(at, mail_from, None) else { return false };
             let before = start.checked_sub(1).and_then(|index| bytes.get(index)).copied().unwrap_or(b'\n');
             let cursor = Cursor::new(bytes.get(start..).unwrap_or_default(), before, true);
             let asked = rules.rules.iter().filter(|rule| set & rule.detector.bit() != 0);
             for rule in asked {
-                if matches!(rule.detector.probe(cursor.clone()), Ok(Some(_))) {
+                if let Ok(Some(found)) = rule.detector.probe(cursor.clone())
+                    && rules.hosts.counts(&found, bytes.get(start..).unwrap_or_default())
+                {
                     return true;
                 }
             }
@@ -126,6 +150,26 @@ impl Screen {
     /// Starts a text.
     pub fn machine(&self) -> Machine {
         Machine { screen: self.clone(), state: State::default(), held: String::new() }
+    }
+}
+
+impl Hosts {
+    /// These hosts.
+    pub fn new(hosts: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
+        Self(hosts.into_iter().map(Into::into).collect())
+    }
+
+    /// Whether `found`, which starts with `text`, counts: other matches than of addresses always do.
+    fn counts(&self, found: &Match, text: &[u8]) -> bool {
+        let is_elsewhere = found.label == ELSEWHERE;
+        if self.0.is_empty() || !(is_elsewhere || found.label == DATA) {
+            return !is_elsewhere;
+        }
+        let name = host(text.get(..found.len).unwrap_or_default()).to_ascii_lowercase();
+        !self.0.iter().any(|listed| match listed.strip_prefix('*') {
+            Some(end) => name.ends_with(end.as_bytes()),
+            None => name == listed.as_bytes(),
+        })
     }
 }
 

@@ -479,17 +479,28 @@ pub(crate) struct Operation {
 }
 
 /// What is done about each kind of finding. What is not written keeps the default.
-#[derive(Debug, Default, Clone, Copy, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Detectors {
-    /// Personal data: e-mail addresses, card numbers, IBANs, US social security numbers.
+    /// Personal data: addresses, telephone numbers, cards, accounts, national identifiers, dates of birth.
     pub(crate) pii: Option<DetectorLevel>,
-    /// Shapes of API keys and private keys.
+    /// Keys and tokens by their shapes, credentials in URLs, and what a name calls a secret.
     pub(crate) secrets: Option<DetectorLevel>,
     /// Phrases that try to override a model's instructions.
     pub(crate) injection: Option<DetectorLevel>,
-    /// Scripts, event handlers and the like in text.
+    /// Scripts, event handlers, escape sequences and the like in text.
     pub(crate) active_content: Option<DetectorLevel>,
+    /// Links and images that carry data out, and hosts that look like others.
+    pub(crate) links: Option<DetectorLevel>,
+    /// Lines of code that are dangerous to run.
+    pub(crate) code: Option<DetectorLevel>,
+    /// Text that tries to give a model orders, as a classifier sees it. It reads prompts only: what users and documents
+    /// say in a model's `prompt`. It is wrong about one ordinary text in a hundred, so its default there is `observe`.
+    pub(crate) classifier: Option<At<DetectorLevel>>,
+    /// Single detectors that do not run, though their kind does: `phone`, `mac-address`.
+    pub(crate) except: Option<Vec<At<String>>>,
+    /// Hosts that links and images may lead to: `example.com`, `*.example.com`. Others are found by `links` then.
+    pub(crate) hosts: Option<Vec<At<String>>>,
 }
 
 /// Where records go.

@@ -12,6 +12,7 @@ use portcullis_core::graph::GraphLimits;
 use portcullis_core::grpc::Schema;
 use portcullis_core::roles::{Book, Mark};
 use portcullis_core::validate::Told;
+use portcullis_inspect::detect::Detector;
 
 use super::contract::Contract;
 use super::diagnostic::Place;
@@ -500,7 +501,7 @@ pub enum Level {
 }
 
 /// A level for each kind of detector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Detectors {
     /// Personal data.
     pub pii: Level,
@@ -510,26 +511,48 @@ pub struct Detectors {
     pub injection: Level,
     /// Scripts and the like in text.
     pub active_content: Level,
+    /// Links and images that carry data out.
+    pub links: Level,
+    /// Code that is dangerous to run.
+    pub code: Level,
+    /// Text that gives orders, as the classifier sees it; of prompts only.
+    pub classifier: Level,
+    /// Detectors that do not run though their kind does.
+    pub except: Vec<Detector>,
+    /// Hosts that links may lead to, in lower case; empty: any, as long as no data goes there.
+    pub hosts: Vec<String>,
 }
 
 impl Detectors {
     /// `none`: nothing runs.
-    pub const NONE: Self =
-        Self { pii: Level::Off, secrets: Level::Off, injection: Level::Off, active_content: Level::Off };
+    pub const NONE: Self = Self::of([Level::Off; 6]);
     /// The default of an API's `inspect`.
     pub const INSPECT: Self =
-        Self { injection: Level::Observe, active_content: Level::Observe, ..Self::NONE };
+        Self::of([Level::Off, Level::Off, Level::Observe, Level::Observe, Level::Off, Level::Off]);
     /// The default of an API's `screen`.
-    pub const SCREEN: Self = Self { pii: Level::Observe, secrets: Level::Observe, ..Self::NONE };
+    pub const SCREEN: Self =
+        Self::of([Level::Observe, Level::Observe, Level::Off, Level::Off, Level::Off, Level::Off]);
     /// The default of a model's `prompt`.
-    pub const PROMPT: Self = Self { injection: Level::Block, ..Self::NONE };
+    pub const PROMPT: Self =
+        Self::of([Level::Off, Level::Off, Level::Block, Level::Off, Level::Off, Level::Observe]);
     /// The default of a model's `answer`.
-    pub const ANSWER: Self = Self {
-        pii: Level::Redact,
-        secrets: Level::Redact,
-        active_content: Level::Redact,
-        injection: Level::Off,
-    };
+    pub const ANSWER: Self =
+        Self::of([Level::Redact, Level::Redact, Level::Off, Level::Redact, Level::Redact, Level::Off]);
+
+    /// These levels, `code` off, nothing left out, and no host listed.
+    const fn of([pii, secrets, injection, active_content, links, classifier]: [Level; 6]) -> Self {
+        Self {
+            pii,
+            secrets,
+            injection,
+            active_content,
+            links,
+            code: Level::Off,
+            classifier,
+            except: Vec::new(),
+            hosts: Vec::new(),
+        }
+    }
 }
 
 /// Where requests go.

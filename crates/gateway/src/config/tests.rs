@@ -196,7 +196,7 @@ fn a_full_file_becomes_settings() {
     assert_eq!(model.upstream.credential.as_ref().unwrap().value.expose(), "Bearer from-the-environment");
     assert_eq!(model.client_system, ClientSystem::Demote);
     assert_eq!(&*model.system.as_ref().unwrap().text, "Be kind.\n");
-    assert_eq!((model.prompt, model.answer), (Detectors::PROMPT, Detectors::ANSWER));
+    assert_eq!((&model.prompt, &model.answer), (&Detectors::PROMPT, &Detectors::ANSWER));
     assert_eq!(model.upstream.timeout, Duration::from_secs(600));
 
     let policies: Vec<&str> = settings.policies.iter().map(|text| &*text.name).collect();
@@ -209,7 +209,7 @@ fn a_small_file_gets_the_defaults() {
     let settings = settings(&with_api(""));
     let api = &settings.apis[0];
     assert_eq!((api.base_path.as_str(), api.body_limit, api.answers), ("", 1 << 20, Check::Enforce));
-    assert_eq!((api.inspect, api.screen), (Detectors::INSPECT, Detectors::SCREEN));
+    assert_eq!((&api.inspect, &api.screen), (&Detectors::INSPECT, &Detectors::SCREEN));
     assert_eq!((settings.limits, settings.record), (Limits::default(), RecordTarget::Stdout));
     assert!(settings.listeners.admin.is_none() && !api.authorize);
 }
@@ -293,7 +293,7 @@ models:
     upstream: { url: "https://api.example", credential: "vault:kv/openai#key" }
     identify: anonymous
     budgets: [ { per: principal, tokens: 50k/hour, cost: 5 USD/day, limit: 1/s } ]
-    answer: { pii: redact, code: observe }
+    answer: { pii: redact, roles: fence }
 tools: {}
 policy: { cedar: [] }
 ledger: { path: data }
@@ -301,6 +301,23 @@ state: memory
 "#,
     );
     insta::assert_snapshot!(said);
+}
+
+#[test]
+fn detectors_are_switched_one_by_one_and_hosts_are_listed() {
+    let text = |answer: &str| {
+        format!(
+            "version: 1\nlisteners: {{ public: {{ address: \"127.0.0.1:8080\" }} }}\nmodels:\n  a:\n    dialect: openai\n    \
+             upstream: {{ url: \"http://127.0.0.1:1\" }}\n    identify: anonymous\n    answer: {{ {answer} }}\n"
+        )
+    };
+    let said = said(&text(
+        "except: [phone, phon], hosts: [Example.com, \"*.example.org\", \"http://x\"], code: block",
+    ));
+    assert!(said.contains("8:31: error: there is no detector `phon`"), "{said}");
+    assert!(said.contains("did you mean `phone`?"), "{said}");
+    assert!(said.contains("`http://x` is no host"), "{said}");
+    assert!(!said.contains("Example.com` is"), "{said}");
 }
 
 #[test]

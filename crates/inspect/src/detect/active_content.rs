@@ -51,7 +51,8 @@ pub(super) const STARTS: &[Start] = &[
         ]),
     },
     Start { left: is_no_word, bytes: Bytes::Classes([|b| matches!(b, b'j' | b'J'), is_split_a, is_split_v]) },
-    Start { left: is_no_word, bytes: Bytes::Words(&[b"vbs", b"dat"]) },
+    Start { left: is_no_word, bytes: Bytes::Words(&[b"vbs", b"dat", b"beh", b"moz"]) },
+    Start { left: is_no_word, bytes: Bytes::Words(&[b"exp"]) },
 ];
 
 /// `a`, or what browsers skip inside a scheme.
@@ -73,15 +74,22 @@ const SKIPPED: &str = r"(?:[\t\r\n]|&(?:tab|newline);?|&#(?:x?0*(?:9|a|d|10|13))
 
 fn patterns() -> Vec<(&'static str, String)> {
     let spaced = |word: &str| word.chars().map(|c| c.to_string()).collect::<Vec<_>>().join(SKIPPED);
-    let colon = r"(?::|&colon;?|&#(?:58|x3a);?)";
+    let colon = r"(?::|&colon;?|&#(?:0{0,6}58|x0{0,6}3a);?|\\x3a|\\u003a|\\0{0,4}3a)";
     let handler = "on(?:abort|activate|after[a-z]{3,12}|animation[a-z]{3,12}|auxclick|before[a-z]{3,20}|begin|blur|bounce|cancel|canplay\
         (?:through)?|change|click|close|command|contextmenu|copy|cuechange|cut|dblclick|drag[a-z]{0,8}|drop|durationchange|emptied|end\
-        |ended|error|finish|focus(?:in|out)?|formdata|fullscreen[a-z]{3,8}|gotpointercapture|hashchange|help|input|invalid|key(?:down\
-        |press|up)|languagechange|load(?:eddata|edmetadata|end|start)?|lostpointercapture|message(?:error)?|mouse[a-z]{2,8}|move|offline|online|page(?:\
+        |ended|error|finish|focus(?:in|out)?|form(?:data|change|input)|fullscreen[a-z]{3,8}|gotpointercapture|hashchange|help|input|invalid|key(?:down\
+        |press|up)|languagechange|load(?:eddata|edmetadata|end|start)?|lostpointercapture|message(?:error)?|mouse[a-z]{2,8}|move|offline|online|orientationchange|page(?:\
         hide|show)|paste|pause|play(?:ing)?|pointer[a-z]{2,12}|popstate|progress|propertychange|ratechange|readystatechange|rejectionhandled|repeat|reset\
         |resize|scroll(?:end)?|search|seek(?:ed|ing)|select(?:ionchange|start)?|show|slotchange|stalled|start|storage|submit|suspend|timeupdate|toggle\
         |touch[a-z]{3,8}|transition[a-z]{3,8}|unhandledrejection|unload|volumechange|waiting|webkit[a-z]{3,30}|wheel)";
     vec![
+        (
+            "script in a style",
+            r"expression\s{0,2}\(\s{0,2}(?:alert|eval|document|window|confirm|prompt|javascript)\s{0,2}[(.:]"
+                .into(),
+        ),
+        ("script in a style", r"behaviou?r\s{0,2}:\s{0,2}url\s{0,2}\(".into()),
+        ("script in a style", r"moz-binding\s{0,2}:\s{0,2}url\s{0,2}\(".into()),
         ("event handler", format!(r"{handler}[\s/]{{0,8}}=")),
         ("script URL", format!(r"{}{SKIPPED}{colon}", spaced("javascript"))),
         ("script URL", format!(r"vbscript{SKIPPED}{colon}\s{{0,4}}[a-z]")),
@@ -168,6 +176,12 @@ mod tests {
             ("<iframe src=//x.example>", "[active-content]"),
             ("<body OnLoad = \"x()\">", "<body [active-content] \"x()\">"),
             ("<script", "[active-content]"),
+            ("<x style=\"a:expression(alert(1))\">", "<x style=\"a:[active-content]1))\">"),
+            (
+                "{-moz-binding:url(\"http://x.example/x.xml\")}",
+                "{-[active-content]\"http://x.example/x.xml\")}",
+            ),
+            ("<a href=\"javascript\\x3Aalert(1)\">", "<a href=\"[active-content]alert(1)\">"),
         ] {
             assert_eq!(redacted(Detector::ActiveContent, text), expected, "{text}");
         }
@@ -194,6 +208,7 @@ mod tests {
             "ongoing=true",
             "<https://example.com>",
             "<meta-analysis>",
+            "an expression (alert or not) and its behavior: url",
         ] {
             assert_eq!(redacted(Detector::ActiveContent, text), text);
         }

@@ -28,6 +28,14 @@ impl<'t> Cursor<'t> {
         self.before
     }
 
+    /// The same text from the byte `at` on, as if that were the candidate.
+    pub(crate) fn rewound(&self, at: usize) -> Self {
+        let before =
+            at.checked_sub(1).and_then(|index| self.bytes.get(index)).copied().unwrap_or(self.before);
+        let bytes = self.bytes.get(at..).unwrap_or_default();
+        Self { bytes, at: 0, is_whole: self.is_whole, before }
+    }
+
     /// How many bytes were read.
     pub(crate) fn at(&self) -> usize {
         self.at

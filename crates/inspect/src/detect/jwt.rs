@@ -1,7 +1,7 @@
 //! JSON Web Tokens in compact form (RFC 7515): a header and a payload that are base64url of JSON objects.
 
 use super::cursor::Cursor;
-use super::{Bytes, Match, Probe, Start, Tail, is_no_word};
+use super::{Bytes, Match, Probe, Start, is_no_word};
 
 /// Longest header that is waited for: names and a thumbprint, not a certificate chain.
 const LONGEST_HEADER: usize = 1024;
@@ -15,7 +15,7 @@ pub(super) fn probe(mut cursor: Cursor<'_>) -> Probe {
     if header < 12 || !cursor.eat_literal(b".eyJ")? || cursor.eat_while(8, is_base64url)? < 8 {
         return Ok(None);
     }
-    Ok(Some(Match { len: cursor.at(), tail: Tail::Token, label: "eyJ***" }))
+    Ok(Some(Match::exact(cursor.at(), "eyJ***").with_token()))
 }
 
 fn is_base64url(byte: u8) -> bool {

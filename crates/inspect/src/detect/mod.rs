@@ -3,22 +3,39 @@
 pub(crate) mod cursor;
 
 mod active_content;
+mod ansi;
 mod api_key;
+mod assigned_secret;
+mod birth_date;
 mod card;
 mod chat_template;
+mod crypto_address;
 mod email;
 mod iban;
+mod identity_document;
+mod insecure_code;
+mod ip_address;
 mod jwt;
+mod link;
+mod look_alike;
+mod national_id;
+mod number;
+mod phone;
 mod phrase;
+mod postal_address;
 mod private_key;
 mod prompt_override;
+mod secret;
+mod url_credentials;
 mod us_ssn;
+mod webhook;
 
 use portcullis_core::record::{Action, Severity};
 
 use self::cursor::{Cursor, More};
 
 pub(crate) use self::email::{is_local, local_start};
+pub(crate) use self::link::{DATA, ELSEWHERE, host};
 pub(crate) use self::private_key::skip_body;
 
 /// Every detector there is. Closed: the identifiers are also metric labels and configuration keys.
@@ -34,12 +51,34 @@ pub enum Detector {
     ApiKey,
     /// A signed JSON Web Token in compact form (RFC 7515).
     Jwt,
+    /// A URL of a webhook, which is a secret itself.
+    Webhook,
+    /// A user with a password in a URL (RFC 3986).
+    UrlCredentials,
+    /// A value that a name calls a secret, random enough to be one.
+    AssignedSecret,
     /// A payment card number: brand ranges, Luhn, 13 to 19 digits (ISO/IEC 7812).
     Card,
     /// An international bank account number: country, length, remainder 97 (ISO 13616).
     Iban,
     /// A US social security number in its separated form.
     UsSsn,
+    /// An address of the internet (RFC 791, RFC 4291).
+    IpAddress,
+    /// A hardware address (IEEE 802).
+    MacAddress,
+    /// An address of a crypto-currency.
+    CryptoAddress,
+    /// A number that a state gave to a person or a firm, by its check digits.
+    NationalId,
+    /// The number of a passport, a driving licence or an identity card, where words say so.
+    IdentityDocument,
+    /// A date of birth, where words say so.
+    BirthDate,
+    /// A telephone number (E.164), or one that words say so of.
+    Phone,
+    /// A street with a house number, or a postal code that words say so of.
+    PostalAddress,
     /// An e-mail address (the dot-atom form of RFC 5321).
     Email,
     /// Words that try to replace the operator's instructions to a model, or to get at them.
@@ -48,6 +87,18 @@ pub enum Detector {
     ChatTemplate,
     /// Markup that runs when it is shown: script tags, event handlers, script URLs.
     ActiveContent,
+    /// An image of Markdown whose address carries data out, or of a host that is not listed.
+    ImageData,
+    /// A link of Markdown whose address carries data out, or to a host that is not listed.
+    LinkData,
+    /// An `<img>` that is not seen or carries data out, or of a host that is not listed.
+    TrackingPixel,
+    /// A host whose name looks like another (UTS 39).
+    LookAlikeHost,
+    /// An escape sequence of terminals (ECMA-48).
+    AnsiEscape,
+    /// Code that is dangerous by the look of one line, with its weakness (CWE).
+    InsecureCode,
 }
 
 /// What an operator switches: detectors come in groups.
@@ -61,6 +112,10 @@ pub enum Group {
     Injection,
     /// Markup that a browser would execute.
     ActiveContent,
+    /// Addresses that carry data out or look like others.
+    Links,
+    /// Code that is dangerous to run.
+    Code,
 }
 
 /// What is done about each group; `None` turns its detectors off.
@@ -74,6 +129,10 @@ pub struct Groups {
     pub injection: Option<Action>,
     /// For [`Group::ActiveContent`].
     pub active_content: Option<Action>,
+    /// For [`Group::Links`].
+    pub links: Option<Action>,
+    /// For [`Group::Code`].
+    pub code: Option<Action>,
 }
 
 impl Groups {
@@ -84,26 +143,46 @@ impl Groups {
             Group::Secrets => self.secrets,
             Group::Injection => self.injection,
             Group::ActiveContent => self.active_content,
+            Group::Links => self.links,
+            Group::Code => self.code,
         }
     }
 }
 
 impl Detector {
     /// How many there are.
+    #[cfg(test)]
     pub(crate) const COUNT: usize = Self::ALL.len();
 
     /// All detectors, in the order of priority.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 27] = [
         Self::PrivateKey,
         Self::ApiKey,
         Self::Jwt,
+        Self::Webhook,
+        Self::UrlCredentials,
+        Self::AssignedSecret,
         Self::Card,
         Self::Iban,
         Self::UsSsn,
+        Self::IpAddress,
+        Self::MacAddress,
+        Self::CryptoAddress,
+        Self::NationalId,
+        Self::IdentityDocument,
+        Self::BirthDate,
+        Self::Phone,
+        Self::PostalAddress,
         Self::Email,
         Self::PromptOverride,
         Self::ChatTemplate,
         Self::ActiveContent,
+        Self::ImageData,
+        Self::LinkData,
+        Self::TrackingPixel,
+        Self::LookAlikeHost,
+        Self::AnsiEscape,
+        Self::InsecureCode,
     ];
 
     /// The stable identifier, as in findings, metrics and the configuration.
@@ -112,34 +191,90 @@ impl Detector {
             Self::PrivateKey => "private-key",
             Self::ApiKey => "api-key",
             Self::Jwt => "jwt",
+            Self::Webhook => "webhook",
+            Self::UrlCredentials => "url-credentials",
+            Self::AssignedSecret => "assigned-secret",
             Self::Card => "card",
             Self::Iban => "iban",
             Self::UsSsn => "us-ssn",
+            Self::IpAddress => "ip-address",
+            Self::MacAddress => "mac-address",
+            Self::CryptoAddress => "crypto-address",
+            Self::NationalId => "national-id",
+            Self::IdentityDocument => "identity-document",
+            Self::BirthDate => "birth-date",
+            Self::Phone => "phone",
+            Self::PostalAddress => "postal-address",
             Self::Email => "email",
             Self::PromptOverride => "prompt-override",
             Self::ChatTemplate => "chat-template",
             Self::ActiveContent => "active-content",
+            Self::ImageData => "image-data",
+            Self::LinkData => "link-data",
+            Self::TrackingPixel => "tracking-pixel",
+            Self::LookAlikeHost => "look-alike-host",
+            Self::AnsiEscape => "ansi-escape",
+            Self::InsecureCode => "insecure-code",
         }
     }
 
     /// The group it is switched with.
     pub const fn group(self) -> Group {
         match self {
-            Self::PrivateKey | Self::ApiKey | Self::Jwt => Group::Secrets,
-            Self::Card | Self::Iban | Self::UsSsn | Self::Email => Group::Pii,
+            Self::PrivateKey
+            | Self::ApiKey
+            | Self::Jwt
+            | Self::Webhook
+            | Self::UrlCredentials
+            | Self::AssignedSecret => Group::Secrets,
+            Self::Card
+            | Self::Iban
+            | Self::UsSsn
+            | Self::IpAddress
+            | Self::MacAddress
+            | Self::CryptoAddress
+            | Self::NationalId
+            | Self::IdentityDocument
+            | Self::BirthDate
+            | Self::Phone
+            | Self::PostalAddress
+            | Self::Email => Group::Pii,
             Self::PromptOverride | Self::ChatTemplate => Group::Injection,
-            Self::ActiveContent => Group::ActiveContent,
+            Self::ActiveContent | Self::AnsiEscape => Group::ActiveContent,
+            Self::InsecureCode => Group::Code,
+            Self::ImageData | Self::LinkData | Self::TrackingPixel | Self::LookAlikeHost => Group::Links,
         }
     }
 
     /// How bad a finding is.
     pub const fn severity(self) -> Severity {
         match self {
-            Self::PrivateKey | Self::ApiKey | Self::Card | Self::UsSsn => Severity::High,
-            Self::Jwt | Self::Iban | Self::PromptOverride | Self::ChatTemplate | Self::ActiveContent => {
-                Severity::Medium
-            }
-            Self::Email => Severity::Low,
+            Self::PrivateKey
+            | Self::ApiKey
+            | Self::UrlCredentials
+            | Self::Card
+            | Self::UsSsn
+            | Self::NationalId
+            | Self::IdentityDocument
+            | Self::ImageData
+            | Self::LookAlikeHost => Severity::High,
+            Self::Jwt
+            | Self::Webhook
+            | Self::AssignedSecret
+            | Self::Iban
+            | Self::IpAddress
+            | Self::CryptoAddress
+            | Self::BirthDate
+            | Self::Phone
+            | Self::PostalAddress
+            | Self::PromptOverride
+            | Self::ChatTemplate
+            | Self::ActiveContent
+            | Self::LinkData
+            | Self::TrackingPixel
+            | Self::AnsiEscape
+            | Self::InsecureCode => Severity::Medium,
+            Self::Email | Self::MacAddress => Severity::Low,
         }
     }
 
@@ -149,13 +284,30 @@ impl Detector {
             Self::PrivateKey => "[private-key]",
             Self::ApiKey => "[api-key]",
             Self::Jwt => "[token]",
+            Self::Webhook => "[webhook]",
+            Self::UrlCredentials => "[credentials]",
+            Self::AssignedSecret => "[secret]",
             Self::Card => "[card]",
             Self::Iban => "[iban]",
             Self::UsSsn => "[ssn]",
+            Self::IpAddress => "[ip]",
+            Self::MacAddress => "[mac]",
+            Self::CryptoAddress => "[crypto-address]",
+            Self::NationalId => "[national-id]",
+            Self::IdentityDocument => "[id-document]",
+            Self::BirthDate => "[birth-date]",
+            Self::Phone => "[phone]",
+            Self::PostalAddress => "[address]",
             Self::Email => "[email]",
             Self::PromptOverride => "[prompt-override]",
             Self::ChatTemplate => "[chat-template]",
             Self::ActiveContent => "[active-content]",
+            Self::ImageData => "[image]",
+            Self::LinkData => "[link]",
+            Self::TrackingPixel => "[pixel]",
+            Self::LookAlikeHost => "[host]",
+            Self::AnsiEscape => "[escape]",
+            Self::InsecureCode => "[insecure-code]",
         }
     }
 
@@ -174,6 +326,7 @@ impl Detector {
         match self {
             Self::PromptOverride => prompt_override::prepare(),
             Self::ActiveContent => active_content::prepare(),
+            Self::InsecureCode => insecure_code::prepare(),
             _ => {}
         }
     }
@@ -186,13 +339,30 @@ impl Detector {
             Self::PrivateKey => private_key::STARTS,
             Self::ApiKey => api_key::STARTS,
             Self::Jwt => jwt::STARTS,
+            Self::Webhook => webhook::STARTS,
+            Self::UrlCredentials => url_credentials::STARTS,
+            Self::AssignedSecret => assigned_secret::STARTS,
             Self::Card => card::STARTS,
             Self::Iban => iban::STARTS,
             Self::UsSsn => us_ssn::STARTS,
+            Self::IpAddress => ip_address::STARTS,
+            Self::MacAddress => ip_address::MAC_STARTS,
+            Self::CryptoAddress => crypto_address::STARTS,
+            Self::NationalId => national_id::STARTS,
+            Self::IdentityDocument => identity_document::STARTS,
+            Self::BirthDate => birth_date::STARTS,
+            Self::Phone => phone::STARTS,
+            Self::PostalAddress => postal_address::STARTS,
             Self::Email => &[],
             Self::PromptOverride => prompt_override::STARTS,
             Self::ChatTemplate => chat_template::STARTS,
             Self::ActiveContent => active_content::STARTS,
+            Self::ImageData => link::IMAGE_STARTS,
+            Self::LinkData => link::LINK_STARTS,
+            Self::TrackingPixel => link::PIXEL_STARTS,
+            Self::LookAlikeHost => look_alike::STARTS,
+            Self::AnsiEscape => ansi::STARTS,
+            Self::InsecureCode => insecure_code::STARTS,
         }
     }
 
@@ -202,13 +372,30 @@ impl Detector {
             Self::PrivateKey => private_key::probe(cursor),
             Self::ApiKey => api_key::probe(&cursor),
             Self::Jwt => jwt::probe(cursor),
+            Self::Webhook => webhook::probe(cursor),
+            Self::UrlCredentials => url_credentials::probe(cursor),
+            Self::AssignedSecret => assigned_secret::probe(&cursor),
             Self::Card => card::probe(cursor),
             Self::Iban => iban::probe(cursor),
             Self::UsSsn => us_ssn::probe(cursor),
+            Self::IpAddress => ip_address::probe(cursor),
+            Self::MacAddress => ip_address::probe_mac(cursor),
+            Self::CryptoAddress => crypto_address::probe(cursor),
+            Self::NationalId => national_id::probe(cursor),
+            Self::IdentityDocument => identity_document::probe(cursor),
+            Self::BirthDate => birth_date::probe(cursor),
+            Self::Phone => phone::probe(cursor),
+            Self::PostalAddress => postal_address::probe(cursor),
             Self::Email => email::probe(cursor),
             Self::PromptOverride => prompt_override::probe(cursor),
             Self::ChatTemplate => chat_template::probe(&cursor),
             Self::ActiveContent => active_content::probe(cursor),
+            Self::ImageData => link::probe_image(cursor),
+            Self::LinkData => link::probe_link(cursor),
+            Self::TrackingPixel => link::probe_pixel(cursor),
+            Self::LookAlikeHost => look_alike::probe(cursor),
+            Self::AnsiEscape => ansi::probe(cursor),
+            Self::InsecureCode => insecure_code::probe(cursor),
         }
     }
 
@@ -219,11 +406,27 @@ impl Detector {
             Self::Card | Self::UsSsn => last_digits(found),
             Self::Iban => iban::evidence(found),
             Self::ApiKey => [label, "***"].concat(),
+            Self::NationalId | Self::IdentityDocument => [label, " ***"].concat(),
             Self::PrivateKey
             | Self::Jwt
+            | Self::IpAddress
+            | Self::MacAddress
+            | Self::CryptoAddress
+            | Self::BirthDate
+            | Self::Phone
+            | Self::PostalAddress
+            | Self::Webhook
+            | Self::UrlCredentials
+            | Self::AssignedSecret
             | Self::PromptOverride
             | Self::ChatTemplate
-            | Self::ActiveContent => label.to_owned(),
+            | Self::ActiveContent
+            | Self::ImageData
+            | Self::LinkData
+            | Self::TrackingPixel
+            | Self::LookAlikeHost
+            | Self::AnsiEscape
+            | Self::InsecureCode => label.to_owned(),
         }
     }
 }
@@ -236,6 +439,8 @@ pub(crate) type Probe = Result<Option<Match>, More>;
 pub(crate) struct Match {
     /// Bytes from the candidate's start.
     pub(crate) len: usize,
+    /// How many of them only gave the match away (`password = `) and stay as they are.
+    pub(crate) skip: usize,
     /// What of the following text belongs to it too.
     pub(crate) tail: Tail,
     /// Which shape of the detector matched; a part of the evidence.
@@ -245,7 +450,17 @@ pub(crate) struct Match {
 impl Match {
     /// A match that ends where it ends.
     pub(crate) const fn exact(len: usize, label: &'static str) -> Self {
-        Self { len, tail: Tail::None, label }
+        Self { len, skip: 0, tail: Tail::None, label }
+    }
+
+    /// A match that begins behind `skip` bytes and ends where it ends.
+    pub(crate) const fn behind(skip: usize, len: usize, label: &'static str) -> Self {
+        Self { len, skip, tail: Tail::None, label }
+    }
+
+    /// The same with the rest of the token.
+    pub(crate) const fn with_token(self) -> Self {
+        Self { tail: Tail::Token, ..self }
     }
 }
 
@@ -347,6 +562,15 @@ mod tests {
             assert_eq!(detector.index(), index);
             assert!(detector.id().bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{detector:?}");
             assert!(detector.placeholder().starts_with('[') && detector.placeholder().ends_with(']'));
+        }
+    }
+
+    #[test]
+    fn the_reference_names_every_detector() {
+        let reference = include_str!("../../../../docs/detectors.md");
+        for detector in Detector::ALL {
+            assert!(reference.contains(&format!("| `{}` |", detector.id())), "{detector:?}");
+            assert!(reference.contains(&format!("`{}`", detector.placeholder())), "{detector:?}");
         }
     }
 

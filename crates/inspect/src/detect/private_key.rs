@@ -33,7 +33,12 @@ pub(super) fn probe(mut cursor: Cursor<'_>) -> Probe {
     let signs =
         cursor.eat_while(16, |b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b'-'))?;
     let is_header = signs > 3 && cursor.at() > first && cursor.peek()? == Some(b':');
-    Ok((signs == 16 || is_header).then_some(Match { len, tail: Tail::Key, label: "private key block" }))
+    Ok((signs == 16 || is_header).then_some(Match {
+        len,
+        skip: 0,
+        tail: Tail::Key,
+        label: "private key block",
+    }))
 }
 
 /// Skips the body of a key: how many of `bytes` belong to it, and whether its `END` line is among them.

@@ -2,10 +2,10 @@
 
 use memchr::memchr;
 
-use crate::detect::{Detector, Start, is_local, is_word, local_start};
+use crate::detect::{Bytes, Detector, Start, is_local, is_word, local_start};
 
-/// How many independent conditions fit the table. Two starts that share one stay correct and only sieve less.
-const BUCKETS: usize = 64;
+/// How many independent conditions fit the table. There are fewer starts, so that none shares one with another.
+const BUCKETS: usize = 128;
 /// Places that are looked at together.
 const WIDTH: usize = 32;
 /// Most signs that a detector may start with anywhere.
@@ -14,20 +14,23 @@ const SIGNS: usize = 8;
 /// For every byte, the buckets that admit it to the left of a candidate, and as its first, second and third byte.
 ///
 /// PERF: most bytes of a text neither begin a word nor are a sign that some detector starts with; [`Edges`] passes
-/// over them, many at a time. What is left costs four loads and three ands; the buckets that survive are the
-/// detectors worth asking.
+/// over them, many at a time. What is left costs four loads and three ands, and for each bucket that survives one more
+/// test; what passes that are the detectors worth asking.
 #[derive(Debug)]
 pub(super) struct Lanes {
     edges: Edges,
-    left: Box<[u64; 256]>,
-    first: Box<[u64; 256]>,
-    second: Box<[u64; 256]>,
-    third: Box<[u64; 256]>,
+    left: Box<[u128; 256]>,
+    first: Box<[u128; 256]>,
+    second: Box<[u128; 256]>,
+    third: Box<[u128; 256]>,
     /// For each bucket, the detectors that start so.
     owners: [u64; BUCKETS],
+    /// For each bucket, the marks of its prefixes: classes byte by byte admit many mixtures of them.
+    marks: [u64; BUCKETS],
 }
 
-/// Where a detector may start by one byte and the byte before: at the first byte of a word, and at certain signs.
+/// Where a detector may start by one byte and the byte before: at the first byte of a word or of a part of one
+/// (`client_secret`, `clientSecret`), and at certain signs.
 #[derive(Debug)]
 struct Edges {
     /// The signs; what is not needed repeats another.
@@ -41,9 +44,12 @@ impl Edges {
     fn new<'d>(starts: impl Iterator<Item = &'d Start>) -> Self {
         let mut signs: Vec<u8> = starts
             .flat_map(|start| {
-                let only_at_words = (0..=u8::MAX).all(|left| !is_word(left) || !(start.left)(left));
-                (0..=u8::MAX)
-                    .filter(move |first| start.admits(0, *first) && !(only_at_words && is_word(*first)))
+                let lefts: Vec<u8> =
+                    (0..=u8::MAX).filter(|left| is_word(*left) && (start.left)(*left)).collect();
+                (0..=u8::MAX).filter(move |first| {
+                    start.admits(0, *first)
+                        && !(is_word(*first) && lefts.iter().all(|left| is_part(*left, *first)))
+                })
             })
             .collect();
         signs.sort_unstable();
@@ -64,7 +70,8 @@ impl Edges {
             let b = *byte;
             let is_sign =
                 (b == s0) | (b == s1) | (b == s2) | (b == s3) | (b == s4) | (b == s5) | (b == s6) | (b == s7);
-            *mark |= u8::from(is_sign | (is_of_word(b) & !is_of_word(*before)));
+            let is_inner = (*before == b'_') | (is_upper(b) & !is_upper(*before));
+            *mark |= u8::from(is_sign | (is_of_word(b) & (!is_of_word(*before) | is_inner)));
         }
         // The product gathers the lowest bits of eight bytes in its highest byte.
         let bits = |eight: &[u8; 8]| u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56;
@@ -76,15 +83,16 @@ impl Edges {
 impl Lanes {
     /// The sieve for these detectors.
     pub(super) fn new(detectors: impl Iterator<Item = Detector> + Clone) -> Self {
-        let [mut left, mut first, mut second, mut third] = std::array::from_fn(|_| Box::new([0_u64; 256]));
+        let [mut left, mut first, mut second, mut third] = std::array::from_fn(|_| Box::new([0_u128; 256]));
         let mut owners = [0_u64; BUCKETS];
+        let mut marks = [0_u64; BUCKETS];
         let starts =
             detectors.flat_map(|detector| detector.starts().iter().map(move |start| (detector, start)));
         for (index, (detector, start)) in starts.clone().enumerate() {
             let bucket = index % BUCKETS;
-            let mark = |lane: &mut [u64; 256], admits: &dyn Fn(u8) -> bool| {
+            let mark = |lane: &mut [u128; 256], admits: &dyn Fn(u8) -> bool| {
                 for (byte, entry) in (0_u8..=255).zip(lane.iter_mut()) {
-                    *entry |= u64::from(admits(byte)) << bucket;
+                    *entry |= u128::from(admits(byte)) << bucket;
                 }
             };
             // INVARIANT: a quote is as good as the start of a text, so that a JSON document may be sieved as it is.
@@ -95,17 +103,24 @@ impl Lanes {
             if let Some(owner) = owners.get_mut(bucket) {
                 *owner |= detector.bit();
             }
+            if let Some(known) = marks.get_mut(bucket) {
+                *known |= match &start.bytes {
+                    Bytes::Classes(_) => u64::MAX,
+                    Bytes::Prefixes(all) | Bytes::Words(all) => {
+                        all.iter().fold(0, |sum, prefix| sum | (1 << mark_of(prefix)))
+                    }
+                };
+            }
         }
-        Self { edges: Edges::new(starts.map(|(_, start)| start)), left, first, second, third, owners }
+        Self { edges: Edges::new(starts.map(|(_, start)| start)), left, first, second, third, owners, marks }
     }
 
     /// The detectors that may start at `place`, behind the byte `left`. What has not arrived may be anything.
     fn at(&self, bytes: &[u8], place: usize, left: u8) -> u64 {
         let rest = bytes.get(place..).unwrap_or_default();
-        let of = |lane, index| rest.get(index).map_or(u64::MAX, |byte| entry(lane, *byte));
-        self.detectors(
-            entry(&self.left, left) & of(&self.first, 0) & of(&self.second, 1) & of(&self.third, 2),
-        )
+        let of = |lane, index| rest.get(index).map_or(u128::MAX, |byte| entry(lane, *byte));
+        let buckets = entry(&self.left, left) & of(&self.first, 0) & of(&self.second, 1) & of(&self.third, 2);
+        self.detectors(buckets, rest.first_chunk().map(mark_of))
     }
 
     /// The same, in the midst of a text.
@@ -114,13 +129,18 @@ impl Lanes {
             & entry(&self.first, first)
             & entry(&self.second, second)
             & entry(&self.third, third);
-        if buckets == 0 { 0 } else { self.detectors(buckets) }
+        if buckets == 0 { 0 } else { self.detectors(buckets, Some(mark_of(&[first, second, third]))) }
     }
 
-    fn detectors(&self, mut buckets: u64) -> u64 {
+    /// The detectors of these buckets, as far as they have a prefix of this mark. Without one they all count.
+    fn detectors(&self, mut buckets: u128, mark: Option<u32>) -> u64 {
         let mut set = 0;
         while buckets != 0 {
-            set |= self.owners.get(buckets.trailing_zeros() as usize).copied().unwrap_or(u64::MAX);
+            let bucket = buckets.trailing_zeros() as usize;
+            let known = self.marks.get(bucket).copied().unwrap_or(u64::MAX);
+            if mark.is_none_or(|mark| (known >> mark) & 1 == 1) {
+                set |= self.owners.get(bucket).copied().unwrap_or(u64::MAX);
+            }
             buckets &= buckets - 1;
         }
         set
@@ -132,8 +152,23 @@ const fn is_of_word(byte: u8) -> bool {
     ((byte | 0x20).wrapping_sub(b'a') < 26) | (byte.wrapping_sub(b'0') < 10) | (byte == b'_')
 }
 
-fn entry(lane: &[u64; 256], byte: u8) -> u64 {
-    lane.get(usize::from(byte)).copied().unwrap_or(u64::MAX)
+const fn is_upper(byte: u8) -> bool {
+    byte.wrapping_sub(b'A') < 26
+}
+
+/// One of 64 marks for three bytes, the same for both cases.
+fn mark_of(prefix: &[u8; 3]) -> u32 {
+    let [a, b, c] = prefix.map(|byte| u32::from(byte | 0x20));
+    (a.wrapping_mul(7) ^ b.wrapping_mul(29) ^ c.wrapping_mul(11)) & 63
+}
+
+/// Whether the byte `first` begins a part of a word behind `left`, a byte of the same word.
+fn is_part(left: u8, first: u8) -> bool {
+    left == b'_' || (first.is_ascii_uppercase() && !left.is_ascii_uppercase())
+}
+
+fn entry(lane: &[u128; 256], byte: u8) -> u128 {
+    lane.get(usize::from(byte)).copied().unwrap_or(u128::MAX)
 }
 
 /// The candidates of one piece of text, in order.
@@ -168,14 +203,20 @@ impl<'s, 't> Candidates<'s, 't> {
     }
 
     /// The first candidate at or after `from` and the detectors to ask there; before `mail_from` no address starts.
-    /// `from` never goes back.
-    pub(super) fn next(&mut self, mut from: usize, mail_from: usize) -> Option<(usize, u64)> {
+    /// `due` is a place that must be looked at whatever stands there. `from` never goes back.
+    pub(super) fn next(
+        &mut self,
+        mut from: usize,
+        mail_from: usize,
+        due: Option<usize>,
+    ) -> Option<(usize, u64)> {
         let earliest = from.max(mail_from);
         if self.has_mail && (!self.mail_known || self.mail < earliest) {
             self.mail = self.next_mail(earliest);
             self.mail_known = true;
         }
-        while let Some(place) = self.edge(from).filter(|place| *place <= self.mail) {
+        let stop = self.mail.min(due.unwrap_or(usize::MAX));
+        while let Some(place) = self.edge(from).filter(|place| *place <= stop) {
             let mail = if place == self.mail { Detector::Email.bit() } else { 0 };
             let around = place.checked_sub(1).and_then(|before| self.bytes.get(before..)?.first_chunk());
             let set = match around {
@@ -183,12 +224,13 @@ impl<'s, 't> Candidates<'s, 't> {
                 None => self.lanes.at(self.bytes, place, self.before(place)),
             };
             let set = set | mail;
-            if set != 0 {
+            if set != 0 || place == stop {
                 return Some((place, set));
             }
             from = place + 1;
         }
-        (self.mail < self.bytes.len()).then_some((self.mail, Detector::Email.bit()))
+        let mail = if stop == self.mail { Detector::Email.bit() } else { 0 };
+        (stop < self.bytes.len()).then_some((stop, mail))
     }
 
     /// The first edge at or after `from`.
@@ -264,7 +306,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_place_is_passed_over(
-            text in "([a-zA-Z0-9_ .,:;+<>\\[\\]|/\"-]|ignore|sk-|<\\|im|4111|\u{e9}){0,120}",
+            text in "([a-zA-Z0-9_ .,:;+<>\\[\\]|/\"-]|ignore|sk-|_tok|clientSec|<\\|im|4111|\u{e9}){0,120}",
             steps in proptest::collection::vec(1_usize..40, 1..20),
             prev: u8,
             chosen in 1_u64..(1 << Detector::COUNT),
@@ -279,10 +321,16 @@ mod tests {
                     let left = if place == 0 { prev } else { bytes[place - 1] };
                     Some((place, lanes.at(bytes, place, left))).filter(|(_, set)| *set != 0)
                 });
-                prop_assert_eq!(candidates.next(from, 0), naive);
+                prop_assert_eq!(candidates.next(from, 0, None), naive);
                 from += steps.next().unwrap_or(1);
             }
         }
+    }
+
+    #[test]
+    fn every_start_has_a_bucket_of_its_own() {
+        let starts: usize = Detector::ALL.into_iter().map(|detector| detector.starts().len()).sum();
+        assert!(starts <= BUCKETS, "{starts}");
     }
 
     #[test]
@@ -293,10 +341,7 @@ mod tests {
 
     #[test]
     fn too_many_signs_make_every_place_an_edge() {
-        let start = Start {
-            left: |_| true,
-            bytes: crate::detect::Bytes::Classes([|b| b < 0x80, |_| true, |_| true]),
-        };
+        let start = Start { left: |_| true, bytes: Bytes::Classes([|b| b < 0x80, |_| true, |_| true]) };
         let edges = Edges::new(std::iter::once(&start));
         assert_eq!(edges.mask(&[b'a'; WIDTH], &[b'a'; WIDTH]), u32::MAX);
     }

@@ -16,8 +16,12 @@ const MOST_FINDINGS: usize = 64;
 pub(super) struct State {
     /// The byte before the text at hand; a line feed at the start.
     prev: u8,
-    /// For each detector, before which place of the text at hand it has nothing more to say.
-    busy: [usize; Detector::COUNT],
+    /// Detectors that have nothing more to say before a place of the text at hand; mostly none.
+    busy: Vec<(Detector, usize)>,
+    /// Matches that begin behind the words that gave them away, each with its place in the text at hand.
+    due: Vec<(usize, Detector, Match)>,
+    /// Line ends before the text at hand.
+    lines: usize,
     /// What is being dropped.
     tail: Tail,
     pub(super) is_blocked: bool,
@@ -42,7 +46,9 @@ impl Default for State {
     fn default() -> Self {
         Self {
             prev: b'\n',
-            busy: [0; Detector::COUNT],
+            busy: Vec::new(),
+            due: Vec::new(),
+            lines: 0,
             tail: Tail::None,
             is_blocked: false,
             findings: Vec::new(),
@@ -61,19 +67,20 @@ impl State {
         // Everything before `sent` has left or was dropped; candidates before `at` were asked.
         let mut sent = match self.drop_tail(bytes, 0, is_whole) {
             Ok(end) => end,
-            Err(kept) => return self.keep(bytes, kept),
+            Err(kept) => return self.keep(rules, bytes, kept),
         };
         let mut at = sent;
         loop {
-            let Some((start, set)) = candidates.next(at, self.busy_until(Detector::Email)) else {
+            let due = self.due_from(at);
+            let Some((start, set)) = candidates.next(at, self.busy_until(Detector::Email), due) else {
                 out.push_str(text.get(sent..).unwrap_or_default());
-                return self.keep(bytes, bytes.len());
+                return self.keep(rules, bytes, bytes.len());
             };
             match self.ask(rules, text, start, set, is_whole) {
                 Step::Pass => at = start + 1,
                 Step::Hold => {
                     out.push_str(text.get(sent..start).unwrap_or_default());
-                    return self.keep(bytes, start);
+                    return self.keep(rules, bytes, start);
                 }
                 Step::Redact(detector, found) => {
                     out.push_str(text.get(sent..start).unwrap_or_default());
@@ -81,7 +88,7 @@ impl State {
                     self.tail = found.tail;
                     sent = match self.drop_tail(bytes, start + found.len, is_whole) {
                         Ok(end) => end,
-                        Err(kept) => return self.keep(bytes, kept),
+                        Err(kept) => return self.keep(rules, bytes, kept),
                     };
                     at = sent;
                 }
@@ -101,10 +108,16 @@ impl State {
         let rest = bytes.get(start..).unwrap_or_default();
         for rule in &rules.rules {
             let detector = rule.detector;
-            if set & detector.bit() == 0 || self.busy_until(detector) > start {
+            let due = self.take_due(start, detector);
+            if due.is_none() && (set & detector.bit() == 0 || self.busy_until(detector) > start) {
                 continue;
             }
-            let Ok(answer) = detector.probe(Cursor::new(rest, before, is_whole)) else { return Step::Hold };
+            let Ok(answer) = due
+                .map_or_else(|| detector.probe(Cursor::new(rest, before, is_whole)), |found| Ok(Some(found)))
+            else {
+                return Step::Hold;
+            };
+            let answer = answer.filter(|found| due.is_some() || rules.hosts.counts(found, rest));
             let Some(found) = answer else {
                 if detector == Detector::Email {
                     // The parts of a local part make no address either: go on behind its `@`.
@@ -113,13 +126,25 @@ impl State {
                 }
                 continue;
             };
+            if found.skip > 0 {
+                // What gave the match away may leave, and others may find something in it first.
+                let (place, len) = (start + found.skip, found.len - found.skip);
+                self.due.push((place, detector, Match { skip: 0, len, ..found }));
+                self.set_busy(detector, place + len);
+                continue;
+            }
+            let mut evidence =
+                detector.evidence(text.get(start..start + found.len).unwrap_or_default(), found.label);
+            if detector == Detector::InsecureCode {
+                evidence.push_str(", line ");
+                evidence.push_str(&(self.lines + line_ends(bytes.get(..start)) + 1).to_string());
+            }
             let finding = Finding {
                 detector: detector.id(),
                 at: String::new(),
                 severity: detector.severity(),
                 action: rule.action,
-                evidence: detector
-                    .evidence(text.get(start..start + found.len).unwrap_or_default(), found.label),
+                evidence,
             };
             let verdict = judge(std::slice::from_ref(&finding));
             self.report(finding, verdict);
@@ -131,6 +156,21 @@ impl State {
             }
         }
         Step::Pass
+    }
+
+    /// The next place at or after `at` where a match is due; those that others took the text of are forgotten.
+    fn due_from(&mut self, at: usize) -> Option<usize> {
+        if self.due.is_empty() {
+            return None;
+        }
+        self.due.retain(|(place, ..)| *place >= at);
+        self.due.iter().map(|(place, ..)| *place).min()
+    }
+
+    /// The match of `detector` that is due at `start`.
+    fn take_due(&mut self, start: usize, detector: Detector) -> Option<Match> {
+        let index = self.due.iter().position(|(place, whose, _)| (*place, *whose) == (start, detector))?;
+        Some(self.due.swap_remove(index).2)
     }
 
     /// Drops the tail that starts at `from`. `Ok`: it ends there. `Err`: it goes on, keep what is from there on.
@@ -152,11 +192,20 @@ impl State {
     }
 
     /// Remembers what the next walk needs to know of the text before `kept`.
-    fn keep(&mut self, bytes: &[u8], kept: usize) -> usize {
-        self.prev = self.before(bytes, kept);
-        for busy in &mut self.busy {
-            *busy = busy.saturating_sub(kept);
+    fn keep(&mut self, rules: &Rules, bytes: &[u8], kept: usize) -> usize {
+        if rules.has_lines {
+            self.lines += line_ends(bytes.get(..kept));
         }
+        self.prev = self.before(bytes, kept);
+        self.busy.retain_mut(|(_, until)| {
+            *until = until.saturating_sub(kept);
+            *until > 0
+        });
+        self.due.retain_mut(|(place, ..)| {
+            let is_ahead = *place >= kept;
+            *place = place.saturating_sub(kept);
+            is_ahead
+        });
         kept
     }
 
@@ -174,12 +223,17 @@ impl State {
     }
 
     fn busy_until(&self, detector: Detector) -> usize {
-        self.busy.get(detector.index()).copied().unwrap_or(0)
+        self.busy.iter().find(|(busy, _)| *busy == detector).map_or(0, |(_, until)| *until)
     }
 
-    fn set_busy(&mut self, detector: Detector, until: usize) {
-        if let Some(busy) = self.busy.get_mut(detector.index()) {
-            *busy = until;
+    fn set_busy(&mut self, detector: Detector, place: usize) {
+        match self.busy.iter_mut().find(|(busy, _)| *busy == detector) {
+            Some((_, until)) => *until = place,
+            None => self.busy.push((detector, place)),
         }
     }
+}
+
+fn line_ends(bytes: Option<&[u8]>) -> usize {
+    memchr::memchr_iter(b'\n', bytes.unwrap_or_default()).count()
 }

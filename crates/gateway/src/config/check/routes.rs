@@ -3,6 +3,7 @@
 use http::Uri;
 use portcullis_core::contract::server_path;
 use portcullis_core::validate::Told;
+use portcullis_inspect::detect::Detector;
 
 use super::Checker;
 use super::upstream::Timeouts;
@@ -173,8 +174,8 @@ impl Checker<'_, '_> {
             body_limit: written.body_limit.map_or(1 << 20, |size| size.0),
             body_limits,
             websocket: written.websocket.unwrap_or(false),
-            inspect: detectors(written.inspect.as_ref(), Detectors::INSPECT),
-            screen: detectors(written.screen.as_ref(), Detectors::SCREEN),
+            inspect: self.detectors(written.inspect.as_ref(), Detectors::INSPECT),
+            screen: self.detectors(written.screen.as_ref(), Detectors::SCREEN),
             place: self.report.place(name.at),
         })
     }
@@ -211,10 +212,79 @@ impl Checker<'_, '_> {
             hide: written.hide.unwrap_or(false),
             budgets,
             body_limit: written.body_limit.map_or(4 << 20, |size| size.0),
-            prompt: detectors(written.prompt.as_ref(), Detectors::PROMPT),
-            answer: detectors(written.answer.as_ref(), Detectors::ANSWER),
+            prompt: self.detectors(written.prompt.as_ref(), Detectors::PROMPT),
+            answer: self.detectors(written.answer.as_ref(), Detectors::ANSWER),
             place: self.report.place(name.at),
         })
+    }
+
+    /// What is done about findings: what is written, and the default for the rest.
+    pub(super) fn detectors(
+        &mut self,
+        written: Option<&Either<file::Nothing, file::Detectors>>,
+        default: Detectors,
+    ) -> Detectors {
+        let level = |written: Option<file::DetectorLevel>, default| match written {
+            None => default,
+            Some(file::DetectorLevel::Off) => Level::Off,
+            Some(file::DetectorLevel::Observe) => Level::Observe,
+            Some(file::DetectorLevel::Redact) => Level::Redact,
+            Some(file::DetectorLevel::Block | file::DetectorLevel::Enforce) => Level::Block,
+        };
+        match written {
+            None => default,
+            Some(Either::Short(file::Nothing::None)) => Detectors::NONE,
+            Some(Either::Long(written)) => Detectors {
+                classifier: self.classifier(written.classifier.as_ref(), &default, level),
+                pii: level(written.pii, default.pii),
+                secrets: level(written.secrets, default.secrets),
+                injection: level(written.injection, default.injection),
+                active_content: level(written.active_content, default.active_content),
+                links: level(written.links, default.links),
+                code: level(written.code, default.code),
+                except: written.except.iter().flatten().filter_map(|name| self.detector(name)).collect(),
+                hosts: written.hosts.iter().flatten().filter_map(|host| self.link_host(host)).collect(),
+            },
+        }
+    }
+
+    /// The classifier reads prompts; elsewhere nobody says who wrote what.
+    fn classifier(
+        &mut self,
+        written: Option<&At<file::DetectorLevel>>,
+        default: &Detectors,
+        level: impl FnOnce(Option<file::DetectorLevel>, Level) -> Level,
+    ) -> Level {
+        let Some(written) = written else { return default.classifier };
+        let level = level(Some(written.value), default.classifier);
+        if default.classifier == Level::Off && level != Level::Off {
+            self.error("bad-value", written.at, "the classifier reads the prompts of models only")
+                .expected("`classifier` in a model's `prompt`");
+        }
+        level
+    }
+
+    fn detector(&mut self, name: &At<String>) -> Option<Detector> {
+        let found = Detector::ALL.into_iter().find(|detector| detector.id() == name.value);
+        if found.is_none() {
+            self.error("bad-value", name.at, format!("there is no detector `{}`", name.value))
+                .nearest(&name.value, Detector::ALL.into_iter().map(Detector::id));
+        }
+        found
+    }
+
+    /// A host in lower case, perhaps behind `*.`.
+    fn link_host(&mut self, host: &At<String>) -> Option<String> {
+        let name = host.value.strip_prefix("*.").unwrap_or(&host.value);
+        let is_label = |label: &str| {
+            !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        };
+        if !name.split('.').all(is_label) {
+            self.error("bad-value", host.at, format!("`{}` is no host", host.value))
+                .expected("a host such as `example.com` or `*.example.com`");
+            return None;
+        }
+        Some(host.value.to_ascii_lowercase())
     }
 
     fn contract(&mut self, written: &At<String>) -> Option<Contract> {
@@ -368,27 +438,4 @@ pub(super) fn below(url: &Uri, path: &str) -> Uri {
         parts.path_and_query = path.parse().ok();
     }
     Uri::from_parts(parts).unwrap_or_else(|_| url.clone())
-}
-
-pub(super) fn detectors(
-    written: Option<&Either<file::Nothing, file::Detectors>>,
-    default: Detectors,
-) -> Detectors {
-    let level = |written: Option<file::DetectorLevel>, default| match written {
-        None => default,
-        Some(file::DetectorLevel::Off) => Level::Off,
-        Some(file::DetectorLevel::Observe) => Level::Observe,
-        Some(file::DetectorLevel::Redact) => Level::Redact,
-        Some(file::DetectorLevel::Block | file::DetectorLevel::Enforce) => Level::Block,
-    };
-    match written {
-        None => default,
-        Some(Either::Short(file::Nothing::None)) => Detectors::NONE,
-        Some(Either::Long(written)) => Detectors {
-            pii: level(written.pii, default.pii),
-            secrets: level(written.secrets, default.secrets),
-            injection: level(written.injection, default.injection),
-            active_content: level(written.active_content, default.active_content),
-        },
-    }
 }
