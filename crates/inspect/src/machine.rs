@@ -129,9 +129,8 @@ impl Screen {
             let Some((start, set)) = candidates.next(at, mail_from, None) else { return false };
             let before = start.checked_sub(1).and_then(|index| bytes.get(index)).copied().unwrap_or(b'\n');
             let cursor = Cursor::new(bytes.get(start..).unwrap_or_default(), before, true);
-            let asked = rules.rules.iter().filter(|rule| set & rule.detector.bit() != 0);
-            for rule in asked {
-                if let Ok(Some(found)) = rule.detector.probe(cursor.clone())
+            for detector in Detector::of_set(set) {
+                if let Ok(Some(found)) = detector.probe(cursor.clone())
                     && rules.hosts.counts(&found, bytes.get(start..).unwrap_or_default())
                 {
                     return true;

@@ -316,6 +316,15 @@ impl Detector {
         1 << self.index()
     }
 
+    /// Those in a set, in the order of priority.
+    pub(crate) fn of_set(mut set: u64) -> impl Iterator<Item = Self> {
+        std::iter::from_fn(move || {
+            let next = Self::ALL.get(set.trailing_zeros() as usize).copied()?;
+            set &= set - 1;
+            Some(next)
+        })
+    }
+
     /// Its place in [`Detector::ALL`].
     pub(crate) const fn index(self) -> usize {
         self as usize

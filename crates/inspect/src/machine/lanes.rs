@@ -6,6 +6,8 @@ use crate::detect::{Bytes, Detector, Start, is_local, is_word, local_start};
 
 /// How many independent conditions fit the table. There are fewer starts, so that none shares one with another.
 const BUCKETS: usize = 128;
+/// How many marks there are: see [`mark_of`].
+const MARKS: usize = 64;
 /// Places that are looked at together.
 const WIDTH: usize = 32;
 /// Most signs that a detector may start with anywhere.
@@ -14,8 +16,8 @@ const SIGNS: usize = 8;
 /// For every byte, the buckets that admit it to the left of a candidate, and as its first, second and third byte.
 ///
 /// PERF: most bytes of a text neither begin a word nor are a sign that some detector starts with; [`Edges`] passes
-/// over them, many at a time. What is left costs four loads and three ands, and for each bucket that survives one more
-/// test; what passes that are the detectors worth asking.
+/// over them, many at a time. What is left costs five loads and four ands; the buckets that survive are the detectors
+/// worth asking.
 #[derive(Debug)]
 pub(super) struct Lanes {
     edges: Edges,
@@ -25,8 +27,8 @@ pub(super) struct Lanes {
     third: Box<[u128; 256]>,
     /// For each bucket, the detectors that start so.
     owners: [u64; BUCKETS],
-    /// For each bucket, the marks of its prefixes: classes byte by byte admit many mixtures of them.
-    marks: [u64; BUCKETS],
+    /// For each mark, the buckets with a prefix of it: classes byte by byte admit many mixtures of them.
+    marked: Box<[u128; MARKS]>,
 }
 
 /// Where a detector may start by one byte and the byte before: at the first byte of a word or of a part of one
@@ -85,7 +87,7 @@ impl Lanes {
     pub(super) fn new(detectors: impl Iterator<Item = Detector> + Clone) -> Self {
         let [mut left, mut first, mut second, mut third] = std::array::from_fn(|_| Box::new([0_u128; 256]));
         let mut owners = [0_u64; BUCKETS];
-        let mut marks = [0_u64; BUCKETS];
+        let mut marked = Box::new([0_u128; MARKS]);
         let starts =
             detectors.flat_map(|detector| detector.starts().iter().map(move |start| (detector, start)));
         for (index, (detector, start)) in starts.clone().enumerate() {
@@ -103,16 +105,17 @@ impl Lanes {
             if let Some(owner) = owners.get_mut(bucket) {
                 *owner |= detector.bit();
             }
-            if let Some(known) = marks.get_mut(bucket) {
-                *known |= match &start.bytes {
-                    Bytes::Classes(_) => u64::MAX,
+            for (mark, buckets) in marked.iter_mut().enumerate() {
+                let has_it = match &start.bytes {
+                    Bytes::Classes(_) => true,
                     Bytes::Prefixes(all) | Bytes::Words(all) => {
-                        all.iter().fold(0, |sum, prefix| sum | (1 << mark_of(prefix)))
+                        all.iter().any(|prefix| mark_of(prefix) == mark)
                     }
                 };
+                *buckets |= u128::from(has_it) << bucket;
             }
         }
-        Self { edges: Edges::new(starts.map(|(_, start)| start)), left, first, second, third, owners, marks }
+        Self { edges: Edges::new(starts.map(|(_, start)| start)), left, first, second, third, owners, marked }
     }
 
     /// The detectors that may start at `place`, behind the byte `left`. What has not arrived may be anything.
@@ -120,7 +123,7 @@ impl Lanes {
         let rest = bytes.get(place..).unwrap_or_default();
         let of = |lane, index| rest.get(index).map_or(u128::MAX, |byte| entry(lane, *byte));
         let buckets = entry(&self.left, left) & of(&self.first, 0) & of(&self.second, 1) & of(&self.third, 2);
-        self.detectors(buckets, rest.first_chunk().map(mark_of))
+        self.detectors(buckets & rest.first_chunk().map_or(u128::MAX, |prefix| self.marked(prefix)))
     }
 
     /// The same, in the midst of a text.
@@ -128,19 +131,20 @@ impl Lanes {
         let buckets = entry(&self.left, left)
             & entry(&self.first, first)
             & entry(&self.second, second)
-            & entry(&self.third, third);
-        if buckets == 0 { 0 } else { self.detectors(buckets, Some(mark_of(&[first, second, third]))) }
+            & entry(&self.third, third)
+            & self.marked(&[first, second, third]);
+        if buckets == 0 { 0 } else { self.detectors(buckets) }
     }
 
-    /// The detectors of these buckets, as far as they have a prefix of this mark. Without one they all count.
-    fn detectors(&self, mut buckets: u128, mark: Option<u32>) -> u64 {
+    /// The buckets with a prefix of the same mark.
+    fn marked(&self, prefix: &[u8; 3]) -> u128 {
+        self.marked.get(mark_of(prefix)).copied().unwrap_or(u128::MAX)
+    }
+
+    fn detectors(&self, mut buckets: u128) -> u64 {
         let mut set = 0;
         while buckets != 0 {
-            let bucket = buckets.trailing_zeros() as usize;
-            let known = self.marks.get(bucket).copied().unwrap_or(u64::MAX);
-            if mark.is_none_or(|mark| (known >> mark) & 1 == 1) {
-                set |= self.owners.get(bucket).copied().unwrap_or(u64::MAX);
-            }
+            set |= self.owners.get(buckets.trailing_zeros() as usize).copied().unwrap_or(u64::MAX);
             buckets &= buckets - 1;
         }
         set
@@ -156,10 +160,10 @@ const fn is_upper(byte: u8) -> bool {
     byte.wrapping_sub(b'A') < 26
 }
 
-/// One of 64 marks for three bytes, the same for both cases.
-fn mark_of(prefix: &[u8; 3]) -> u32 {
-    let [a, b, c] = prefix.map(|byte| u32::from(byte | 0x20));
-    (a.wrapping_mul(7) ^ b.wrapping_mul(29) ^ c.wrapping_mul(11)) & 63
+/// One of the marks for three bytes, the same for both cases.
+fn mark_of(prefix: &[u8; 3]) -> usize {
+    let [a, b, c] = prefix.map(|byte| usize::from(byte | 0x20));
+    ((a * 7) ^ (b * 29) ^ (c * 11)) % MARKS
 }
 
 /// Whether the byte `first` begins a part of a word behind `left`, a byte of the same word.
