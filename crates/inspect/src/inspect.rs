@@ -108,7 +108,8 @@ pub fn inspect(
     findings: &mut Vec<Finding>,
 ) -> Result<Request<Inspected>, Halt> {
     let known = findings.len();
-    let is_inspected = !screens.request.is_off();
+    let asks_for_orders = model.is_some_and(|rules| rules.orders.is_some());
+    let is_inspected = !screens.request.is_off() || asks_for_orders;
     // The query of a graph's request is not sent on: what it said is in the operations.
     if is_inspected && request.stage().graph().is_none() {
         fixed_parts(&screens.request, &request, findings);
