@@ -558,11 +558,16 @@ mod tests {
             check(ClientSystem::Allow, messages, false);
         }
         let text = |text: &str| json!({ "type": "text", "text": text });
-        let (front, back) = order.split_at(22);
+        let pieces: Vec<&str> =
+            order.as_bytes().chunks(4).map(|piece| std::str::from_utf8(piece).unwrap()).collect();
+        for piece in &pieces {
+            check(ClientSystem::Refuse, json!([{ "role": "user", "content": piece }]), false);
+        }
+        let whole: Vec<Value> = pieces.into_iter().map(text).collect();
         for parts in [
-            json!([text(front), text(back)]),
+            json!(whole),
             // Also where something else was found across the borders.
-            json!([text(front), text(back), text(" SEC"), text("RET")]),
+            json!([&whole[..], &[text(" SEC"), text("RET")]].concat()),
         ] {
             check(ClientSystem::Refuse, json!([{ "role": "user", "content": parts }]), true);
         }
