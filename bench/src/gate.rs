@@ -19,7 +19,7 @@ use portcullis_core::request::{Peer, Wire};
 use portcullis_core::route::{Route, RouteId, Routes, Surface};
 use portcullis_core::validate::ValidateRules;
 use portcullis_inspect::detect::Groups;
-use portcullis_inspect::dialect::openai::ModelRules;
+use portcullis_inspect::dialect::ModelRules;
 use portcullis_inspect::inspect::Screens;
 use portcullis_inspect::machine::Screen;
 use serde_json::json;

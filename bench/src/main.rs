@@ -19,7 +19,7 @@ use portcullis_core::identify::{Identified, identify};
 use portcullis_core::receive::{Received, receive};
 use portcullis_core::request::{Request, Wire};
 use portcullis_core::validate::{Validated, validate};
-use portcullis_inspect::dialect::openai::ChatStream;
+use portcullis_inspect::dialect::openai::chat::ChatStream;
 use portcullis_inspect::inspect::{Inspected, inspect};
 
 /// Fills caches, builds what is built on first use, and grows what grows.

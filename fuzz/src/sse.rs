@@ -8,7 +8,8 @@ use std::sync::LazyLock;
 use bytes::BytesMut;
 use portcullis_core::record::{Action, Finding, Usage};
 use portcullis_inspect::detect::Groups;
-use portcullis_inspect::dialect::openai::{ChatStream, ModelRules, StreamEnd};
+use portcullis_inspect::dialect::openai::chat::ChatStream;
+use portcullis_inspect::dialect::{ModelRules, StreamEnd};
 use portcullis_inspect::machine::Screen;
 use portcullis_inspect::sse::{Decoder, Event, Limits, SseError};
 

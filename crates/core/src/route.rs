@@ -19,12 +19,19 @@ pub struct RouteId(pub u16);
 pub enum Surface {
     /// An HTTP API with a contract of its own.
     Rest,
-    /// OpenAI chat completions.
-    OpenAiChat,
+    /// A language model, in the dialect of its provider.
+    Model(Dialect),
     /// GraphQL over HTTP.
     GraphQl,
     /// gRPC, by a descriptor set.
     Grpc,
+}
+
+/// Whose interface a model speaks: decides how requests, answers, streams and refusals look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// OpenAI's, which many others speak.
+    OpenAi,
 }
 
 /// One configured API or model, compiled.
@@ -99,7 +106,7 @@ impl Routes {
             }
             match route.surface {
                 Surface::GraphQl => rest.is_empty().then_some((route, "/")),
-                Surface::Rest | Surface::OpenAiChat | Surface::Grpc => {
+                Surface::Rest | Surface::Model(_) | Surface::Grpc => {
                     rest.starts_with('/').then_some((route, rest))
                 }
             }

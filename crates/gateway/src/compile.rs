@@ -18,10 +18,10 @@ use portcullis_core::receive::ReceiveRules;
 use portcullis_core::receive::strict::HeadLimits;
 use portcullis_core::record::Action;
 use portcullis_core::roles::{self, CompiledRoles};
-use portcullis_core::route::{Route, RouteId, Routes, Surface};
+use portcullis_core::route::{Dialect, Route, RouteId, Routes, Surface};
 use portcullis_core::validate::{Answers, Unknown, ValidateRules};
 use portcullis_inspect::detect::Groups;
-use portcullis_inspect::dialect::openai::{self, ModelRules};
+use portcullis_inspect::dialect::{self, ModelRules};
 use portcullis_inspect::inspect::Screens;
 use portcullis_inspect::machine::{Hosts, Screen};
 use smol_str::SmolStr;
@@ -236,7 +236,9 @@ impl<'s> Compiler<'s> {
         parts(self.settings)
             .map(|part| match part {
                 Part::Api(api) => self.contract(api),
-                Part::Model(model) => self.own_contract(openai::CONTRACT, &model.place),
+                Part::Model(model) => {
+                    self.own_contract(dialect::contract(spoken(model.dialect)), &model.place)
+                }
                 Part::Graph(graph) => {
                     let compiled = self.graph(graph);
                     let contract = self.own_contract(portcullis_core::graph::TRANSPORT, &graph.place);
@@ -450,9 +452,9 @@ impl<'s> Compiler<'s> {
                 let rules = ModelRules {
                     system: model.system.as_ref().map(|file| Arc::clone(&file.text)),
                     client_system: match model.client_system {
-                        settings::ClientSystem::Refuse => openai::ClientSystem::Refuse,
-                        settings::ClientSystem::Demote => openai::ClientSystem::Demote,
-                        settings::ClientSystem::Allow => openai::ClientSystem::Allow,
+                        settings::ClientSystem::Refuse => dialect::ClientSystem::Refuse,
+                        settings::ClientSystem::Demote => dialect::ClientSystem::Demote,
+                        settings::ClientSystem::Allow => dialect::ClientSystem::Allow,
                     },
                     prompt: prompt.clone(),
                     answer: answer.clone(),
@@ -533,9 +535,7 @@ impl<'s> Compiler<'s> {
         match part {
             Part::Api(api) => self.finish_api(&mut route, api),
             Part::Model(model) => {
-                route.surface = match model.dialect {
-                    settings::Dialect::OpenAi => Surface::OpenAiChat,
-                };
+                route.surface = Surface::Model(spoken(model.dialect));
                 route.base_path = model.base_path.as_str().into();
                 route.body_limit = model.body_limit;
                 route.validate.answers = Answers::Off;
@@ -710,6 +710,12 @@ fn receive_rules(settings: &Settings) -> ReceiveRules {
             headers: settings.limits.header_count,
             header_bytes: settings.limits.header_size,
         },
+    }
+}
+
+fn spoken(dialect: settings::Dialect) -> Dialect {
+    match dialect {
+        settings::Dialect::OpenAi => Dialect::OpenAi,
     }
 }
 

@@ -18,7 +18,7 @@ use portcullis_core::receive::{ReceiveRules, Received};
 use portcullis_core::request::{Peer, Request, Wire};
 use portcullis_core::route::{Route, RouteId, Routes};
 use portcullis_core::validate::Answers;
-use portcullis_inspect::dialect::openai::ModelRules;
+use portcullis_inspect::dialect::ModelRules;
 use portcullis_inspect::inspect::Screens;
 
 use crate::forward::Upstream;

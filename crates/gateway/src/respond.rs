@@ -9,7 +9,7 @@ use portcullis_core::grpc::Status;
 use portcullis_core::halt::{Halt, Refusal, Violation};
 use portcullis_core::record::Phase;
 use portcullis_core::route::Surface;
-use portcullis_inspect::dialect::openai;
+use portcullis_inspect::dialect;
 use serde::Serialize;
 
 use crate::record::{RecordId, Recording};
@@ -141,7 +141,7 @@ struct Problem<'a> {
 fn body(refusal: &Refusal, surface: Surface, id: &RecordId) -> Bytes {
     let reason = refusal.reason;
     match surface {
-        Surface::OpenAiChat => openai::error_body(reason, id.as_str()).into(),
+        Surface::Model(dialect) => dialect::error_body(dialect, reason, id.as_str()).into(),
         Surface::GraphQl => graph_body(refusal, id).into(),
         Surface::Grpc => Bytes::new(),
         Surface::Rest => serde_json::to_vec(&Problem {
@@ -210,7 +210,7 @@ fn place(at: &str) -> Option<GraphPlace> {
 fn content_type(surface: Surface) -> &'static str {
     match surface {
         Surface::Rest => "application/problem+json",
-        Surface::OpenAiChat | Surface::GraphQl => "application/json",
+        Surface::Model(_) | Surface::GraphQl => "application/json",
         Surface::Grpc => "application/grpc",
     }
 }

@@ -35,26 +35,24 @@
 //! use portcullis_gateway::pipeline::run;
 //! ```
 
-use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, response};
-use http_body::{Body, Frame, SizeHint};
+use http_body::Body;
 use parking_lot::Mutex;
 use portcullis_core::contract::OperationIndex;
 use portcullis_core::graph::Expected;
 use portcullis_core::halt::{Halt, Reason, Violation};
-use portcullis_core::record::{Finding, Outcome, Phase, Usage};
+use portcullis_core::record::{Outcome, Phase};
 use portcullis_core::route::{Route, Surface};
 use portcullis_core::validate::{
     AnswerLines, Answers, answer_needs_body, strip_answer_headers, validate_answer, validate_answer_head,
 };
-use portcullis_inspect::answer::{TextStream, screen_json, screen_text};
-use portcullis_inspect::dialect::openai::{self, ChatStream, StreamEnd};
+use portcullis_inspect::answer::{screen_json, screen_text};
+use portcullis_inspect::dialect::{self, Endpoint, Stream};
 use portcullis_inspect::judge::Verdict;
 
 use crate::forward::UpstreamBody;
@@ -64,10 +62,12 @@ use crate::owners::{self, Due};
 use crate::record::{Draft, Recording};
 use crate::switched::Switched;
 
+mod body;
 mod grpc;
 mod lines;
 
-use lines::Lines;
+pub(crate) use body::Report;
+pub use body::{BodyError, ScreenedBody};
 
 /// Largest answer that is read whole to be judged. Larger ones are refused, never passed unseen.
 const WHOLE: usize = 16 << 20;
@@ -155,7 +155,7 @@ pub(crate) async fn screen(
         shown,
     };
     let manner = judged.manner(&method, &parts, &body)?;
-    if !matches!(manner, Manner::Whole | Manner::Chat) && route.surface != Surface::Grpc {
+    if !matches!(manner, Manner::Whole | Manner::Model) && route.surface != Surface::Grpc {
         judged.hold_head_to_contract(&parts, &mut record.draft)?;
     }
     strip_answer_headers(&route, operation, parts.status, &mut parts.headers);
@@ -176,7 +176,7 @@ pub(crate) async fn screen(
         }
         Manner::Pass => {
             record.close(Phase::Screen, Outcome::None);
-            ScreenedBody(Inner::Pass(body))
+            ScreenedBody::passed(body)
         }
         Manner::Whole => {
             let body = judged.whole(&mut parts, body, record).await?;
@@ -186,30 +186,29 @@ pub(crate) async fn screen(
         Manner::Lines(lines) => {
             record.draft.is_stream = true;
             without_length(&mut parts.headers);
-            let screen = &guards.screens.answer;
-            let text = (!screen.is_off()).then(|| TextStream::new(screen));
             let observes = route.validate.answers == Answers::Observe;
-            ScreenedBody(Inner::Lines(Streamed::new(body, Box::new(Lines::new(lines, text, observes)))))
+            ScreenedBody::lines(body, lines, &guards.screens.answer, observes)
         }
         Manner::Text => {
             record.draft.is_stream = true;
             without_length(&mut parts.headers);
-            let text = TextStream::new(&guards.screens.answer);
-            ScreenedBody(Inner::Text(Streamed::new(body, text)))
+            ScreenedBody::text(body, &guards.screens.answer)
         }
         Manner::Grpc => {
             let method = route.grpc.as_ref().and_then(|grpc| grpc.method(operation));
             record.draft.is_stream = method.is_some_and(|method| method.streams_answers);
             without_length(&mut parts.headers);
-            let messages = grpc::Messages::new(body, &judged);
-            ScreenedBody(Inner::Grpc(Box::new(messages)))
+            ScreenedBody::grpc(grpc::Messages::new(body, &judged))
         }
-        Manner::Chat => {
+        Manner::Model => {
             record.draft.is_stream = true;
             without_length(&mut parts.headers);
             let rules = guards.model.as_ref().ok_or_else(no_rules)?;
-            let stream = ChatStream::new(rules, hides_usage, record.id().as_str());
-            ScreenedBody(Inner::Chat(Streamed::new(body, Box::new(Chat { stream, end: None }))))
+            let endpoint = judged.endpoint()?;
+            let stream = Stream::new(endpoint, rules, hides_usage, record.id().as_str());
+            let stream = stream
+                .ok_or_else(|| Halt::new(Reason::AnswerUnreadable, "a stream in answer to what has none"))?;
+            ScreenedBody::model(body, stream)
         }
     };
     Ok(Answer::screened(parts, body, None))
@@ -230,7 +229,8 @@ enum Manner {
     Lines(AnswerLines),
     /// Messages of gRPC, one by one.
     Grpc,
-    Chat,
+    /// Deltas of a model.
+    Model,
 }
 
 /// By what an answer is judged.
@@ -277,9 +277,9 @@ impl Judged<'_> {
                     .ok_or_else(|| Halt::new(Reason::AnswerUnreadable, detail))
             }
             _ if is_bodiless && !needs_contract => Ok(Manner::Empty),
-            Surface::OpenAiChat if media == "text/event-stream" => Ok(Manner::Chat),
-            Surface::OpenAiChat if is_json(media) => Ok(Manner::Whole),
-            Surface::OpenAiChat => {
+            Surface::Model(_) if media == "text/event-stream" => Ok(Manner::Model),
+            Surface::Model(_) if is_json(media) => Ok(Manner::Whole),
+            Surface::Model(_) => {
                 Err(Halt::new(Reason::AnswerUnreadable, format!("a model answered with `{media}`")))
             }
             Surface::GraphQl if is_bodiless || is_json(media) => Ok(Manner::Whole),
@@ -304,6 +304,12 @@ impl Judged<'_> {
             Surface::Rest if is_text(media) => Ok(Manner::Text),
             Surface::Rest => Ok(Manner::Pass),
         }
+    }
+
+    /// What a model was asked for.
+    fn endpoint(&self) -> Result<Endpoint, Halt> {
+        Endpoint::of(self.route, self.operation)
+            .ok_or_else(|| Halt::new(Reason::Internal, "a model's operation without an endpoint"))
     }
 
     fn grpc_manner(&self, parts: &response::Parts, body: &UpstreamBody) -> Result<Manner, Halt> {
@@ -401,9 +407,9 @@ impl Judged<'_> {
     ) -> Result<(Bytes, Verdict), Halt> {
         let screen = &self.guards.screens.answer;
         match self.route.surface {
-            Surface::OpenAiChat => {
+            Surface::Model(_) => {
                 let rules = self.guards.model.as_ref().ok_or_else(no_rules)?;
-                let screened = openai::screen_answer(rules, &bytes, &mut draft.findings)?;
+                let screened = dialect::screen_answer(self.endpoint()?, rules, &bytes, &mut draft.findings)?;
                 draft.usage = screened.usage;
                 Ok((screened.body, Verdict::Pass))
             }
@@ -486,253 +492,6 @@ fn is_text(media: &str) -> bool {
 fn media_type(headers: &HeaderMap) -> String {
     let whole = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     whole.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
-}
-
-/// Why an answer broke off after its head had left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BodyError {
-    /// The upstream failed.
-    Upstream(Reason),
-    /// What came cannot be screened, so it cannot leave.
-    Unreadable,
-    /// A rule blocked what came.
-    Blocked,
-    /// What came breaks the contract.
-    Invalid,
-}
-
-impl BodyError {
-    /// The row of the table of halts.
-    pub fn reason(self) -> Reason {
-        match self {
-            Self::Upstream(reason) => reason,
-            Self::Unreadable => Reason::AnswerUnreadable,
-            Self::Blocked => Reason::AnswerBlocked,
-            Self::Invalid => Reason::AnswerInvalid,
-        }
-    }
-}
-
-impl fmt::Display for BodyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Upstream(_) => "the upstream broke off its answer",
-            Self::Unreadable => "the stream could not be read by the screen",
-            Self::Blocked => "a rule blocked the stream",
-            Self::Invalid => "a line of the stream broke the contract",
-        })
-    }
-}
-
-impl std::error::Error for BodyError {}
-
-/// What a stream has to say for the record.
-#[derive(Debug, Default)]
-pub(crate) struct Report {
-    pub(crate) findings: Vec<Finding>,
-    pub(crate) usage: Option<Usage>,
-    /// Why the stream was ended before its time.
-    pub(crate) end: Option<(Reason, String)>,
-    pub(crate) is_stream: bool,
-    /// What only is observed.
-    pub(crate) notes: Vec<String>,
-    /// Bytes of a request that came while it was answered.
-    pub(crate) bytes_in: u64,
-}
-
-/// A body of which every byte passed the screen.
-#[derive(Debug)]
-pub struct ScreenedBody(Inner);
-
-#[derive(Debug)]
-enum Inner {
-    Whole(Option<Bytes>),
-    Pass(UpstreamBody),
-    Text(Streamed<TextStream>),
-    Lines(Streamed<Box<Lines>>),
-    Grpc(Box<grpc::Messages>),
-    Chat(Streamed<Box<Chat>>),
-}
-
-impl ScreenedBody {
-    pub(crate) fn empty() -> Self {
-        Self(Inner::Whole(None))
-    }
-
-    pub(crate) fn whole(bytes: Bytes) -> Self {
-        Self(Inner::Whole((!bytes.is_empty()).then_some(bytes)))
-    }
-
-    pub(crate) fn report(&mut self) -> Report {
-        match &mut self.0 {
-            Inner::Whole(_) | Inner::Pass(_) => Report::default(),
-            Inner::Text(streamed) => streamed.screen.report(),
-            Inner::Lines(streamed) => streamed.screen.report(),
-            Inner::Grpc(messages) => messages.report(),
-            Inner::Chat(streamed) => streamed.screen.report(),
-        }
-    }
-}
-
-impl Body for ScreenedBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut self.0 {
-            Inner::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Inner::Pass(body) => {
-                let frame = ready!(Pin::new(body).poll_frame(cx));
-                Poll::Ready(frame.map(|frame| frame.map_err(|error| BodyError::Upstream(error.reason()))))
-            }
-            Inner::Text(streamed) => streamed.poll_frame(cx),
-            Inner::Lines(streamed) => streamed.poll_frame(cx),
-            Inner::Grpc(messages) => messages.poll_frame(cx),
-            Inner::Chat(streamed) => streamed.poll_frame(cx),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match &self.0 {
-            Inner::Whole(bytes) => bytes.is_none(),
-            Inner::Pass(body) => body.is_end_stream(),
-            Inner::Text(streamed) => streamed.is_over,
-            Inner::Lines(streamed) => streamed.is_over,
-            Inner::Grpc(messages) => messages.is_over(),
-            Inner::Chat(streamed) => streamed.is_over,
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.0 {
-            Inner::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
-            Inner::Pass(body) => body.size_hint(),
-            Inner::Text(_) | Inner::Lines(_) | Inner::Grpc(_) | Inner::Chat(_) => SizeHint::new(),
-        }
-    }
-}
-
-/// A sans-I/O screen over a stream of bytes.
-trait Chunks {
-    fn push(&mut self, bytes: &[u8], out: &mut BytesMut) -> Result<Flow, BodyError>;
-    fn finish(&mut self, out: &mut BytesMut) -> Result<(), BodyError>;
-    fn report(&mut self) -> Report;
-}
-
-/// Whether more may come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Flow {
-    On,
-    /// What is in `out` is the last of it.
-    Over,
-}
-
-impl Chunks for TextStream {
-    fn push(&mut self, bytes: &[u8], out: &mut BytesMut) -> Result<Flow, BodyError> {
-        Self::push(self, bytes, out).map_err(|_| BodyError::Unreadable)?;
-        // A blocked text has no form in which its end could be told from a whole one: the connection is cut.
-        if self.is_blocked() { Err(BodyError::Blocked) } else { Ok(Flow::On) }
-    }
-
-    fn finish(&mut self, out: &mut BytesMut) -> Result<(), BodyError> {
-        Self::finish(self, out).map_err(|_| BodyError::Unreadable)?;
-        if self.is_blocked() { Err(BodyError::Blocked) } else { Ok(()) }
-    }
-
-    fn report(&mut self) -> Report {
-        Report { findings: self.take_findings(), is_stream: true, ..Report::default() }
-    }
-}
-
-/// A chat stream, and why it was ended before its time. Its end is well-formed and has been written either way.
-#[derive(Debug)]
-struct Chat {
-    stream: ChatStream,
-    end: Option<StreamEnd>,
-}
-
-impl Chunks for Box<Chat> {
-    fn push(&mut self, bytes: &[u8], out: &mut BytesMut) -> Result<Flow, BodyError> {
-        if let Err(end) = self.stream.push(bytes, out) {
-            self.end = Some(end);
-        }
-        Ok(if self.stream.is_over() { Flow::Over } else { Flow::On })
-    }
-
-    fn finish(&mut self, out: &mut BytesMut) -> Result<(), BodyError> {
-        if let Err(end) = self.stream.finish(out) {
-            self.end = Some(end);
-        }
-        Ok(())
-    }
-
-    fn report(&mut self) -> Report {
-        Report {
-            findings: self.stream.take_findings(),
-            usage: self.stream.usage(),
-            end: self.end.map(|end| (end.reason(), end.to_string())),
-            is_stream: true,
-            notes: Vec::new(),
-            bytes_in: 0,
-        }
-    }
-}
-
-/// An upstream body that goes through a screen chunk by chunk.
-#[derive(Debug)]
-struct Streamed<C> {
-    body: Option<UpstreamBody>,
-    screen: C,
-    is_over: bool,
-}
-
-impl<C: Chunks> Streamed<C> {
-    fn new(body: UpstreamBody, screen: C) -> Self {
-        Self { body: Some(body), screen, is_over: false }
-    }
-
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let result = ready!(self.poll_screened(cx));
-        if !matches!(result, Some(Ok(_))) {
-            self.is_over = true;
-            self.body = None;
-        }
-        Poll::Ready(result)
-    }
-
-    fn poll_screened(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        loop {
-            let Some(body) = self.body.as_mut() else { return Poll::Ready(None) };
-            let frame = match ready!(Pin::new(body).poll_frame(cx)) {
-                Some(Ok(frame)) => frame,
-                Some(Err(error)) => return Poll::Ready(Some(Err(BodyError::Upstream(error.reason())))),
-                None => {
-                    self.body = None;
-                    let mut out = BytesMut::new();
-                    let rest = self.screen.finish(&mut out).map(|()| Frame::data(out.freeze()));
-                    return Poll::Ready(match rest {
-                        Ok(frame) if frame.data_ref().is_some_and(Bytes::is_empty) => None,
-                        other => Some(other),
-                    });
-                }
-            };
-            // Trailers of a screened stream are dropped: nothing has read them.
-            let Ok(data) = frame.into_data() else { continue };
-            let mut out = BytesMut::with_capacity(data.len());
-            match self.screen.push(&data, &mut out) {
-                // What came before the offence was judged and may leave; the error follows on the next poll.
-                Ok(Flow::On) => {}
-                Ok(Flow::Over) => self.body = None,
-                Err(error) => return Poll::Ready(Some(Err(error))),
-            }
-            if !out.is_empty() {
-                return Poll::Ready(Some(Ok(Frame::data(out.freeze()))));
-            }
-        }
-    }
 }
 
 #[cfg(test)]

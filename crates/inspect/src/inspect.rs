@@ -44,7 +44,7 @@ use portcullis_core::request::Request;
 use portcullis_core::route::Surface;
 use portcullis_core::validate::Validated;
 
-use crate::dialect::openai::{self, ModelRules};
+use crate::dialect::{self, Endpoint, ModelRules};
 use crate::judge::{Verdict, judge};
 use crate::machine::Screen;
 use crate::media::{Media, decode, encode, pairs};
@@ -115,13 +115,15 @@ pub fn inspect(
         fixed_parts(&screens.request, &request, findings);
     }
     let asked = match (request.stage().route().surface, model) {
-        (Surface::OpenAiChat, Some(rules)) if !request.body().is_empty() => {
-            let document =
-                request.stage().document().ok_or_else(|| unreadable("the body was not validated"))?;
-            let asked = openai::inspect_request(rules, document, findings)?;
+        (Surface::Model(_), Some(rules)) if !request.body().is_empty() => {
+            let stage = request.stage();
+            let endpoint = Endpoint::of(stage.route(), stage.operation())
+                .ok_or_else(|| Halt::new(Reason::Internal, "a model's operation without an endpoint"))?;
+            let document = stage.document().ok_or_else(|| unreadable("the body was not validated"))?;
+            let asked = dialect::inspect_request(endpoint, rules, document, findings)?;
             (asked.body, asked.hides_usage)
         }
-        (Surface::OpenAiChat, None) => {
+        (Surface::Model(_), None) => {
             return Err(Halt::new(Reason::Internal, "a model route without rules"));
         }
         (Surface::GraphQl, _) => {
@@ -129,14 +131,14 @@ pub fn inspect(
             let judged = judged.ok_or_else(|| unreadable("the operations were not judged"))?;
             (graph::screen(&screens.request, judged, findings)?.into(), false)
         }
-        (Surface::OpenAiChat, Some(_)) | (Surface::Rest | Surface::Grpc, _) if !is_inspected => {
+        (Surface::Model(_), Some(_)) | (Surface::Rest | Surface::Grpc, _) if !is_inspected => {
             (request.body().clone(), false)
         }
         (Surface::Grpc, _) => {
             fields(&screens.request, &request, findings)?;
             (request.body().clone(), false)
         }
-        (Surface::OpenAiChat, Some(_)) | (Surface::Rest, _) => {
+        (Surface::Model(_), Some(_)) | (Surface::Rest, _) => {
             let media = Media::of(&request.head().headers);
             (body(&screens.request, media, request.body(), findings)?, false)
         }

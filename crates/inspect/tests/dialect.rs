@@ -6,9 +6,8 @@ use bytes::{Bytes, BytesMut};
 use portcullis_core::halt::Reason;
 use portcullis_core::record::{Action, Finding};
 use portcullis_inspect::detect::Detector;
-use portcullis_inspect::dialect::openai::{
-    ChatStream, ModelRules, StreamEnd, inspect_request, screen_answer,
-};
+use portcullis_inspect::dialect::openai::chat::{ChatStream, inspect_request, screen_answer};
+use portcullis_inspect::dialect::{ModelRules, StreamEnd};
 use portcullis_inspect::machine::Screen;
 use proptest::prelude::*;
 use serde_json::{Value, json};

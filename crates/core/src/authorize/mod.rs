@@ -205,9 +205,9 @@ impl Question<'_> {
         let action = self.action();
         let spec = action.and_then(|action| policy.spec(action));
         let envelope = match self.surface {
-            Surface::OpenAiChat if *self.method == Method::POST => Some(Envelope::read(self.body)?),
+            Surface::Model(_) if *self.method == Method::POST => Some(Envelope::read(self.body)?),
             Surface::GraphQl => return self.judge_graph(policy, now),
-            Surface::OpenAiChat | Surface::Rest | Surface::Grpc => None,
+            Surface::Model(_) | Surface::Rest | Surface::Grpc => None,
         };
         let sent = Sent { path: self.path, query: self.query, headers: self.headers, body: self.body };
         let obligations = match self.rules.objects.of(self.operation) {

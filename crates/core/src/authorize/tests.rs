@@ -98,7 +98,11 @@ impl Fixture {
 
     fn model(&self, principal: &Principal, body: &str) -> String {
         let question = self.question(principal, "chat");
-        self.outcome(Question { surface: Surface::OpenAiChat, body: body.as_bytes(), ..question })
+        self.outcome(Question {
+            surface: Surface::Model(crate::route::Dialect::OpenAi),
+            body: body.as_bytes(),
+            ..question
+        })
     }
 
     fn question<'q>(&'q self, principal: &'q Principal, operation: &str) -> Question<'q> {
@@ -311,8 +315,11 @@ fn model_calls_are_resolved_from_their_body() {
     check(&gate.model(&Principal::Anonymous, r#"{"model":"small-1"}"#), "Forbidden: no policy");
     check(&gate.model(&user, r#"{"model":"small-1","model":"large-1"}"#), "BodyMalformed: envelope: ");
     check(&gate.model(&user, ""), "BodyMalformed: envelope: ");
-    let no_body =
-        Question { method: &Method::GET, surface: Surface::OpenAiChat, ..gate.question(&user, "chat") };
+    let no_body = Question {
+        method: &Method::GET,
+        surface: Surface::Model(crate::route::Dialect::OpenAi),
+        ..gate.question(&user, "chat")
+    };
     check(&gate.outcome(no_body), "PolicyIndeterminate: a model call without");
 }
 

@@ -5,7 +5,8 @@ use portcullis_core::halt::{Reason, Violation};
 use portcullis_core::validate::AnswerLines;
 use portcullis_inspect::answer::TextStream;
 
-use super::{BodyError, Chunks, Flow, Report, WHOLE};
+use super::WHOLE;
+use super::body::{BodyError, Chunks, Flow, Report};
 
 /// Most notes of one stream: an upstream may answer without end.
 const MOST_NOTES: usize = 32;

@@ -1,14 +1,31 @@
 //! Model traffic: where text stands in a provider's requests, answers and streams, and how a refusal looks there.
+//!
+//! What all dialects share lies here: the rules of a model, the walk over a request by a table of its fields, the
+//! screening of one text, whole or in deltas. What differs lies with the dialect, one folder each; this page is the
+//! only one that knows them all.
 
 pub mod openai;
 
+mod deltas;
 mod escape;
 mod prompt;
+mod rules;
+mod splice;
+mod stream;
+mod surfaces;
 mod tape;
 mod text;
+mod walk;
 
 #[cfg(test)]
 mod double;
+
+use bytes::Bytes;
+use portcullis_core::contract::OperationIndex;
+use portcullis_core::halt::{Halt, Reason};
+use portcullis_core::record::{Finding, Usage};
+use portcullis_core::route::{Dialect, Route, Surface};
+use serde_json::Value;
 
 // Tests that need to know what is held back run against a screen of two fixed words.
 #[cfg(test)]
@@ -17,4 +34,99 @@ pub(crate) use double::{Machine, Screen};
 #[cfg(not(test))]
 pub(crate) use crate::machine::{Machine, Screen};
 
+pub use rules::{ClientSystem, ModelRules};
+pub use stream::{Stream, StreamEnd};
 pub use tape::TapeError;
+
+/// The OpenAPI 3.1 document of what a model of this dialect offers, as JSON text.
+pub fn contract(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::OpenAi => openai::CONTRACT,
+    }
+}
+
+/// What is asked of a model: each has its own fields, answers and streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Endpoint {
+    /// OpenAI chat completions.
+    Chat,
+    /// What has no text of a client's: the list of models.
+    Listing,
+}
+
+impl Endpoint {
+    /// The endpoint of an operation of a model's route; `None` for any other.
+    pub fn of(route: &Route, operation: OperationIndex) -> Option<Self> {
+        let Surface::Model(dialect) = route.surface else { return None };
+        match (dialect, &*route.contract.operation(operation)?.id) {
+            (Dialect::OpenAi, "createChatCompletion") => Some(Self::Chat),
+            (Dialect::OpenAi, "listModels") => Some(Self::Listing),
+            _ => None,
+        }
+    }
+}
+
+/// A request that may go to the model.
+#[derive(Debug)]
+pub struct Asked {
+    /// The body to send, built from what was judged.
+    pub body: Bytes,
+    /// The model asked for.
+    pub model: String,
+    /// Whether the answer is to be a stream.
+    pub wants_stream: bool,
+    /// Whether the gate asked for the chunk with token counts and the client did not: see [`Stream::new`].
+    pub hides_usage: bool,
+}
+
+/// An answer that may leave.
+#[derive(Debug)]
+pub struct Screened {
+    /// The very bytes that came where nothing was redacted.
+    pub body: Bytes,
+    /// Tokens, where the answer counts them.
+    pub usage: Option<Usage>,
+}
+
+/// Takes a request that met the contract. Proves that the operator's system text stands first and is the only one,
+/// unless the rules say otherwise, and that every text in the request passed the prompt's screen. What was found
+/// goes to `findings`, also on a refusal; `at` is a JSON pointer into the client's document.
+///
+/// # Errors
+/// [`Reason::ContentBlocked`] for text that speaks for the operator where none may be sent, and for what a rule
+/// blocks; [`Reason::BodyInvalid`] for what is no request of the endpoint at all.
+pub fn inspect_request(
+    endpoint: Endpoint,
+    rules: &ModelRules,
+    document: &Value,
+    findings: &mut Vec<Finding>,
+) -> Result<Asked, Halt> {
+    match endpoint {
+        Endpoint::Chat => openai::chat::inspect_request(rules, document, findings),
+        Endpoint::Listing => Err(Halt::new(Reason::BodyInvalid, "a list is asked for without a body")),
+    }
+}
+
+/// Takes a whole JSON answer of the model: what was asked for, an error, a list. Proves that every string in it,
+/// names of members included, passed the answer's screen. What was found goes to `findings`, also on a refusal.
+///
+/// # Errors
+/// [`Reason::AnswerUnreadable`] for what is not unambiguous JSON, [`Reason::AnswerBlocked`] for what a rule blocks.
+pub fn screen_answer(
+    endpoint: Endpoint,
+    rules: &ModelRules,
+    body: &Bytes,
+    findings: &mut Vec<Finding>,
+) -> Result<Screened, Halt> {
+    match endpoint {
+        Endpoint::Chat | Endpoint::Listing => openai::chat::screen_answer(rules, body, findings),
+    }
+}
+
+/// The JSON body of a refusal or fault as the dialect's SDKs expect it. It quotes nothing but the public title, the
+/// stable code and the id of the record.
+pub fn error_body(dialect: Dialect, reason: Reason, record_id: &str) -> String {
+    match dialect {
+        Dialect::OpenAi => openai::error_body(reason, record_id),
+    }
+}

@@ -1,8 +1,9 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::super::Screen;
 use super::*;
+use crate::dialect::{Screen, TapeError};
+use crate::sse::SseError;
 
 /// What a client joins from a stream, by choice and path, and how each choice and the stream ended.
 #[derive(Debug, Default, PartialEq, Eq)]

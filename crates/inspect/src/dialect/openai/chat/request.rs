@@ -1,49 +1,30 @@
 //! What a client asks of a chat model: the operator's words first, every text surface screened, the body rebuilt.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use portcullis_core::halt::{Halt, Reason, Violation};
 use portcullis_core::record::Finding;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::{Map, Value, json};
 
-use super::super::prompt::{Read, Reader};
-use super::super::text::{Form, Left, keep, whole};
-use super::surfaces::{Known, Surface, lookup};
-use super::{ClientSystem, ModelRules};
-use crate::linear::Channel;
+use super::surfaces::SURFACES;
+use crate::dialect::surfaces::Table;
+use crate::dialect::walk::{Author, Walk};
+use crate::dialect::{Asked, ClientSystem, ModelRules};
 
-/// A request that may go to the model.
-#[derive(Debug)]
-pub struct Inspected {
-    /// The body to send, built from what was judged.
-    pub body: Bytes,
-    /// The model asked for.
-    pub model: String,
-    /// Whether the answer is to be a stream.
-    pub wants_stream: bool,
-    /// Whether the gate asked for the chunk with token counts and the client did not: see
-    /// [`ChatStream::new`](super::ChatStream::new).
-    pub hides_usage: bool,
-}
+static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(SURFACES));
 
-/// Takes a request that met the contract. Proves that the operator's system text stands first and is the only one,
-/// unless the rules say otherwise, and that every text in the request passed the prompt's screen. What was found
-/// goes to `findings`, also on a refusal; `at` is a JSON pointer into the client's document.
-///
-/// # Errors
-/// [`Reason::ContentBlocked`] for a system or developer message where none may be sent, and for what a rule blocks;
-/// [`Reason::BodyInvalid`] for what is no chat-completions request at all.
+/// See [`inspect_request`](crate::dialect::inspect_request).
 pub fn inspect_request(
     rules: &ModelRules,
     document: &Value,
     findings: &mut Vec<Finding>,
-) -> Result<Inspected, Halt> {
+) -> Result<Asked, Halt> {
     let root = document.as_object().ok_or_else(|| invalid("the body is no object"))?;
     let messages = root.get("messages").and_then(Value::as_array).ok_or_else(|| invalid("no messages"))?;
     let demoted = demoted(rules.client_system, messages)?;
-    let mut walk = Walk { rules, findings, path: String::new(), at: String::new(), author: None };
-    let is_off = rules.prompt.is_off() && rules.orders.is_none();
-    let screened = if is_off { None } else { walk.value(document)? };
+    let screened = Walk::new(rules, &TABLE, author, findings).document(document)?;
     let root = screened.as_ref().and_then(Value::as_object).unwrap_or(root);
     let flag =
         |object: Option<&Value>, name: &str| object.and_then(|it| it.get(name)) == Some(&Value::Bool(true));
@@ -55,7 +36,7 @@ pub fn inspect_request(
     let body =
         serde_json::to_vec(&outbound).map_err(|error| Halt::new(Reason::Internal, error.to_string()))?;
     let model = root.get("model").and_then(Value::as_str).unwrap_or_default().to_owned();
-    Ok(Inspected { body: Bytes::from(body), model, wants_stream, hides_usage })
+    Ok(Asked { body: Bytes::from(body), model, wants_stream, hides_usage })
 }
 
 fn invalid(detail: &'static str) -> Halt {
@@ -86,238 +67,17 @@ fn demoted(client_system: ClientSystem, messages: &[Value]) -> Result<Vec<usize>
     Ok(demoted)
 }
 
-/// One pass over a document; paths are kept in step with it.
-struct Walk<'w> {
-    rules: &'w ModelRules,
-    findings: &'w mut Vec<Finding>,
-    /// Of the table's form, with `*` for elements.
-    path: String,
-    /// The JSON pointer.
-    at: String,
-    /// Who wrote the message at hand, if it is somebody who may give no orders.
-    author: Option<Channel>,
-}
-
-impl Walk<'_> {
-    /// A replacement for `value`, if it needs one.
-    fn value(&mut self, value: &Value) -> Result<Option<Value>, Halt> {
-        match lookup(&self.path) {
-            _ if self.path.is_empty() => self.container(value),
-            Some(Known::Way) => self.container(value),
-            Some(Known::Field(Surface::Nothing)) => Ok(None),
-            Some(Known::Field(Surface::Text)) if value.is_string() => self.text(value, Form::Plain),
-            Some(Known::Field(Surface::JsonText)) => self.text(value, Form::Json),
-            Some(Known::Field(Surface::Link)) if is_data(value) => Ok(None),
-            Some(Known::Field(Surface::Parts)) if value.is_array() => self.parts(value),
-            Some(Known::Field(Surface::Text)) => self.container(value),
-            Some(Known::Field(Surface::Link | Surface::Parts)) if value.is_string() => {
-                self.text(value, Form::Plain)
-            }
-            Some(Known::Field(Surface::Tree | Surface::Link | Surface::Parts)) | None => self.tree(value),
-        }
+/// Who wrote a message: clients who may speak for the operator may.
+fn author(path: &str, message: &Value, rules: &ModelRules, around: Author) -> Author {
+    if path != "/messages/*" {
+        return around;
     }
-
-    /// A value whose members and elements the table knows.
-    fn container(&mut self, value: &Value) -> Result<Option<Value>, Halt> {
-        match value {
-            Value::Object(members) => self.members(members, false),
-            Value::Array(elements) => self.elements(elements, false),
-            Value::String(_) => self.text(value, Form::Plain),
-            Value::Null | Value::Bool(_) | Value::Number(_) => Ok(None),
-        }
-    }
-
-    /// A value of any shape: names are text too.
-    fn tree(&mut self, value: &Value) -> Result<Option<Value>, Halt> {
-        match value {
-            Value::Object(members) => self.members(members, true),
-            Value::Array(elements) => self.elements(elements, true),
-            Value::String(_) => self.text(value, Form::Plain),
-            Value::Null | Value::Bool(_) | Value::Number(_) => Ok(None),
-        }
-    }
-
-    fn members(&mut self, members: &Map<String, Value>, is_tree: bool) -> Result<Option<Value>, Halt> {
-        let mut replaced: Vec<(&String, Option<String>, Option<Value>)> = Vec::new();
-        for (name, value) in members {
-            let (path, at) = (self.path.len(), self.at.len());
-            self.at.push('/');
-            self.at.push_str(&name.replace('~', "~0").replace('/', "~1"));
-            self.path.push('/');
-            self.path.push_str(name);
-            let is_unknown = is_tree || lookup(&self.path).is_none();
-            let new_name = if is_unknown { self.screen(name, Form::Plain)? } else { None };
-            let new_value = if is_unknown { self.tree(value)? } else { self.value(value)? };
-            if new_name.is_some() || new_value.is_some() {
-                replaced.push((name, new_name, new_value));
-            }
-            self.path.truncate(path);
-            self.at.truncate(at);
-        }
-        if replaced.is_empty() {
-            return Ok(None);
-        }
-        let mut changed = members.clone();
-        for (name, new_name, new_value) in replaced {
-            let old = changed.remove(name).unwrap_or_default();
-            let name = new_name.unwrap_or_else(|| name.clone());
-            if changed.insert(name, new_value.unwrap_or(old)).is_some() {
-                return Err(self.blocked("two names became one"));
-            }
-        }
-        Ok(Some(Value::Object(changed)))
-    }
-
-    fn elements(&mut self, elements: &[Value], is_tree: bool) -> Result<Option<Value>, Halt> {
-        let mut changed: Option<Vec<Value>> = None;
-        for (nth, value) in elements.iter().enumerate() {
-            let (path, at) = (self.path.len(), self.at.len());
-            self.path.push_str("/*");
-            self.at.push('/');
-            self.at.push_str(&nth.to_string());
-            if self.path == MESSAGE {
-                self.author = author(value, self.rules.client_system);
-            }
-            let new = if is_tree { self.tree(value)? } else { self.value(value)? };
-            if let Some(new) = new
-                && let Some(place) = changed.get_or_insert_with(|| elements.to_vec()).get_mut(nth)
-            {
-                *place = new;
-            }
-            self.path.truncate(path);
-            self.at.truncate(at);
-        }
-        Ok(changed.map(Value::Array))
-    }
-
-    /// A list of parts: each for itself, and their texts once more as the one text that a model reads.
-    fn parts(&mut self, value: &Value) -> Result<Option<Value>, Halt> {
-        let Value::Array(parts) = value else { return Ok(None) };
-        let changed = self.elements(parts, false)?;
-        let parts = changed.as_ref().and_then(Value::as_array).unwrap_or(parts);
-        let texts: Vec<(usize, &str)> =
-            (0..).zip(parts).filter_map(|(nth, part)| Some((nth, part.get("text")?.as_str()?))).collect();
-        if texts.len() < 2 {
-            return Ok(changed);
-        }
-        let mut machine = self.rules.prompt.machine();
-        let mut lefts: Vec<(usize, String)> = Vec::with_capacity(texts.len());
-        for (nth, text) in &texts {
-            let mut left = String::with_capacity(text.len());
-            machine.push(text, &mut left);
-            lefts.push((*nth, left));
-        }
-        if let (false, Some((_, last))) = (machine.is_blocked(), lefts.last_mut()) {
-            machine.finish(last);
-        }
-        let found = machine.take_findings();
-        if machine.is_blocked() {
-            keep(found, self.findings, || self.at.clone());
-            return Err(self.blocked("parts together"));
-        }
-        // Held text moves to a later part; only where that changed the whole is it worth moving.
-        let is_same = texts
-            .iter()
-            .flat_map(|(_, text)| text.bytes())
-            .eq(lefts.iter().flat_map(|(_, left)| left.bytes()));
-        let together: String = lefts.iter().map(|(_, left)| left.as_str()).collect();
-        if is_same {
-            return self.together(&together).map(|()| changed);
-        }
-        keep(found, self.findings, || self.at.clone());
-        self.together(&together)?;
-        let mut parts = parts.clone();
-        for (nth, left) in lefts {
-            if let Some(place) = parts.get_mut(nth).and_then(|part| part.get_mut("text")) {
-                *place = Value::String(left);
-            }
-        }
-        Ok(Some(Value::Array(parts)))
-    }
-
-    /// Reads parts once more as the one text that they are. What is found across their borders stands in no one part,
-    /// so what would be redacted is blocked.
-    fn together(&mut self, text: &str) -> Result<(), Halt> {
-        match self.read(text)? {
-            None => Ok(()),
-            Some(_) => Err(self.blocked("parts together")),
-        }
-    }
-
-    fn text(&mut self, value: &Value, form: Form) -> Result<Option<Value>, Halt> {
-        match value {
-            Value::String(text) => Ok(self.screen(text, form)?.map(Value::String)),
-            _ => self.tree(value),
-        }
-    }
-
-    fn screen(&mut self, text: &str, form: Form) -> Result<Option<String>, Halt> {
-        let left = match whole(&self.rules.prompt, text, form, self.findings, || self.at.clone()) {
-            Left::Same => None,
-            Left::Changed(text) => Some(text),
-            Left::Blocked => return Err(self.blocked("blocked")),
-        };
-        let read = self.read(left.as_deref().unwrap_or(text))?;
-        // What was cut out may have been more than a string of the document.
-        if form == Form::Json && read.as_deref().is_some_and(|text| !is_json(text)) {
-            return Err(self.blocked("not to be redacted"));
-        }
-        Ok(read.or(left))
-    }
-
-    /// Reads a text that passed as it is written, as a model may read it.
-    fn read(&mut self, text: &str) -> Result<Option<String>, Halt> {
-        let reader = Reader { screen: &self.rules.prompt, orders: self.rules.orders };
-        let mut found = Vec::new();
-        let read = reader.read(text, self.channel(), &mut found);
-        keep(found, self.findings, || self.at.clone());
-        match read {
-            Read::Same => Ok(None),
-            Read::Changed(text) => Ok(Some(text)),
-            Read::Blocked => Err(self.blocked("blocked")),
-        }
-    }
-
-    /// Who wrote the text at hand, if it is somebody who may give no orders. Identifiers and settings are no prose.
-    fn channel(&self) -> Option<Channel> {
-        match self.path.strip_prefix(MESSAGE) {
-            Some("/content" | "/content/*/text" | "/refusal" | "/content/*/refusal") => self.author,
-            Some(_) => None,
-            None => {
-                let is_description =
-                    self.path.ends_with("/description") || self.path.ends_with("/definition");
-                is_description.then_some(Channel::Document)
-            }
-        }
-    }
-
-    fn blocked(&self, why: &str) -> Halt {
-        Halt::new(Reason::ContentBlocked, format!("{why} at {}", self.at))
-    }
-}
-
-/// Where a message stands.
-const MESSAGE: &str = "/messages/*";
-
-/// Who wrote a message, if it is somebody who may give no orders: clients who may speak for the operator may.
-fn author(message: &Value, client_system: ClientSystem) -> Option<Channel> {
-    match (message.get("role").and_then(Value::as_str), client_system) {
-        (Some("system" | "developer"), ClientSystem::Allow) => None,
-        (Some("tool" | "function"), _) => Some(Channel::Document),
+    match (message.get("role").and_then(Value::as_str), rules.client_system) {
+        (Some("system" | "developer"), ClientSystem::Allow) => Author::Operator,
+        (Some("tool" | "function"), _) => Author::Document,
         // BYPASS: what is demoted goes on as the user's, and is read as such.
-        _ => Some(Channel::User),
+        _ => Author::User,
     }
-}
-
-fn is_json(text: &str) -> bool {
-    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
-}
-
-fn is_data(value: &Value) -> bool {
-    value.as_str().is_some_and(|url| {
-        let is_base64 = url.split_once(',').is_some_and(|(head, _)| head.ends_with(";base64"));
-        is_base64 && url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
-    })
 }
 
 /// The body to send.
@@ -378,8 +138,8 @@ impl Serialize for Messages<'_> {
 mod tests {
     use portcullis_core::record::Action;
 
-    use super::super::super::Screen;
     use super::*;
+    use crate::dialect::Screen;
 
     fn rules(client_system: ClientSystem) -> ModelRules {
         ModelRules {
@@ -390,7 +150,7 @@ mod tests {
         }
     }
 
-    fn run(rules: &ModelRules, document: &Value) -> Result<(Value, Vec<String>, Inspected), Halt> {
+    fn run(rules: &ModelRules, document: &Value) -> Result<(Value, Vec<String>, Asked), Halt> {
         let mut findings = Vec::new();
         let inspected = inspect_request(rules, document, &mut findings)?;
         let at = findings.into_iter().map(|finding| finding.at).collect();

@@ -8,62 +8,19 @@ mod tests;
 use std::borrow::Cow;
 
 use bytes::{BufMut, BytesMut};
-use portcullis_core::halt::Reason;
 use portcullis_core::record::{Finding, Usage};
 
-use super::super::Screen;
-use super::super::tape::TapeError;
-use super::super::text::{Form, Left, whole};
+use super::super::error_body;
 use super::channel::Channel;
 use super::template::{Hole, Template};
-use super::{ModelRules, error_body};
-use crate::sse::{Decoder, Event, Limits, SseError};
+use crate::dialect::text::{Form, Left, whole};
+use crate::dialect::{ModelRules, Screen, StreamEnd};
+use crate::sse::{Decoder, Event, Limits};
 
 /// Most channels, and most choices, of one answer.
 const CHANNELS: usize = 1024;
 /// Most chunk shapes remembered at a time.
 const TEMPLATES: usize = 8;
-
-/// Why a stream was ended before its time. Its end has been written; nothing more may be sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum StreamEnd {
-    /// A rule blocked what the model was saying.
-    #[error("a rule blocked the answer")]
-    Blocked,
-    /// Not a stream of events.
-    #[error(transparent)]
-    Sse(#[from] SseError),
-    /// An event that is neither `[DONE]` nor JSON which can be read one way only.
-    #[error("an event is {0}")]
-    Json(#[from] TapeError),
-    /// An event that is not UTF-8.
-    #[error("an event is not utf-8")]
-    NotText,
-    /// Text for a choice that was already over, and so no longer joined to what was screened before it.
-    #[error("text after the end of its choice")]
-    LateText,
-    /// A choice without a usable index.
-    #[error("a choice has no usable index")]
-    BadIndex,
-    /// More texts at a time than any request asks for.
-    #[error("too many choices or texts")]
-    TooManyTexts,
-}
-
-impl StreamEnd {
-    /// The row of the table that the end stands for.
-    pub fn reason(self) -> Reason {
-        match self {
-            Self::Blocked => Reason::AnswerBlocked,
-            Self::Sse(_)
-            | Self::Json(_)
-            | Self::NotText
-            | Self::LateText
-            | Self::BadIndex
-            | Self::TooManyTexts => Reason::AnswerUnreadable,
-        }
-    }
-}
 
 /// One streamed answer under the screen.
 ///
@@ -106,7 +63,7 @@ struct Choice {
 
 impl ChatStream {
     /// Starts an answer. `hides_usage`: the chunk with token counts was asked for by the gate and not by the client,
-    /// see [`Inspected::hides_usage`](super::Inspected::hides_usage). `record_id` is named if the stream breaks.
+    /// see [`Asked::hides_usage`](crate::dialect::Asked::hides_usage). `record_id` is named if the stream breaks.
     pub fn new(rules: &ModelRules, hides_usage: bool, record_id: &str) -> Self {
         let state = State {
             screen: rules.answer.clone(),

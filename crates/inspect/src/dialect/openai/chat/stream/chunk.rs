@@ -2,13 +2,14 @@
 
 use bytes::BytesMut;
 
-use super::super::super::tape::{Kind, Node, Span, Tape};
-use super::super::super::text::{Form, Left, whole};
-use super::super::answer::{Edit, contains, pointer, splice, tokens};
+use super::super::answer::tokens;
 use super::super::channel::{Channel, Step};
 use super::super::template::{Hole, Template};
 use super::super::usage;
 use super::{CHANNELS, Choice, State, StreamEnd, TEMPLATES};
+use crate::dialect::splice::{Edit, contains, pointer, splice};
+use crate::dialect::tape::{Kind, Node, Span, Tape};
+use crate::dialect::text::{Form, Left, whole};
 use crate::sse::Event;
 
 /// Members that name or mark something and are not joined by a client; each is screened for itself.

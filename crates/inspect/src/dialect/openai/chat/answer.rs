@@ -2,37 +2,13 @@
 
 use bytes::Bytes;
 use portcullis_core::halt::{Halt, Reason};
-use portcullis_core::record::{Finding, Usage};
+use portcullis_core::record::Finding;
 
-use super::super::tape::{Kind, Span, Tape};
-use super::super::text::{Form, Left, whole};
-use super::{ModelRules, usage};
-
-/// An answer that may leave.
-#[derive(Debug)]
-pub struct Screened {
-    /// The very bytes that came where nothing was redacted.
-    pub body: Bytes,
-    /// Tokens, where the answer counts them.
-    pub usage: Option<Usage>,
-}
-
-/// A piece of JSON to put in place of another.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Edit {
-    pub(super) span: Span,
-    pub(super) json: String,
-}
-
-impl Edit {
-    pub(super) fn string(span: Span, text: &str) -> Self {
-        Self { span, json: serde_json::to_string(text).unwrap_or_else(|_| "\"\"".into()) }
-    }
-
-    pub(super) fn null(span: Span) -> Self {
-        Self { span, json: "null".into() }
-    }
-}
+use super::usage;
+use crate::dialect::splice::{Edit, contains, pointer, splice};
+use crate::dialect::tape::{Kind, Span, Tape};
+use crate::dialect::text::{Form, Left, whole};
+use crate::dialect::{ModelRules, Screened};
 
 /// Takes a whole JSON answer of the model (a completion, an error, a list of models). Proves that every string in
 /// it, names of members included, passed the answer's screen. What was found goes to `findings`, also on a refusal.
@@ -150,50 +126,12 @@ pub(super) fn tokens(tape: &Tape<'_>, list: u32) -> String {
     tape.children(list).filter_map(|one| tape.member(one, "token")).filter_map(|id| tape.string(id)).collect()
 }
 
-pub(super) fn contains(outer: Span, inner: Span) -> bool {
-    outer.start <= inner.start && inner.end <= outer.end
-}
-
-/// The text with the edits in place; they must not overlap.
-pub(super) fn splice(text: &str, edits: &mut [Edit]) -> String {
-    edits.sort_by_key(|edit| edit.span.start);
-    let mut spliced = String::with_capacity(text.len() + 64);
-    let mut at = 0;
-    for edit in edits.iter() {
-        spliced.push_str(text.get(at..edit.span.start as usize).unwrap_or_default());
-        spliced.push_str(&edit.json);
-        at = edit.span.end as usize;
-    }
-    spliced.push_str(text.get(at..).unwrap_or_default());
-    spliced
-}
-
-/// The JSON pointer of a node.
-pub(super) fn pointer(tape: &Tape<'_>, id: u32) -> String {
-    let mut path = String::new();
-    let mut at = 0;
-    while at != id {
-        let Some((nth, child)) = tape
-            .children(at)
-            .enumerate()
-            .find(|(_, child)| *child <= id && tape.node(*child).is_some_and(|node| id < node.after))
-        else {
-            break;
-        };
-        path.push('/');
-        match tape.key(child) {
-            Some(key) => path.push_str(&key.replace('~', "~0").replace('/', "~1")),
-            None => path.push_str(&nth.to_string()),
-        }
-        at = child;
-    }
-    path
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::super::Screen;
     use super::*;
+    use portcullis_core::record::Usage;
+
+    use crate::dialect::Screen;
 
     fn rules() -> ModelRules {
         ModelRules { answer: Screen::on(), ..ModelRules::default() }

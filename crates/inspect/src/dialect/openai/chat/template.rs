@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::super::tape::{Span, decode, string_body};
+use crate::dialect::tape::{Span, decode, string_body};
 
 /// Most texts in one chunk that is remembered.
 pub(super) const HOLES: usize = 4;

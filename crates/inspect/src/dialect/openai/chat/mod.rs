@@ -1,0 +1,30 @@
+//! Chat completions: what a client may ask, what a model may answer, whole and in deltas.
+
+mod answer;
+mod channel;
+mod request;
+mod stream;
+mod surfaces;
+mod template;
+
+use portcullis_core::record::Usage;
+
+use super::super::tape::Tape;
+
+pub use answer::screen_answer;
+pub use request::inspect_request;
+pub use stream::ChatStream;
+
+/// Token counts of an answer or a chunk, where it has them.
+fn usage(tape: &Tape<'_>) -> Option<Usage> {
+    let usage = tape.member(0, "usage")?;
+    let count = |name| tape.member(usage, name).and_then(|id| tape.count(id));
+    let (prompt, completion) = (count("prompt_tokens"), count("completion_tokens"));
+    let total = count("total_tokens");
+    if prompt.is_none() && completion.is_none() && total.is_none() {
+        return None;
+    }
+    let (prompt_tokens, completion_tokens) = (prompt.unwrap_or(0), completion.unwrap_or(0));
+    let total_tokens = total.unwrap_or_else(|| prompt_tokens.saturating_add(completion_tokens));
+    Some(Usage { prompt_tokens, completion_tokens, total_tokens })
+}
