@@ -459,6 +459,7 @@ impl<'s> Compiler<'s> {
                     prompt: prompt.clone(),
                     answer: answer.clone(),
                     orders: action(model.prompt.classifier),
+                    passes_unknown: false,
                     records_usage: true,
                 };
                 Guards { screens: Screens { request: prompt, answer }, model: Some(rules) }

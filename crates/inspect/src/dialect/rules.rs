@@ -31,6 +31,8 @@ pub struct ModelRules {
     pub orders: Option<Action>,
     /// What may not come from it.
     pub answer: Screen,
+    /// Whether events of a kind that the dialect does not have pass, each string of them screened for itself.
+    pub passes_unknown: bool,
     /// Whether the model is asked for token counts on streams too, so that the record has them.
     pub records_usage: bool,
 }
@@ -43,6 +45,7 @@ impl Default for ModelRules {
             prompt: Screen::default(),
             orders: None,
             answer: Screen::default(),
+            passes_unknown: false,
             records_usage: true,
         }
     }
