@@ -8,6 +8,7 @@ use bytes::BytesMut;
 use super::grammar::{self, Delta, Kept, When};
 use super::{CHANNELS, Channel, Hole, State, StreamEnd, TEMPLATES};
 use crate::dialect::deltas::Deltas;
+use crate::dialect::document::is_encoded;
 use crate::dialect::spelling::drop_misspelt;
 use crate::dialect::splice::{Edit, pointer, splice};
 use crate::dialect::tape::{Kind, Span, Tape};
@@ -225,6 +226,7 @@ impl State {
                 Some((_, Text::Whole(form, is_known))) => {
                     self.aside(tape, id, (&text, node.span, *form), *is_known, work)?;
                 }
+                None if key.as_deref().is_some_and(|name| is_encoded(name, &text)) => {}
                 None => {
                     let is_json = key.as_deref() == Some("arguments");
                     let form = if is_json { Form::Json } else { Form::Plain };
