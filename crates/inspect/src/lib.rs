@@ -10,6 +10,8 @@ pub mod inspect;
 pub mod detect;
 pub mod dialect;
 pub mod elsewhere;
+#[cfg(feature = "ml")]
+pub mod encoder;
 pub mod judge;
 pub mod linear;
 pub mod machine;
