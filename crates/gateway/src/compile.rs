@@ -459,6 +459,7 @@ impl<'s> Compiler<'s> {
                     prompt: prompt.clone(),
                     answer: answer.clone(),
                     orders: action(model.prompt.classifier),
+                    tiers: Vec::new(),
                     records_usage: true,
                 };
                 Guards { screens: Screens { request: prompt, answer }, model: Some(rules) }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use portcullis_core::record::Action;
 
 use super::Screen;
+use crate::elsewhere::TierRules;
 
 /// What is done with `system` and `developer` messages that a client sends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct ModelRules {
     pub prompt: Screen,
     /// What is done about text that gives orders without being allowed to; `None` looks for none.
     pub orders: Option<Action>,
+    /// Who else is asked whether text gives orders, in this order.
+    pub tiers: Vec<TierRules>,
     /// What may not come from it.
     pub answer: Screen,
     /// Whether the model is asked for token counts on streams too, so that the record has them.
@@ -42,6 +45,7 @@ impl Default for ModelRules {
             client_system: ClientSystem::default(),
             prompt: Screen::default(),
             orders: None,
+            tiers: Vec::new(),
             answer: Screen::default(),
             records_usage: true,
         }
