@@ -465,6 +465,7 @@ impl<'s> Compiler<'s> {
                     prompt: prompt.clone(),
                     answer: answer.clone(),
                     orders: action(model.prompt.classifier),
+                    tiers: Vec::new(),
                     passes_stored: model.allow_stored,
                     passes_tokens: model.allow_tokens,
                     passes_unknown: model.allow_unknown,

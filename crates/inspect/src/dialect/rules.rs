@@ -6,6 +6,7 @@ use portcullis_core::halt::{Halt, Reason, Violation};
 use portcullis_core::record::Action;
 
 use super::Screen;
+use crate::elsewhere::TierRules;
 
 /// What is done with `system` and `developer` messages that a client sends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct ModelRules {
     pub prompt: Screen,
     /// What is done about text that gives orders without being allowed to; `None` looks for none.
     pub orders: Option<Action>,
+    /// Who else is asked whether text gives orders, in this order.
+    pub tiers: Vec<TierRules>,
     /// What may not come from it.
     pub answer: Screen,
     /// Whether a request may speak of texts that its provider stored: they are not read again.
@@ -49,6 +52,7 @@ impl Default for ModelRules {
             client_system: ClientSystem::default(),
             prompt: Screen::default(),
             orders: None,
+            tiers: Vec::new(),
             answer: Screen::default(),
             passes_stored: false,
             passes_tokens: false,
