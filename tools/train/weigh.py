@@ -23,12 +23,13 @@ from encoder import FROZEN, LAYERS, SEED
 STEPS = export.STEPS
 # Rows measured of one source, channel and label.
 CAP = 300
-# Ordinary text with words of attacks, or written to be hard: it measures over-defence and sets no threshold.
+# Ordinary prompts with words of attacks, or written beside an attack: they measure over-defence and set no threshold.
+# Written documents do: there are few others, and they are what documents are like.
 HARD = {"synthetic_mof", "promptschat_book", "docs_md/models", "bastioncorpus"}
 
 
 def is_hard(row):
-    return row.source in HARD or row.source.startswith("written/")
+    return row.source in HARD or (row.source.startswith("written/") and row.channel == "user")
 
 
 def values(texts, program, weights):
