@@ -32,6 +32,14 @@ use crate::switched::Lifetime;
 use crate::tracked::Tracked;
 use crate::websocket::WebsocketRules;
 
+#[cfg(feature = "ml")]
+pub use crate::encoder::Pool;
+
+/// What reads prompts in a program that was built without the feature `ml`: nothing.
+#[cfg(not(feature = "ml"))]
+#[derive(Debug)]
+pub enum Pool {}
+
 /// Everything a request is judged by.
 #[derive(Debug)]
 pub struct Gate {
@@ -53,6 +61,8 @@ pub struct Gate {
     pub upstreams: Vec<Arc<Upstream>>,
     /// What remembers who created what, where something does. Outlives the snapshot.
     pub owners: Option<Owners>,
+    /// Threads that read prompts, where a route asks for it.
+    pub encoder: Option<Arc<Pool>>,
     /// Servers that know whose objects are, by the index in the rules.
     pub lookups: Vec<Arc<Lookup>>,
     /// How long a request body may take.

@@ -9,6 +9,8 @@ pub mod review;
 pub mod routes;
 pub mod server;
 
+#[cfg(feature = "ml")]
+pub mod encoder;
 mod hearing;
 mod pipeline;
 

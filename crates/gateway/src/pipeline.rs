@@ -73,7 +73,7 @@ async fn pass(
     let request = record.passed(request.inspect_err(|_| record.alarm(gate.policy.take_differences()))?);
     let request = record.passed(validate(request)?);
     let guards = gate.guards(request.stage().route().id);
-    let mut hearing = hear(guards, &request).await;
+    let mut hearing = hear(gate, guards, &request).await;
     let findings = &mut record.draft.findings;
     let request = inspect(&guards.screens, guards.model.as_ref(), request, &mut hearing, findings)?;
     let request = record.passed(request);

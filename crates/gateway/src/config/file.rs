@@ -103,6 +103,8 @@ pub(crate) struct File {
     /// PostgreSQL servers that know whose objects are, by the name that `lookup` and `ownership` use.
     #[serde(default)]
     pub(crate) postgres: Named<Postgres>,
+    /// The threads that read prompts where a model's `prompt` says `encoder`.
+    pub(crate) encoder: Option<At<Encoder>>,
     /// Where the gate remembers who created what, for objects whose owner is `created-by`: a file, or a table.
     pub(crate) ownership: Option<At<Ownership>>,
     /// Where the record of each request goes.
@@ -503,10 +505,43 @@ pub(crate) struct Detectors {
     /// Text that tries to give a model orders, as a classifier sees it. It reads prompts only: what users and documents
     /// say in a model's `prompt`. It is wrong about one ordinary text in a hundred, so its default there is `observe`.
     pub(crate) classifier: Option<At<DetectorLevel>>,
+    /// Text that tries to give a model orders, as a small transformer in this process sees it, in many languages, within
+    /// the time that [`encoder`](#encoder) gives. It reads what `classifier` reads. Only in programs that were built
+    /// with the feature `ml`; its default there is `observe`.
+    pub(crate) encoder: Option<At<DetectorLevel>>,
     /// Single detectors that do not run, though their kind does: `phone`, `mac-address`.
     pub(crate) except: Option<Vec<At<String>>>,
     /// Hosts that links and images may lead to: `example.com`, `*.example.com`. Others are found by `links` then.
     pub(crate) hosts: Option<Vec<At<String>>>,
+}
+
+/// The threads that read prompts where a model's `prompt` says `encoder`. They read all texts of a request at once;
+/// a thread reads a window of about 300 characters in some ten milliseconds.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Encoder {
+    /// How many threads.
+    #[schemars(extend("default" = 2, "minimum" = 1, "maximum" = 256))]
+    pub(crate) threads: Option<At<usize>>,
+    /// How long a request waits for its texts to be read.
+    #[schemars(extend("default" = "500ms"))]
+    pub(crate) deadline: Option<Span>,
+    /// What becomes of a request of which a text was not read: because it was late, too long, or too many waited. The
+    /// record says so either way. Default: `refuse` where an order would be blocked, `pass` elsewhere.
+    pub(crate) on_timeout: Option<OnTimeout>,
+    /// How many verdicts are remembered, so that texts which come again are not read again.
+    #[schemars(extend("default" = 16384))]
+    pub(crate) memory: Option<usize>,
+}
+
+/// What becomes of a request of which a text was not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum OnTimeout {
+    /// It is refused.
+    Refuse,
+    /// It passes, and the record says what was not read.
+    Pass,
 }
 
 /// Where records go.

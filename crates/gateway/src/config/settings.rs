@@ -40,12 +40,33 @@ pub struct Settings {
     pub graphs: Vec<Graph>,
     /// Cedar policy files, sorted by path; empty when there is no `policy`.
     pub policies: Vec<SourceText>,
+    /// Threads that read prompts.
+    pub encoder: Encoder,
     /// Where the gate remembers who created what, when it does.
     pub ownership: Option<Ownership>,
     /// The roles file.
     pub roles: Option<Roles>,
     /// Where records go.
     pub record: RecordTarget,
+}
+
+/// Threads that read prompts, where a model's `prompt` asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Encoder {
+    /// How many.
+    pub threads: usize,
+    /// How long the texts of one request may take.
+    pub deadline: Duration,
+    /// Whether a request is refused of which a text was not read in time; `None`: where an order would be blocked.
+    pub refuses_unread: Option<bool>,
+    /// How many verdicts are remembered.
+    pub memory: usize,
+}
+
+impl Default for Encoder {
+    fn default() -> Self {
+        Self { threads: 2, deadline: Duration::from_millis(500), refuses_unread: None, memory: 16_384 }
+    }
 }
 
 /// Where the gate remembers who created what.
@@ -538,6 +559,8 @@ pub struct Detectors {
     pub code: Level,
     /// Text that gives orders, as the classifier sees it; of prompts only.
     pub classifier: Level,
+    /// Text that gives orders, as the encoder sees it; of prompts only.
+    pub encoder: Level,
     /// Detectors that do not run though their kind does.
     pub except: Vec<Detector>,
     /// Hosts that links may lead to, in lower case; empty: any, as long as no data goes there.
@@ -554,14 +577,24 @@ impl Detectors {
     pub const SCREEN: Self =
         Self::of([Level::Observe, Level::Observe, Level::Off, Level::Off, Level::Off, Level::Off]);
     /// The default of a model's `prompt`.
-    pub const PROMPT: Self =
-        Self::of([Level::Off, Level::Off, Level::Block, Level::Off, Level::Off, Level::Observe]);
+    pub const PROMPT: Self = Self::reading(
+        [Level::Off, Level::Off, Level::Block, Level::Off, Level::Off, Level::Observe],
+        if cfg!(feature = "ml") { Level::Observe } else { Level::Off },
+    );
     /// The default of a model's `answer`.
     pub const ANSWER: Self =
         Self::of([Level::Redact, Level::Redact, Level::Off, Level::Redact, Level::Redact, Level::Off]);
 
     /// These levels, `code` off, nothing left out, and no host listed.
-    const fn of([pii, secrets, injection, active_content, links, classifier]: [Level; 6]) -> Self {
+    const fn of(levels: [Level; 6]) -> Self {
+        Self::reading(levels, Level::Off)
+    }
+
+    /// As [`Self::of`], with an encoder.
+    const fn reading(
+        [pii, secrets, injection, active_content, links, classifier]: [Level; 6],
+        encoder: Level,
+    ) -> Self {
         Self {
             pii,
             secrets,
@@ -570,6 +603,7 @@ impl Detectors {
             links,
             code: Level::Off,
             classifier,
+            encoder,
             except: Vec::new(),
             hosts: Vec::new(),
         }

@@ -241,7 +241,8 @@ impl Checker<'_, '_> {
             None => default,
             Some(Either::Short(file::Nothing::None)) => Detectors::NONE,
             Some(Either::Long(written)) => Detectors {
-                classifier: self.classifier(written.classifier.as_ref(), &default, level),
+                classifier: self.reader(written.classifier.as_ref(), "classifier", default.classifier, level),
+                encoder: self.encoder_level(written.encoder.as_ref(), &default, level),
                 pii: level(written.pii, default.pii),
                 secrets: level(written.secrets, default.secrets),
                 injection: level(written.injection, default.injection),
@@ -254,20 +255,47 @@ impl Checker<'_, '_> {
         }
     }
 
-    /// The classifier reads prompts; elsewhere nobody says who wrote what.
-    fn classifier(
+    /// Classifiers read prompts; elsewhere nobody says who wrote what.
+    fn reader(
+        &mut self,
+        written: Option<&At<file::DetectorLevel>>,
+        name: &str,
+        default: Level,
+        level: impl FnOnce(Option<file::DetectorLevel>, Level) -> Level,
+    ) -> Level {
+        let Some(written) = written else { return default };
+        let level = level(Some(written.value), default);
+        if default == Level::Off && level != Level::Off {
+            self.error("bad-value", written.at, format!("the {name} reads the prompts of models only"))
+                .expected(format!("`{name}` in a model's `prompt`"));
+        }
+        level
+    }
+
+    /// As the classifier, in a program that has an encoder.
+    fn encoder_level(
         &mut self,
         written: Option<&At<file::DetectorLevel>>,
         default: &Detectors,
         level: impl FnOnce(Option<file::DetectorLevel>, Level) -> Level,
     ) -> Level {
-        let Some(written) = written else { return default.classifier };
-        let level = level(Some(written.value), default.classifier);
-        if default.classifier == Level::Off && level != Level::Off {
-            self.error("bad-value", written.at, "the classifier reads the prompts of models only")
-                .expected("`classifier` in a model's `prompt`");
+        let is_prompt = default.classifier != Level::Off;
+        if let Some(written) =
+            written.filter(|written| is_prompt && written.value != file::DetectorLevel::Off)
+        {
+            self.expect_encoder(written.at);
         }
-        level
+        let default = if is_prompt { Level::Observe } else { Level::Off };
+        match written {
+            None => {
+                if cfg!(feature = "ml") {
+                    default
+                } else {
+                    Level::Off
+                }
+            }
+            written => self.reader(written, "encoder", default, level),
+        }
     }
 
     fn detector(&mut self, name: &At<String>) -> Option<Detector> {
