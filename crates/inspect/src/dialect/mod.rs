@@ -8,6 +8,7 @@ pub mod openai;
 
 mod deltas;
 mod escape;
+mod fence;
 mod prompt;
 mod rules;
 mod splice;
@@ -77,6 +78,8 @@ pub struct Asked {
     pub wants_stream: bool,
     /// Whether the gate asked for the chunk with token counts and the client did not: see [`Stream::new`].
     pub hides_usage: bool,
+    /// Bytes that the gate added to what the client and the operator wrote.
+    pub added_bytes: usize,
 }
 
 /// An answer that may leave.

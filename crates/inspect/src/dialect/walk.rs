@@ -6,6 +6,7 @@ use portcullis_core::record::Finding;
 use serde_json::{Map, Value};
 
 use super::ModelRules;
+use super::fence::Fencing;
 use super::prompt::{Read, Reader};
 use super::surfaces::{Known, Origin, Surface, Table};
 use super::text::{Form, Left, keep, whole};
@@ -42,6 +43,8 @@ pub(crate) struct Walk<'w> {
     /// Of the field at hand.
     origin: Origin,
     is_tree: bool,
+    /// Bytes that fences added.
+    added: usize,
 }
 
 impl<'w> Walk<'w> {
@@ -54,7 +57,7 @@ impl<'w> Walk<'w> {
     ) -> Self {
         let (path, at) = (String::new(), String::new());
         let (author, origin) = (Author::User, Origin::User);
-        Self { rules, table, authors, findings, path, at, author, origin, is_tree: false }
+        Self { rules, table, authors, findings, path, at, author, origin, is_tree: false, added: 0 }
     }
 
     /// Screens and reads the document; what is to be sent in its place, if that differs.
@@ -63,7 +66,21 @@ impl<'w> Walk<'w> {
     /// [`Reason::ContentBlocked`] for what a rule blocks, and for what would have to be redacted and cannot be.
     pub(crate) fn document(&mut self, document: &Value) -> Result<Option<Value>, Halt> {
         let is_off = self.rules.prompt.is_off() && self.rules.orders.is_none();
-        if is_off { Ok(None) } else { self.container(document) }
+        let screened = if is_off { None } else { self.container(document)? };
+        let Some(fence) = self.rules.fence else { return Ok(screened) };
+        let mut fenced = screened.unwrap_or_else(|| document.clone());
+        let (rules, table, authors) = (self.rules, self.table, self.authors);
+        let (path, at) = (String::new(), String::new());
+        let mut fencing =
+            Fencing { rules, table, authors, findings: self.findings, fence, path, at, added: 0 };
+        fencing.value(&mut fenced, Author::User);
+        self.added = fencing.added;
+        Ok(Some(fenced))
+    }
+
+    /// Bytes that the gate added: to the operator's text, and by fences.
+    pub(crate) fn added_bytes(&self) -> usize {
+        self.rules.added_bytes + self.added
     }
 
     /// A replacement for `value`, if it needs one.
