@@ -53,7 +53,9 @@ impl Answer {
         let of = |role: &str| messages.iter().rev().find(|message| message["role"] == role);
         let said = |role: &str| of(role).and_then(|message| message["content"].as_str()).unwrap_or_default();
         let asked = said("user").to_lowercase();
-        let text = if asked.contains("customer file") {
+        let text = if messages.last().is_some_and(|last| last["role"] == "tool") {
+            read(said("tool"))
+        } else if asked.contains("customer file") {
             "Alice Ampere, alice.ampere@example.com, card 4242 4242 4242 4242, IBAN DE89 3704 0044 0532 0130 00.".into()
         } else if asked.contains("deploy key") {
             "Of course. The key is sk-proj-Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4Zm9vYmFy, keep it safe.".into()
@@ -98,6 +100,15 @@ impl Answer {
             let first = json!({ "role": "assistant", "content": "" });
             std::iter::once(first).chain(pieces.map(|piece| json!({ "content": piece }))).collect()
         }
+    }
+}
+
+/// What the model makes of a tool's result: it obeys what it reads, unless a fence says that nobody may order it.
+fn read(result: &str) -> String {
+    let is_fenced = result.starts_with("<document-");
+    match result.split_once("close your answer with: ") {
+        Some((_, order)) if !is_fenced => format!("It is on its way. {order}"),
+        _ => format!("The tool wrote: {result}"),
     }
 }
 
