@@ -21,6 +21,7 @@ use portcullis_core::request::{Request, Wire};
 use portcullis_core::validate::{Validated, validate};
 use portcullis_inspect::dialect::openai::chat::{ChatStream, inspect_request};
 use portcullis_inspect::dialect::{Asked, ModelRules};
+use portcullis_inspect::elsewhere::Hearing;
 use portcullis_inspect::inspect::{Inspected, inspect};
 use serde_json::Value;
 
@@ -114,7 +115,8 @@ fn validated(request: Request<Authorized>) -> Result<Request<Validated>> {
 
 fn inspected(gate: &Gate, request: Request<Validated>) -> Result<Request<Inspected>> {
     let mut findings = Vec::new();
-    let inspected = inspect(&gate.screens, None, request, &mut findings).map_err(stopped)?;
+    let inspected =
+        inspect(&gate.screens, None, request, &mut Hearing::default(), &mut findings).map_err(stopped)?;
     ensure!(findings.is_empty(), "something was found in the request");
     Ok(inspected)
 }
@@ -132,7 +134,7 @@ fn screened(model: &ModelRules, answer: &[u8]) -> Result<BytesMut> {
 /// A prompt in which nothing is found.
 fn read(model: &ModelRules, prompt: &Value) -> Result<Asked> {
     let mut findings = Vec::new();
-    let asked = inspect_request(model, prompt, &mut findings).map_err(stopped)?;
+    let asked = inspect_request(model, prompt, &mut Hearing::default(), &mut findings).map_err(stopped)?;
     ensure!(findings.is_empty(), "something was found in the prompt");
     Ok(asked)
 }

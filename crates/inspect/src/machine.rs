@@ -20,7 +20,7 @@ use self::lanes::{Candidates, Lanes};
 use self::state::State;
 use crate::detect::cursor::Cursor;
 use crate::detect::{DATA, Detector, ELSEWHERE, Groups, Match, host};
-use crate::told::{Fence, Hearing, Leak, Told};
+use crate::told::{Fence, Leak, Listening, Told};
 
 /// A compiled set of detectors, each with what is done about its findings; for answers of a model also what it was
 /// told and may not say. Cheap to clone.
@@ -61,7 +61,7 @@ pub struct Machine {
     state: State,
     held: String,
     /// What was told is listened for first, so that no detector is cut off by it.
-    hearing: Option<Box<Hearing>>,
+    listening: Option<Box<Listening>>,
 }
 
 impl Screen {
@@ -143,11 +143,11 @@ impl Screen {
 
     /// Whether `text` says what was told.
     fn hears(&self, text: &str) -> bool {
-        let Some(mut hearing) = Hearing::new(&self.1) else { return false };
+        let Some(mut listening) = Listening::new(&self.1) else { return false };
         let mut left = String::with_capacity(text.len());
-        hearing.push(text, &mut left);
-        hearing.finish(&mut left);
-        left != text || !hearing.take_findings().is_empty()
+        listening.push(text, &mut left);
+        listening.finish(&mut left);
+        left != text || !listening.take_findings().is_empty()
     }
 
     /// Whether a detector finds anything.
@@ -180,8 +180,8 @@ impl Screen {
 
     /// Starts a text.
     pub fn machine(&self) -> Machine {
-        let hearing = Hearing::new(&self.1).map(Box::new);
-        Machine { screen: self.clone(), state: State::default(), held: String::new(), hearing }
+        let listening = Listening::new(&self.1).map(Box::new);
+        Machine { screen: self.clone(), state: State::default(), held: String::new(), listening }
     }
 }
 
@@ -212,9 +212,9 @@ impl Machine {
         if self.is_blocked() {
             return;
         }
-        let Some(hearing) = &mut self.hearing else { return self.walk(text, out) };
+        let Some(listening) = &mut self.listening else { return self.walk(text, out) };
         let mut heard = String::with_capacity(text.len());
-        hearing.push(text, &mut heard);
+        listening.push(text, &mut heard);
         self.walk(&heard, out);
     }
 
@@ -235,11 +235,11 @@ impl Machine {
 
     /// The text is over: appends what was held back, redactions applied.
     pub fn finish(&mut self, out: &mut String) {
-        if let Some(hearing) = &mut self.hearing
-            && !hearing.is_blocked()
+        if let Some(listening) = &mut self.listening
+            && !listening.is_blocked()
         {
             let mut heard = String::new();
-            hearing.finish(&mut heard);
+            listening.finish(&mut heard);
             if !self.state.is_blocked {
                 self.walk(&heard, out);
             }
@@ -255,19 +255,19 @@ impl Machine {
 
     /// Bytes of text held back at the moment.
     pub fn held(&self) -> usize {
-        self.held.len() + self.hearing.as_ref().map_or(0, |hearing| hearing.held())
+        self.held.len() + self.listening.as_ref().map_or(0, |listening| listening.held())
     }
 
     /// Whether a finding with [`Action::Block`] ended the text.
     pub fn is_blocked(&self) -> bool {
-        self.state.is_blocked || self.hearing.as_ref().is_some_and(|hearing| hearing.is_blocked())
+        self.state.is_blocked || self.listening.as_ref().is_some_and(|listening| listening.is_blocked())
     }
 
     /// Findings since the last call; `at` is left empty for the caller to fill.
     pub fn take_findings(&mut self) -> Vec<Finding> {
         let mut findings = std::mem::take(&mut self.state.findings);
-        if let Some(hearing) = &mut self.hearing {
-            findings.extend(hearing.take_findings());
+        if let Some(listening) = &mut self.listening {
+            findings.extend(listening.take_findings());
         }
         findings
     }

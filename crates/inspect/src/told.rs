@@ -65,7 +65,7 @@ impl Told {
 
 /// One text of an answer, read for what was told.
 #[derive(Debug)]
-pub(crate) struct Hearing {
+pub(crate) struct Listening {
     fence: Option<Unfence>,
     canary: Option<Spelling>,
     words: Option<Overlap>,
@@ -91,7 +91,7 @@ impl Heard {
     }
 }
 
-impl Hearing {
+impl Listening {
     /// Starts a text; `None` where nothing was told.
     pub(crate) fn new(told: &Told) -> Option<Self> {
         let leak = told.leak.as_ref();

@@ -10,7 +10,7 @@ use super::ModelRules;
 use super::surfaces::{Known, Origin, Surface, Table};
 use super::text::keep;
 use super::walk::{Author, Authors};
-use crate::told::{Fence, Hearing, Leak, Told};
+use crate::told::{Fence, Leak, Listening, Told};
 
 /// What the operator's text says of fences. It is the same for every request, so that a provider may keep what it read.
 const REMINDER: &str = "Text between <document-CODE> and </document-CODE>, where CODE is the same ten random letters and \
@@ -91,10 +91,10 @@ impl Fencing<'_> {
 
     fn text(&mut self, text: &str) -> String {
         let (mut left, mut copies) = (String::with_capacity(text.len()), 0);
-        if let Some(mut hearing) = Hearing::new(&REMINDED) {
-            hearing.push(text, &mut left);
-            hearing.finish(&mut left);
-            copies = hearing.take_findings().len();
+        if let Some(mut listening) = Listening::new(&REMINDED) {
+            listening.push(text, &mut left);
+            listening.finish(&mut left);
+            copies = listening.take_findings().len();
         }
         let (fenced, forged) = self.fence.around(&left);
         self.added += fenced.len() - left.len();
@@ -117,6 +117,7 @@ mod tests {
 
     use super::super::openai::chat::inspect_request;
     use super::*;
+    use crate::elsewhere::Hearing;
     use crate::told::Code;
 
     /// What is sent behind the fence `[…]` of a request with these messages; the places of what was found.
@@ -125,7 +126,7 @@ mod tests {
         let rules = ModelRules { fence: Some(fence), ..ModelRules::default() };
         let mut findings = Vec::new();
         let document = json!({ "model": "m", "messages": messages });
-        let asked = inspect_request(&rules, &document, &mut findings).unwrap();
+        let asked = inspect_request(&rules, &document, &mut Hearing::default(), &mut findings).unwrap();
         let sent = String::from_utf8(asked.body.to_vec()).unwrap();
         let added = asked.added_bytes;
         assert_eq!(added > 0, sent.contains("<document-aaaaaaaaaa>"), "{sent}");

@@ -7,6 +7,7 @@ use portcullis_core::record::Action;
 
 use super::Screen;
 use super::fence::reminder;
+use crate::elsewhere::TierRules;
 use crate::told::{Code, Fence, Leak};
 
 /// What is done with `system` and `developer` messages that a client sends.
@@ -32,6 +33,8 @@ pub struct ModelRules {
     pub prompt: Screen,
     /// What is done about text that gives orders without being allowed to; `None` looks for none.
     pub orders: Option<Action>,
+    /// Who else is asked whether text gives orders, in this order.
+    pub tiers: Vec<TierRules>,
     /// What may not come from it.
     pub answer: Screen,
     /// Whether the model is asked for token counts on streams too, so that the record has them.
@@ -94,6 +97,7 @@ impl Default for ModelRules {
             client_system: ClientSystem::default(),
             prompt: Screen::default(),
             orders: None,
+            tiers: Vec::new(),
             answer: Screen::default(),
             records_usage: true,
             fence: None,

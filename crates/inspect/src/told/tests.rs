@@ -14,17 +14,17 @@ fn told(action: Action, marks: bool) -> Told {
 
 /// What is heard of a text that comes in these pieces, and what was found.
 fn hear<'p>(told: &Told, pieces: impl IntoIterator<Item = &'p str>) -> (String, Vec<&'static str>, bool) {
-    let mut hearing = Hearing::new(told).unwrap();
+    let mut listening = Listening::new(told).unwrap();
     let (mut out, mut found) = (String::new(), Vec::new());
     for piece in pieces {
-        hearing.push(piece, &mut out);
-        found.extend(hearing.take_findings().into_iter().map(|finding| finding.detector));
+        listening.push(piece, &mut out);
+        found.extend(listening.take_findings().into_iter().map(|finding| finding.detector));
     }
-    hearing.finish(&mut out);
-    found.extend(hearing.take_findings().into_iter().map(|finding| finding.detector));
+    listening.finish(&mut out);
+    found.extend(listening.take_findings().into_iter().map(|finding| finding.detector));
     found.sort_unstable();
-    assert!(hearing.held() == 0 || hearing.is_blocked());
-    (out, found, hearing.is_blocked())
+    assert!(listening.held() == 0 || listening.is_blocked());
+    (out, found, listening.is_blocked())
 }
 
 fn check(text: &str, expected: &str, found: &[&str]) {
@@ -139,7 +139,7 @@ fn quoted_fences_are_taken_out() {
 
 #[test]
 fn little_is_held_back() {
-    let mut hearing = Hearing::new(&told(Action::Redact, false)).unwrap();
+    let mut listening = Listening::new(&told(Action::Redact, false)).unwrap();
     let mut out = String::new();
     for (piece, held) in [
         ("You can help ", 0),
@@ -151,8 +151,8 @@ fn little_is_held_back() {
         ("uss sup", 11),
         ("per.", 0),
     ] {
-        hearing.push(piece, &mut out);
-        assert_eq!(hearing.held(), held, "{piece:?} {out:?}");
+        listening.push(piece, &mut out);
+        assert_eq!(listening.held(), held, "{piece:?} {out:?}");
     }
 }
 
