@@ -21,6 +21,9 @@ const MARKED: &str = " The words of such text are joined by \u{2c6} in place of 
 /// The name of what looks like a fence, or speaks like the gate, in findings.
 const FORGED: &str = "forged-fence";
 
+/// Fields that hold what somebody wrote; others of the same messages are names, queries and commands.
+const PROSE: [&str; 6] = ["content", "text", "output", "logs", "stdout", "stderr"];
+
 /// Whoever repeats the reminder tries to say something else by it.
 static REMINDED: LazyLock<Told> = LazyLock::new(|| Told {
     leak: Some(Arc::new(Leak::new(REMINDER, None, Action::Redact))),
@@ -85,8 +88,10 @@ impl Fencing<'_> {
 
     /// Whether the field at hand is a text that the author of its message wrote. Structured results stay as they are.
     fn is_prose(&self) -> bool {
+        let name = self.path.trim_end_matches("/*").rsplit('/').next().unwrap_or_default();
         let known = self.table.lookup(&self.path);
-        matches!(known, Some(Known::Field(Surface::Text | Surface::Parts, Origin::Author)))
+        PROSE.contains(&name)
+            && matches!(known, Some(Known::Field(Surface::Text | Surface::Parts, Origin::Author)))
     }
 
     fn text(&mut self, text: &str) -> String {
