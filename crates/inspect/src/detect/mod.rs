@@ -35,6 +35,7 @@ use portcullis_core::record::{Action, Severity};
 use self::cursor::{Cursor, More};
 
 pub(crate) use self::email::{is_local, local_start};
+pub(crate) use self::insecure_code::{Fence, is_of};
 pub(crate) use self::link::{DATA, ELSEWHERE, host};
 pub(crate) use self::private_key::skip_body;
 

@@ -5,7 +5,7 @@ use portcullis_core::record::Finding;
 use super::Rules;
 use super::lanes::Candidates;
 use crate::detect::cursor::Cursor;
-use crate::detect::{Detector, Match, Tail, is_token, skip_body};
+use crate::detect::{Detector, Fence, Match, Tail, is_of, is_token, skip_body};
 use crate::judge::{Verdict, judge};
 
 /// Most findings that one text reports; more of the same only fill the record.
@@ -22,6 +22,9 @@ pub(super) struct State {
     due: Vec<(usize, Detector, Match)>,
     /// Line ends before the text at hand.
     lines: usize,
+    /// The block of code around the text before `fenced`, a place of the text at hand.
+    fence: Fence,
+    fenced: usize,
     /// What is being dropped.
     tail: Tail,
     pub(super) is_blocked: bool,
@@ -49,6 +52,8 @@ impl Default for State {
             busy: Vec::new(),
             due: Vec::new(),
             lines: 0,
+            fence: Fence::default(),
+            fenced: 0,
             tail: Tail::None,
             is_blocked: false,
             findings: Vec::new(),
@@ -118,6 +123,9 @@ impl State {
                 return Step::Hold;
             };
             let answer = answer.filter(|found| due.is_some() || rules.hosts.counts(found, rest));
+            let answer = answer.filter(|found| {
+                detector != Detector::InsecureCode || self.is_spoken(bytes, start, found.label)
+            });
             let Some(found) = answer else {
                 if detector == Detector::Email {
                     // The parts of a local part make no address either: go on behind its `@`.
@@ -158,6 +166,17 @@ impl State {
         Step::Pass
     }
 
+    /// Whether a line of code is of the language that its block is fenced as, if the block says so.
+    fn is_spoken(&mut self, bytes: &[u8], start: usize, label: &str) -> bool {
+        self.read_fence(bytes, start);
+        self.fence.language().is_none_or(|language| is_of(language, label))
+    }
+
+    fn read_fence(&mut self, bytes: &[u8], to: usize) {
+        self.fence.read(bytes.get(self.fenced..to).unwrap_or_default());
+        self.fenced = self.fenced.max(to);
+    }
+
     /// The next place at or after `at` where a match is due; those that others took the text of are forgotten.
     fn due_from(&mut self, at: usize) -> Option<usize> {
         if self.due.is_empty() {
@@ -195,6 +214,8 @@ impl State {
     fn keep(&mut self, rules: &Rules, bytes: &[u8], kept: usize) -> usize {
         if rules.has_lines {
             self.lines += line_ends(bytes.get(..kept));
+            self.read_fence(bytes, kept);
+            self.fenced -= kept;
         }
         self.prev = self.before(bytes, kept);
         self.busy.retain_mut(|(_, until)| {
