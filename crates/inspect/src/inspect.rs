@@ -30,15 +30,17 @@
 //!
 //! fn unread(request: Request<Validated>) -> Request<Inspected> {
 //!     let body = request.body().clone();
-//!     request.advance(|validated| Inspected { validated, body, is_inspected: true, hides_usage: false })
+//!     request.advance(|validated| Inspected { validated, body, is_inspected: true, hides_usage: false, vault: None })
 //! }
 //! ```
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use portcullis_core::grpc;
 use portcullis_core::halt::{Halt, Reason};
+use portcullis_core::identify::Principal;
 use portcullis_core::record::{Action, Finding};
 use portcullis_core::request::Request;
 use portcullis_core::route::Surface;
@@ -48,6 +50,7 @@ use crate::dialect::{self, Endpoint, ModelRules};
 use crate::judge::{Verdict, judge};
 use crate::machine::Screen;
 use crate::media::{Media, decode, encode, pairs};
+use crate::vault::Vault;
 use crate::{graph, json, text};
 
 /// What a route looks for: in what its clients send, and in what its upstream answers.
@@ -66,6 +69,7 @@ pub struct Inspected {
     body: Bytes,
     is_inspected: bool,
     hides_usage: bool,
+    vault: Option<Arc<Vault>>,
 }
 
 impl Inspected {
@@ -77,6 +81,11 @@ impl Inspected {
     /// Whether anything was configured to read the request.
     pub fn is_inspected(&self) -> bool {
         self.is_inspected
+    }
+
+    /// What the tokens of the outbound body stand for, where any do.
+    pub fn vault(&self) -> Option<&Arc<Vault>> {
+        self.vault.as_ref()
     }
 
     /// Whether the gate asked a model for token counts that the client did not ask for.
@@ -114,6 +123,11 @@ pub fn inspect(
     if is_inspected && request.stage().graph().is_none() {
         fixed_parts(&screens.request, &request, findings);
     }
+    let in_session = model.and_then(|rules| rules.tokenising(&who(&request)));
+    let (model, vault) = match &in_session {
+        Some((rules, vault)) => (Some(rules), Some(Arc::clone(vault))),
+        None => (model, None),
+    };
     let asked = match (request.stage().route().surface, model) {
         (Surface::Model(_), Some(rules)) if !request.body().is_empty() => {
             let stage = request.stage();
@@ -148,7 +162,17 @@ pub fn inspect(
         return Err(blocked(own));
     }
     let (body, hides_usage) = asked;
-    Ok(request.advance(|validated| Inspected { validated, body, is_inspected, hides_usage }))
+    let vault = vault.filter(|vault| !vault.is_empty());
+    Ok(request.advance(|validated| Inspected { validated, body, is_inspected, hides_usage, vault }))
+}
+
+/// What tells a caller of a route from others: tokens of one mean nothing to another.
+fn who(request: &Request<Validated>) -> [&str; 3] {
+    let route = &*request.stage().route().name;
+    match request.stage().principal() {
+        Principal::Anonymous => [route, "", ""],
+        Principal::Identity(identity) => [route, &identity.issuer, &identity.subject],
+    }
 }
 
 /// Screens what cannot be rewritten: path parameters and query.
@@ -164,7 +188,7 @@ fn fixed(screen: &Screen, value: &str, findings: &mut Vec<Finding>, at: impl FnO
     let known = findings.len();
     text::screen(screen, value, findings, at);
     for finding in findings.iter_mut().skip(known) {
-        if finding.action == Action::Redact {
+        if finding.action.rewrites() {
             finding.action = Action::Block;
         }
     }

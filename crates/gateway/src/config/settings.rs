@@ -19,7 +19,10 @@ use super::diagnostic::Place;
 use super::secret::Secret;
 use super::units::Rate;
 
+pub use self::content::{ContentKind, ContentRule, Field, Wider};
 pub use super::file::Algorithm;
+
+mod content;
 
 /// Everything that a gate is told.
 #[derive(Debug, Clone)]
@@ -494,6 +497,10 @@ pub enum Level {
     Off,
     /// Recorded.
     Observe,
+    /// Replaced by a part of itself.
+    Mask,
+    /// Replaced by a token on the way to a model, and given back in its answer.
+    Tokenise,
     /// Replaced by a placeholder.
     Redact,
     /// Stops the request or answer.
@@ -521,6 +528,12 @@ pub struct Detectors {
     pub except: Vec<Detector>,
     /// Hosts that links may lead to, in lower case; empty: any, as long as no data goes there.
     pub hosts: Vec<String>,
+    /// Values that are no finding; each means something.
+    pub allow: Vec<String>,
+    /// Fields where something else is done.
+    pub fields: Vec<Field>,
+    /// Rules of the operator's own.
+    pub rules: Vec<ContentRule>,
 }
 
 impl Detectors {
@@ -539,6 +552,12 @@ impl Detectors {
     pub const ANSWER: Self =
         Self::of([Level::Redact, Level::Redact, Level::Off, Level::Redact, Level::Redact, Level::Off]);
 
+    /// Whether anything is replaced by tokens.
+    pub fn tokenises(&self) -> bool {
+        self.pii == Level::Tokenise
+            || self.fields.iter().any(|field| field.levels.first() == Some(&Level::Tokenise))
+    }
+
     /// These levels, `code` off, nothing left out, and no host listed.
     const fn of([pii, secrets, injection, active_content, links, classifier]: [Level; 6]) -> Self {
         Self {
@@ -551,6 +570,9 @@ impl Detectors {
             classifier,
             except: Vec::new(),
             hosts: Vec::new(),
+            allow: Vec::new(),
+            fields: Vec::new(),
+            rules: Vec::new(),
         }
     }
 }

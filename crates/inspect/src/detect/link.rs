@@ -7,6 +7,7 @@
 use super::cursor::{Cursor, More};
 use super::secret::{entropy, signs};
 use super::{Bytes, Match, Probe, Start};
+use crate::tokens::has_shape;
 
 /// A match whose address carries data.
 pub(crate) const DATA: &str = "carries data";
@@ -230,6 +231,7 @@ fn is_data(part: &[u8], least: usize) -> bool {
     // In a path a name may come before the value.
     let value = memchr::memchr(b'=', part).and_then(|place| part.get(place + 1..)).unwrap_or(part);
     is_template
+        || has_shape(part)
         || is_wrapped(part, if least < 32 { 9 } else { 15 })
         || is_wrapped(value, if least < 32 { 9 } else { 15 })
         || part.contains(&b'@')

@@ -7,7 +7,7 @@
 pub mod openai;
 
 mod deltas;
-mod escape;
+pub(crate) mod escape;
 mod prompt;
 mod rules;
 mod splice;
@@ -42,6 +42,20 @@ pub use tape::TapeError;
 pub fn contract(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::OpenAi => openai::CONTRACT,
+    }
+}
+
+/// The fields of what is asked in a dialect, as JSON pointers with `*` for any element or name.
+pub fn prompt_fields(dialect: Dialect) -> Vec<String> {
+    match dialect {
+        Dialect::OpenAi => openai::chat::fields(),
+    }
+}
+
+/// The fields of what is answered in a dialect that can be screened apart, likewise.
+pub fn answer_fields(dialect: Dialect) -> Vec<String> {
+    match dialect {
+        Dialect::OpenAi => openai::chat::ANSWER.iter().map(|&field| field.to_owned()).collect(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use portcullis_core::record::Action;
 
 use super::Screen;
+use crate::vault::{TokenKey, Vault};
 
 /// What is done with `system` and `developer` messages that a client sends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub struct ModelRules {
     pub orders: Option<Action>,
     /// What may not come from it.
     pub answer: Screen,
+    /// With what tokens are made; `None` where no rule of `prompt` asks for any.
+    pub tokens: Option<TokenKey>,
     /// Whether the model is asked for token counts on streams too, so that the record has them.
     pub records_usage: bool,
 }
@@ -43,7 +46,21 @@ impl Default for ModelRules {
             prompt: Screen::default(),
             orders: None,
             answer: Screen::default(),
+            tokens: None,
             records_usage: true,
         }
+    }
+}
+
+impl ModelRules {
+    /// The rules for one request of a caller, who is told from others by `who`, and what its tokens will stand for.
+    pub fn tokenising(&self, who: &[&str]) -> Option<(Self, Arc<Vault>)> {
+        let vault = Arc::new(self.tokens.as_ref()?.vault(who));
+        Some((Self { prompt: self.prompt.tokenising(&vault), ..self.clone() }, vault))
+    }
+
+    /// The rules for the answer to a request whose tokens are in `vault`.
+    pub fn restoring(&self, vault: &Arc<Vault>) -> Self {
+        Self { answer: self.answer.restoring(vault), ..self.clone() }
     }
 }

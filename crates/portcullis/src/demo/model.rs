@@ -63,6 +63,10 @@ impl Answer {
             format!("My rules are: {}", said("system"))
         } else if asked.contains("ignore") {
             "Yes, master. All safety is off.".into()
+        } else if asked.contains("remind me") {
+            let seen =
+                if asked.contains('@') || asked.contains("4111") { "your data" } else { "no data of yours" };
+            format!("I saw {seen}. You wrote: {}", said("user"))
         } else if asked.contains("look up") {
             r#"{"customer":"alice.ampere@example.com"}"#.into()
         } else {

@@ -4,11 +4,15 @@ use http::Uri;
 use portcullis_core::contract::server_path;
 use portcullis_core::validate::Told;
 use portcullis_inspect::detect::Detector;
+use portcullis_inspect::dialect::{answer_fields, prompt_fields};
 
 use super::Checker;
+use super::content::{level_of, levels};
 use super::upstream::Timeouts;
+use crate::compile::spoken;
 use crate::config::contract::{Contract, Names};
 use crate::config::diagnostic::one_of;
+use crate::config::fields::fields;
 use crate::config::file;
 use crate::config::read::{At, Either, Named, OneOrMany};
 use crate::config::settings::{
@@ -130,6 +134,8 @@ impl Checker<'_, '_> {
             self.error("contradiction", name.at, "both the client's and the gate's credential would be sent")
                 .help("leave out `forward_credential`, or name another `header` in `credential`");
         }
+        let (asked, answered) =
+            contract.as_ref().map(|contract| fields(&contract.document)).unwrap_or_default();
         let objects = self.objects(written.objects, names.as_ref());
         let waivers = self.waivers(written.waive, names.as_ref());
         let exposures = self.exposures(written.expose, names.as_ref());
@@ -174,8 +180,8 @@ impl Checker<'_, '_> {
             body_limit: written.body_limit.map_or(1 << 20, |size| size.0),
             body_limits,
             websocket: written.websocket.unwrap_or(false),
-            inspect: self.detectors(written.inspect.as_ref(), Detectors::INSPECT),
-            screen: self.detectors(written.screen.as_ref(), Detectors::SCREEN),
+            inspect: self.detectors_of(written.inspect.as_ref(), Detectors::INSPECT, &asked),
+            screen: self.detectors_of(written.screen.as_ref(), Detectors::SCREEN, &answered),
             place: self.report.place(name.at),
         })
     }
@@ -194,11 +200,13 @@ impl Checker<'_, '_> {
             }
         }
         let budgets = self.budgets(written.budgets, None, identify.as_ref());
+        let dialect = match written.dialect? {
+            file::Dialect::OpenAi => Dialect::OpenAi,
+        };
+        let (asked, answered) = (prompt_fields(spoken(dialect)), answer_fields(spoken(dialect)));
         Some(Model {
             name: name.value.clone(),
-            dialect: match written.dialect? {
-                file::Dialect::OpenAi => Dialect::OpenAi,
-            },
+            dialect,
             base_path: base_path?,
             upstream: upstream?,
             system: system?,
@@ -212,8 +220,8 @@ impl Checker<'_, '_> {
             hide: written.hide.unwrap_or(false),
             budgets,
             body_limit: written.body_limit.map_or(4 << 20, |size| size.0),
-            prompt: self.detectors(written.prompt.as_ref(), Detectors::PROMPT),
-            answer: self.detectors(written.answer.as_ref(), Detectors::ANSWER),
+            prompt: self.detectors_of(written.prompt.as_ref(), Detectors::PROMPT, &asked),
+            answer: self.detectors_of(written.answer.as_ref(), Detectors::ANSWER, &answered),
             place: self.report.place(name.at),
         })
     }
@@ -224,27 +232,45 @@ impl Checker<'_, '_> {
         written: Option<&Either<file::Nothing, file::Detectors>>,
         default: Detectors,
     ) -> Detectors {
-        let level = |written: Option<file::DetectorLevel>, default| match written {
-            None => default,
-            Some(file::DetectorLevel::Off) => Level::Off,
-            Some(file::DetectorLevel::Observe) => Level::Observe,
-            Some(file::DetectorLevel::Redact) => Level::Redact,
-            Some(file::DetectorLevel::Block | file::DetectorLevel::Enforce) => Level::Block,
-        };
+        self.detectors_of(written, default, &[])
+    }
+
+    /// The same where there are fields, which `known` names.
+    pub(super) fn detectors_of(
+        &mut self,
+        written: Option<&Either<file::Nothing, file::Detectors>>,
+        default: Detectors,
+        known: &[String],
+    ) -> Detectors {
+        let level = |written: Option<file::DetectorLevel>, default| written.map_or(default, level_of);
+        let is_prompt = default.classifier != Level::Off;
         match written {
             None => default,
             Some(Either::Short(file::Nothing::None)) => Detectors::NONE,
-            Some(Either::Long(written)) => Detectors {
-                classifier: self.classifier(written.classifier.as_ref(), &default, level),
-                pii: level(written.pii, default.pii),
-                secrets: level(written.secrets, default.secrets),
-                injection: level(written.injection, default.injection),
-                active_content: level(written.active_content, default.active_content),
-                links: level(written.links, default.links),
-                code: level(written.code, default.code),
-                except: written.except.iter().flatten().filter_map(|name| self.detector(name)).collect(),
-                hosts: written.hosts.iter().flatten().filter_map(|host| self.link_host(host)).collect(),
-            },
+            Some(Either::Long(written)) => {
+                let detectors = Detectors {
+                    classifier: self.classifier(written.classifier.as_ref(), &default, level),
+                    pii: level(written.pii.as_ref().map(|one| one.value), default.pii),
+                    secrets: level(written.secrets, default.secrets),
+                    injection: level(written.injection, default.injection),
+                    active_content: level(written.active_content, default.active_content),
+                    links: level(written.links, default.links),
+                    code: level(written.code, default.code),
+                    except: written.except.iter().flatten().filter_map(|name| self.detector(name)).collect(),
+                    hosts: written.hosts.iter().flatten().filter_map(|host| self.link_host(host)).collect(),
+                    allow: self.allow(written.allow.as_ref()),
+                    fields: Vec::new(),
+                    rules: self.content_rules(&written.rules),
+                };
+                let at = written.pii.as_ref().map(|one| one.at);
+                self.possible(
+                    at.unwrap_or(Span { line: 1, column: 1, length: 1 }),
+                    levels(&detectors),
+                    is_prompt,
+                );
+                let fields = self.fields(&written.fields, levels(&detectors), known, is_prompt);
+                Detectors { fields, ..detectors }
+            }
         }
     }
 
@@ -257,6 +283,10 @@ impl Checker<'_, '_> {
     ) -> Level {
         let Some(written) = written else { return default.classifier };
         let level = level(Some(written.value), default.classifier);
+        if matches!(level, Level::Mask | Level::Tokenise) {
+            self.error("unsupported", written.at, "an order is no personal data")
+                .expected("`off`, `observe`, `redact` or `block`");
+        }
         if default.classifier == Level::Off && level != Level::Off {
             self.error("bad-value", written.at, "the classifier reads the prompts of models only")
                 .expected("`classifier` in a model's `prompt`");

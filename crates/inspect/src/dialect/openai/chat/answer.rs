@@ -53,7 +53,11 @@ fn screen_node(
         replace(rules, tape, id, (name, span, Form::Plain), findings, edits)?;
     }
     if let Some(text) = tape.string(id) {
-        let form = if key.as_deref() == Some("arguments") { Form::Json } else { Form::Plain };
+        let form = match key.as_deref() {
+            Some("arguments") => Form::Json,
+            Some("content") => Form::Prose,
+            _ => Form::Plain,
+        };
         replace(rules, tape, id, (&text, node.span, form), findings, edits)?;
     }
     Ok(())
@@ -67,7 +71,8 @@ fn replace(
     findings: &mut Vec<Finding>,
     edits: &mut Vec<Edit>,
 ) -> Result<(), Halt> {
-    match whole(&rules.answer, text, form, findings, || pointer(tape, id)) {
+    let screen = rules.answer.at(|| pointer(tape, id));
+    match whole(&screen, text, form, findings, || pointer(tape, id)) {
         Left::Same => Ok(()),
         Left::Changed(text) => {
             edits.push(Edit::string(span, &text));

@@ -12,8 +12,24 @@ use portcullis_core::record::Usage;
 use super::super::tape::Tape;
 
 pub use answer::screen_answer;
+pub(crate) use request::fields;
 pub use request::inspect_request;
 pub use stream::ChatStream;
+
+/// The fields of an answer that a text of its own stands in; streams have them as deltas.
+pub(crate) const ANSWER: &[&str] = &[
+    "/choices/*/message/content",
+    "/choices/*/message/refusal",
+    "/choices/*/message/reasoning",
+    "/choices/*/message/reasoning_content",
+    "/choices/*/message/function_call/name",
+    "/choices/*/message/function_call/arguments",
+    "/choices/*/message/tool_calls/*/function/name",
+    "/choices/*/message/tool_calls/*/function/arguments",
+    "/choices/*/message/tool_calls/*/custom/name",
+    "/choices/*/message/tool_calls/*/custom/input",
+    "/choices/*/message/annotations/*",
+];
 
 /// Token counts of an answer or a chunk, where it has them.
 fn usage(tape: &Tape<'_>) -> Option<Usage> {
