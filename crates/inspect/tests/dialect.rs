@@ -8,6 +8,7 @@ use portcullis_core::record::{Action, Finding};
 use portcullis_inspect::detect::Detector;
 use portcullis_inspect::dialect::openai::chat::{ChatStream, inspect_request, screen_answer};
 use portcullis_inspect::dialect::{ModelRules, StreamEnd};
+use portcullis_inspect::elsewhere::Hearing;
 use portcullis_inspect::machine::Screen;
 use portcullis_inspect::vault::TokenKey;
 use proptest::prelude::*;
@@ -99,10 +100,12 @@ fn requests_and_whole_answers_meet_the_same_detectors() {
     let document =
         json!({"model": "m", "messages": [{"role": "user", "content": format!("card {CARD} please")}]});
     let mut findings = Vec::new();
-    let inspected = inspect_request(&rules(Action::Redact), &document, &mut findings).unwrap();
+    let inspected =
+        inspect_request(&rules(Action::Redact), &document, &mut Hearing::default(), &mut findings).unwrap();
     assert!(!std::str::from_utf8(&inspected.body).unwrap().contains("1111"));
     assert_eq!(findings[0].at, "/messages/0/content");
-    let halt = inspect_request(&rules(Action::Block), &document, &mut findings).unwrap_err();
+    let halt = inspect_request(&rules(Action::Block), &document, &mut Hearing::default(), &mut findings)
+        .unwrap_err();
     assert_eq!(halt.reason(), Some(Reason::ContentBlocked));
     let body =
         Bytes::from(format!("{{\"choices\":[{{\"message\":{{\"content\":\"card {CARD} please\"}}}}]}}"));
@@ -157,7 +160,7 @@ fn tokenising() -> ModelRules {
 fn ask(content: &str) -> (String, ModelRules) {
     let (rules, vault) = tokenising().tokenising(&["model", "issuer", "ann"]).unwrap();
     let document = json!({"model": "m", "messages": [{"role": "user", "content": content}]});
-    let asked = inspect_request(&rules, &document, &mut Vec::new()).unwrap();
+    let asked = inspect_request(&rules, &document, &mut Hearing::default(), &mut Vec::new()).unwrap();
     let body: Value = serde_json::from_slice(&asked.body).unwrap();
     let sent = body["messages"][0]["content"].as_str().unwrap().to_owned();
     (sent, tokenising().restoring(&vault))
@@ -209,7 +212,7 @@ fn what_is_not_the_clients_own_is_screened_and_tokens_do_not_leave_in_links() {
     let (other, _) = tokenising().tokenising(&["model", "issuer", "bob"]).unwrap();
     let document =
         json!({"model": "m", "messages": [{"role": "user", "content": format!("{sent} ann@example.com")}]});
-    let asked = inspect_request(&other, &document, &mut Vec::new()).unwrap();
+    let asked = inspect_request(&other, &document, &mut Hearing::default(), &mut Vec::new()).unwrap();
     assert!(!std::str::from_utf8(&asked.body).unwrap().contains(&sent));
 }
 

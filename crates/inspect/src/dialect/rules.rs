@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use portcullis_core::halt::{Halt, Reason, Violation};
 use portcullis_core::record::Action;
 
 use super::Screen;
+use crate::elsewhere::TierRules;
 use crate::vault::{TokenKey, Vault};
 
 /// What is done with `system` and `developer` messages that a client sends.
@@ -30,8 +32,16 @@ pub struct ModelRules {
     pub prompt: Screen,
     /// What is done about text that gives orders without being allowed to; `None` looks for none.
     pub orders: Option<Action>,
+    /// Who else is asked whether text gives orders, in this order.
+    pub tiers: Vec<TierRules>,
     /// What may not come from it.
     pub answer: Screen,
+    /// Whether a request may speak of texts that its provider stored: they are not read again.
+    pub passes_stored: bool,
+    /// Whether texts may come as numbers of tokens, which cannot be read.
+    pub passes_tokens: bool,
+    /// Whether events of a kind that the dialect does not have pass, each string of them screened for itself.
+    pub passes_unknown: bool,
     /// With what tokens are made; `None` where no rule of `prompt` asks for any.
     pub tokens: Option<TokenKey>,
     /// Whether the model is asked for token counts on streams too, so that the record has them.
@@ -45,7 +55,11 @@ impl Default for ModelRules {
             client_system: ClientSystem::default(),
             prompt: Screen::default(),
             orders: None,
+            tiers: Vec::new(),
             answer: Screen::default(),
+            passes_stored: false,
+            passes_tokens: false,
+            passes_unknown: false,
             tokens: None,
             records_usage: true,
         }
@@ -63,4 +77,17 @@ impl ModelRules {
     pub fn restoring(&self, vault: &Arc<Vault>) -> Self {
         Self { answer: self.answer.restoring(vault), ..self.clone() }
     }
+}
+
+/// The refusal of what speaks for the operator and stands at `at`.
+pub(crate) fn not_open(at: String, what: &str) -> Halt {
+    let message = "this role is not open to clients".to_owned();
+    Halt::new(Reason::ContentBlocked, format!("client_system: {what:?} at {at}"))
+        .with_violations(vec![Violation { at, message }])
+}
+
+/// The refusal of what cannot be read and stands at `at`, unless the operator lets it pass.
+pub(crate) fn unread(at: &str, message: &'static str) -> Halt {
+    Halt::new(Reason::BodyInvalid, format!("unread: {message} at {at}"))
+        .with_violations(vec![Violation { at: at.to_owned(), message: message.to_owned() }])
 }

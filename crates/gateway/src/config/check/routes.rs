@@ -2,6 +2,7 @@
 
 use http::Uri;
 use portcullis_core::contract::server_path;
+use portcullis_core::route::Dialect as SpokenDialect;
 use portcullis_core::validate::Told;
 use portcullis_inspect::detect::Detector;
 use portcullis_inspect::dialect::{answer_fields, prompt_fields};
@@ -9,14 +10,13 @@ use portcullis_inspect::dialect::{answer_fields, prompt_fields};
 use super::Checker;
 use super::content::{level_of, levels};
 use super::upstream::Timeouts;
-use crate::compile::spoken;
 use crate::config::contract::{Contract, Names};
 use crate::config::diagnostic::one_of;
 use crate::config::fields::fields;
 use crate::config::file;
 use crate::config::read::{At, Either, Named, OneOrMany};
 use crate::config::settings::{
-    Api, Budget, Check, ClientSystem, Detectors, Dialect, Graph, Identify, Level, Model, Per, Upstream,
+    Api, Budget, Check, ClientSystem, Detectors, Dialect, Graph, Identify, Level, Model, Offer, Per, Upstream,
 };
 use crate::config::tree::Span;
 
@@ -194,19 +194,24 @@ impl Checker<'_, '_> {
             None => Some(None),
             Some(written) => self.text(&written).map(Some),
         };
-        for budget in &written.budgets {
-            if let Some(operation) = budget.value.operations.iter().flatten().next() {
-                self.error("bad-value", operation.at, "a model has one operation, so it cannot be named");
-            }
-        }
         let budgets = self.budgets(written.budgets, None, identify.as_ref());
-        let dialect = match written.dialect? {
-            file::Dialect::OpenAi => Dialect::OpenAi,
+        let (dialect, offer) = match written.dialect? {
+            file::Dialect::OpenAi => (Dialect::OpenAi, Offer::All),
+            file::Dialect::OpenAiChat => (Dialect::OpenAi, Offer::Chat),
+            file::Dialect::OpenAiResponses => (Dialect::OpenAi, Offer::Responses),
+            file::Dialect::OpenAiEmbeddings | file::Dialect::Embeddings => {
+                (Dialect::OpenAi, Offer::Embeddings)
+            }
         };
-        let (asked, answered) = (prompt_fields(spoken(dialect)), answer_fields(spoken(dialect)));
+        let spoken = match dialect {
+            Dialect::OpenAi => SpokenDialect::OpenAi,
+        };
+        let (asked, answered) = (prompt_fields(spoken), answer_fields(spoken));
+        let unread = written.unread.unwrap_or_default();
         Some(Model {
             name: name.value.clone(),
             dialect,
+            offer,
             base_path: base_path?,
             upstream: upstream?,
             system: system?,
@@ -215,6 +220,9 @@ impl Checker<'_, '_> {
                 Some(file::ClientSystem::Demote) => ClientSystem::Demote,
                 Some(file::ClientSystem::Allow) => ClientSystem::Allow,
             },
+            allow_unknown: written.unknown == Some(file::Tolerance::Allow),
+            allow_stored: unread.contains(&file::Unread::Stored),
+            allow_tokens: unread.contains(&file::Unread::Tokens),
             identify: identify?,
             authorize: written.authorize != Some(file::Authorize::None),
             hide: written.hide.unwrap_or(false),
