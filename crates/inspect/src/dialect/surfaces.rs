@@ -51,6 +51,14 @@ pub(crate) enum Known {
 pub(crate) struct Table(FxHashMap<&'static str, Known>);
 
 impl Table {
+    /// The ways to all fields; what may have members of any name ends in `/*`.
+    pub(crate) fn ways(rows: &[Row]) -> Vec<String> {
+        let way = |(path, surface, _): &Row| {
+            if *surface == Surface::Tree { format!("{path}/*") } else { (*path).to_owned() }
+        };
+        rows.iter().map(way).collect()
+    }
+
     pub(crate) fn new(rows: &[Row]) -> Self {
         let mut known = FxHashMap::default();
         for (path, surface, origin) in rows {
