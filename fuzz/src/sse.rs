@@ -24,6 +24,7 @@ fn screen(action: Action) -> Screen {
         pii: action,
         secrets: action,
         injection: action,
+        roles: action,
         active_content: action,
         links: action,
         code: action,
