@@ -478,7 +478,7 @@ fn one_mistake_each() {
     check("    budgets: [ { per: route, limit: 1/s, name: \"A b\" } ]", "cannot be a name");
     check("    budgets: [ { per: route, limit: 1/s, burst: 0 } ]", "out of range");
     check("    budgets: [ { per: route, limit: 1/s, operations: [] } ]", "for no operation");
-    check("    inspect: { pii: true }", "`off`, `observe`, `redact`, `block` or `enforce`");
+    check("    inspect: { pii: true }", "`off`, `observe`, `mask`, `tokenise`, `redact`, `block` or `enforce`");
     check("    inspect: { pii: redacted }", "did you mean `redact`?");
     check("    websocket: \"no\"", "`true` or `false`");
     check("    objects: [ { parameter: userId, owner: sub } ]", "is not an owner");
