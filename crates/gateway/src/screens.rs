@@ -31,7 +31,8 @@ pub(crate) fn screen(detectors: &Detectors) -> Result<Screen, &str> {
         Allow::parse(list).map_err(|(nth, _)| detectors.allow.get(nth).map_or("allow", String::as_str))?;
     let of = |levels: [Level; 6], fields| {
         let [pii, secrets, injection, active_content, links, code] = levels.map(action);
-        let groups = Groups { pii, secrets, injection, active_content, links, code };
+        let roles = action(detectors.roles);
+        let groups = Groups { pii, secrets, injection, roles, active_content, links, code };
         Screen::compile(Parts {
             rules: groups.rules(&detectors.except),
             hosts: Hosts::new(detectors.hosts.iter().map(String::as_str)),

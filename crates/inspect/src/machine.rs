@@ -27,12 +27,16 @@ use crate::content::{self, Content};
 use crate::detect::cursor::Cursor;
 use crate::detect::{DATA, Detector, ELSEWHERE, Groups, Match, host};
 use crate::tokens::{Stage, Tokens, Way};
+use crate::told::{Fence, Leak, Listening, Told};
 use crate::vault::Vault;
 
-/// A compiled set of detectors, each with what is done about its findings. Cheap to clone.
+/// A compiled set of detectors, each with what is done about its findings; for answers of a model also what it was
+/// told and may not say. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Screen {
     rules: Option<Arc<Rules>>,
+    /// What a model was told and may not say.
+    told: Told,
     /// Of one request.
     tokens: Option<Tokens>,
 }
@@ -102,6 +106,8 @@ pub struct Machine {
     rules: Option<Arc<Rules>>,
     state: State,
     held: String,
+    /// What was told is listened for first, so that no detector is cut off by it.
+    listening: Option<Box<Listening>>,
     /// What the detectors let go on passes through here, and what that lets go on through the next.
     content: Option<content::Stage>,
     read: String,
@@ -141,12 +147,26 @@ impl Screen {
         let has_lines = known & Detector::InsecureCode.bit() != 0;
         let (rules, fields) = (rules.into(), Fields::new(fields));
         let rules = Rules { rules, lanes, hosts, has_mail, has_lines, allow, content, fields };
-        Self { rules: Some(Arc::new(rules)), tokens: None }
+        Self { rules: Some(Arc::new(rules)), ..Self::off() }
     }
 
     /// The screen that lets everything pass unread.
     pub const fn off() -> Self {
-        Self { rules: None, tokens: None }
+        Self { rules: None, told: Told::NOTHING, tokens: None }
+    }
+
+    /// The same for what a model says that was told a text it may not repeat.
+    #[must_use]
+    pub fn with_leak(mut self, leak: Arc<Leak>) -> Self {
+        self.told.leak = Some(leak);
+        self
+    }
+
+    /// The same for what a model says that was shown text behind this fence.
+    #[must_use]
+    pub fn with_fence(mut self, fence: Fence) -> Self {
+        self.told.fence = Some(fence);
+        self
     }
 
     /// A screen with all detectors of the groups that are on.
@@ -159,20 +179,20 @@ impl Screen {
         Self::compile(Parts { rules: groups.rules(except), hosts, ..Parts::default() })
     }
 
-    /// Whether no detector is on: the text need not be read at all.
+    /// Whether no detector is on and nothing was told: the text need not be read at all.
     pub fn is_off(&self) -> bool {
-        self.rules.is_none() && self.tokens.is_none()
+        self.rules.is_none() && self.told.is_nothing() && self.tokens.is_none()
     }
 
     /// The same for a text on its way to a model: what is to be tokenised is, and `vault` knows what for.
     pub fn tokenising(&self, vault: &Arc<Vault>) -> Self {
-        Self { rules: self.rules.clone(), tokens: Some(Tokens { vault: Arc::clone(vault), way: Way::Out }) }
+        Self { tokens: Some(Tokens { vault: Arc::clone(vault), way: Way::Out }), ..self.clone() }
     }
 
     /// The same for what the model answers: tokens that `vault` knows become what they stand for.
     pub fn restoring(&self, vault: &Arc<Vault>) -> Self {
         let tokens = Tokens { vault: Arc::clone(vault), way: Way::Home };
-        Self { rules: self.rules.clone(), tokens: (!vault.is_empty()).then_some(tokens) }
+        Self { tokens: (!vault.is_empty()).then_some(tokens), ..self.clone() }
     }
 
     /// What is on, in the order in which it is asked.
@@ -191,7 +211,7 @@ impl Screen {
             return Cow::Borrowed(self);
         };
         match rules.fields.at(pointer().as_ref()) {
-            Some(own) => Cow::Owned(Self { rules: own.rules.clone(), tokens: self.tokens.clone() }),
+            Some(own) => Cow::Owned(Self { rules: own.rules.clone(), ..self.clone() }),
             None => Cow::Borrowed(self),
         }
     }
@@ -202,6 +222,20 @@ impl Screen {
         if self.tokens.as_ref().is_some_and(|tokens| tokens.changes(text)) {
             return true;
         }
+        self.hears(text) || self.detects(text)
+    }
+
+    /// Whether `text` says what was told.
+    fn hears(&self, text: &str) -> bool {
+        let Some(mut listening) = Listening::new(&self.told) else { return false };
+        let mut left = String::with_capacity(text.len());
+        listening.push(text, &mut left);
+        listening.finish(&mut left);
+        left != text || !listening.take_findings().is_empty()
+    }
+
+    /// Whether a detector finds anything, or a rule about content may.
+    fn detects(&self, text: &str) -> bool {
         let Some(rules) = &self.rules else { return false };
         if !rules.content.is_empty() {
             // What is to be found there only a machine says.
@@ -245,6 +279,7 @@ impl Screen {
             rules: self.rules.clone(),
             state: State::new(self.tokens.clone(), form),
             held: String::new(),
+            listening: Listening::new(&self.told).map(Box::new),
             content: self.content().map(|content| content::Stage::new(content, form)),
             read: String::new(),
             tokens: self.tokens.as_ref().map(|tokens| tokens.stage(form)),
@@ -293,9 +328,9 @@ impl Machine {
     /// Takes the next piece of the text and appends to `out` what can no longer be part of a match, redactions
     /// applied. After a block nothing leaves any more.
     pub fn push(&mut self, text: &str, out: &mut String) {
-        let Some(mut tokens) = self.tokens.take() else { return self.read(text, out) };
+        let Some(mut tokens) = self.tokens.take() else { return self.hear(text, out) };
         let mut passed = std::mem::take(&mut self.passed);
-        self.read(text, &mut passed);
+        self.hear(text, &mut passed);
         tokens.push(&passed, out);
         passed.clear();
         (self.tokens, self.passed) = (Some(tokens), passed);
@@ -303,15 +338,39 @@ impl Machine {
 
     /// The text is over: appends what was held back, redactions applied.
     pub fn finish(&mut self, out: &mut String) {
-        let Some(mut tokens) = self.tokens.take() else { return self.read_rest(out) };
+        let Some(mut tokens) = self.tokens.take() else { return self.hear_rest(out) };
         let mut passed = std::mem::take(&mut self.passed);
-        self.read_rest(&mut passed);
+        self.hear_rest(&mut passed);
         tokens.push(&passed, out);
         if !self.is_blocked() {
             tokens.finish(out);
         }
         passed.clear();
         (self.tokens, self.passed) = (Some(tokens), passed);
+    }
+
+    /// What was told, then all that is looked for.
+    fn hear(&mut self, text: &str, out: &mut String) {
+        if self.is_blocked() {
+            return;
+        }
+        let Some(listening) = &mut self.listening else { return self.read(text, out) };
+        let mut heard = String::with_capacity(text.len());
+        listening.push(text, &mut heard);
+        self.read(&heard, out);
+    }
+
+    fn hear_rest(&mut self, out: &mut String) {
+        let mut heard = String::new();
+        if let Some(listening) = self.listening.as_mut().filter(|listening| !listening.is_blocked()) {
+            listening.finish(&mut heard);
+        }
+        if !heard.is_empty() {
+            self.read(&heard, out);
+        }
+        if !self.listening.as_ref().is_some_and(|listening| listening.is_blocked()) {
+            self.read_rest(out);
+        }
     }
 
     /// Detectors, then rules about content.
@@ -361,7 +420,7 @@ impl Machine {
     fn detect_rest(&mut self, out: &mut String) {
         if let Some(rules) = &self.rules
             && !self.held.is_empty()
-            && !self.state.is_blocked
+            && !self.is_blocked()
         {
             self.state.walk(rules, &self.held, true, out);
         }
@@ -370,18 +429,24 @@ impl Machine {
 
     /// Bytes of text held back at the moment.
     pub fn held(&self) -> usize {
+        let of_told = self.listening.as_ref().map_or(0, |listening| listening.held());
         let of_content = self.content.as_ref().map_or(0, content::Stage::held);
-        self.held.len() + of_content + self.tokens.as_ref().map_or(0, Stage::held)
+        self.held.len() + of_told + of_content + self.tokens.as_ref().map_or(0, Stage::held)
     }
 
     /// Whether a finding with [`Action::Block`] ended the text.
     pub fn is_blocked(&self) -> bool {
-        self.state.is_blocked || self.content.as_ref().is_some_and(content::Stage::is_blocked)
+        self.state.is_blocked
+            || self.listening.as_ref().is_some_and(|listening| listening.is_blocked())
+            || self.content.as_ref().is_some_and(content::Stage::is_blocked)
     }
 
     /// Findings since the last call; `at` is left empty for the caller to fill.
     pub fn take_findings(&mut self) -> Vec<Finding> {
         let mut findings = std::mem::take(&mut self.state.findings);
+        if let Some(listening) = &mut self.listening {
+            findings.extend(listening.take_findings());
+        }
         findings.extend(self.content.iter_mut().flat_map(content::Stage::take_findings));
         findings
     }

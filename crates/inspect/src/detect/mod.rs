@@ -11,6 +11,7 @@ mod card;
 mod chat_template;
 mod crypto_address;
 mod email;
+mod forged_role;
 mod iban;
 mod identity_document;
 mod insecure_code;
@@ -88,6 +89,8 @@ pub enum Detector {
     PromptOverride,
     /// Control tokens of chat templates, which only the template itself may write.
     ChatTemplate,
+    /// Signs that somebody else speaks: headings, tags, rules, turns that are none.
+    ForgedRole,
     /// Markup that runs when it is shown: script tags, event handlers, script URLs.
     ActiveContent,
     /// An image of Markdown whose address carries data out, or of a host that is not listed.
@@ -113,6 +116,8 @@ pub enum Group {
     Secrets,
     /// Orders to a model from those who may not give any.
     Injection,
+    /// Signs of a role that the writer does not have.
+    Roles,
     /// Markup that a browser would execute.
     ActiveContent,
     /// Addresses that carry data out or look like others.
@@ -130,6 +135,8 @@ pub struct Groups {
     pub secrets: Option<Action>,
     /// For [`Group::Injection`].
     pub injection: Option<Action>,
+    /// For [`Group::Roles`].
+    pub roles: Option<Action>,
     /// For [`Group::ActiveContent`].
     pub active_content: Option<Action>,
     /// For [`Group::Links`].
@@ -151,6 +158,7 @@ impl Groups {
             Group::Pii => self.pii,
             Group::Secrets => self.secrets,
             Group::Injection => self.injection,
+            Group::Roles => self.roles,
             Group::ActiveContent => self.active_content,
             Group::Links => self.links,
             Group::Code => self.code,
@@ -164,7 +172,7 @@ impl Detector {
     pub(crate) const COUNT: usize = Self::ALL.len();
 
     /// All detectors, in the order of priority.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::PrivateKey,
         Self::ApiKey,
         Self::Jwt,
@@ -185,6 +193,7 @@ impl Detector {
         Self::Email,
         Self::PromptOverride,
         Self::ChatTemplate,
+        Self::ForgedRole,
         Self::ActiveContent,
         Self::ImageData,
         Self::LinkData,
@@ -217,6 +226,7 @@ impl Detector {
             Self::Email => "email",
             Self::PromptOverride => "prompt-override",
             Self::ChatTemplate => "chat-template",
+            Self::ForgedRole => "forged-role",
             Self::ActiveContent => "active-content",
             Self::ImageData => "image-data",
             Self::LinkData => "link-data",
@@ -248,7 +258,8 @@ impl Detector {
             | Self::Phone
             | Self::PostalAddress
             | Self::Email => Group::Pii,
-            Self::PromptOverride | Self::ChatTemplate => Group::Injection,
+            Self::PromptOverride => Group::Injection,
+            Self::ChatTemplate | Self::ForgedRole => Group::Roles,
             Self::ActiveContent | Self::AnsiEscape => Group::ActiveContent,
             Self::InsecureCode => Group::Code,
             Self::ImageData | Self::LinkData | Self::TrackingPixel | Self::LookAlikeHost => Group::Links,
@@ -278,6 +289,7 @@ impl Detector {
             | Self::PostalAddress
             | Self::PromptOverride
             | Self::ChatTemplate
+            | Self::ForgedRole
             | Self::ActiveContent
             | Self::LinkData
             | Self::TrackingPixel
@@ -310,6 +322,7 @@ impl Detector {
             Self::Email => "[email]",
             Self::PromptOverride => "[prompt-override]",
             Self::ChatTemplate => "[chat-template]",
+            Self::ForgedRole => "[forged-role]",
             Self::ActiveContent => "[active-content]",
             Self::ImageData => "[image]",
             Self::LinkData => "[link]",
@@ -362,6 +375,7 @@ impl Detector {
     pub(crate) fn prepare(self) {
         match self {
             Self::PromptOverride => prompt_override::prepare(),
+            Self::ForgedRole => forged_role::prepare(),
             Self::ActiveContent => active_content::prepare(),
             Self::InsecureCode => insecure_code::prepare(),
             _ => {}
@@ -393,6 +407,7 @@ impl Detector {
             Self::Email => &[],
             Self::PromptOverride => prompt_override::STARTS,
             Self::ChatTemplate => chat_template::STARTS,
+            Self::ForgedRole => forged_role::STARTS,
             Self::ActiveContent => active_content::STARTS,
             Self::ImageData => link::IMAGE_STARTS,
             Self::LinkData => link::LINK_STARTS,
@@ -426,6 +441,7 @@ impl Detector {
             Self::Email => email::probe(cursor),
             Self::PromptOverride => prompt_override::probe(cursor),
             Self::ChatTemplate => chat_template::probe(&cursor),
+            Self::ForgedRole => forged_role::probe(cursor),
             Self::ActiveContent => active_content::probe(cursor),
             Self::ImageData => link::probe_image(cursor),
             Self::LinkData => link::probe_link(cursor),
@@ -457,6 +473,7 @@ impl Detector {
             | Self::AssignedSecret
             | Self::PromptOverride
             | Self::ChatTemplate
+            | Self::ForgedRole
             | Self::ActiveContent
             | Self::ImageData
             | Self::LinkData
