@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 mod bypass;
+#[cfg(test)]
+mod content;
 mod contract;
 #[cfg(test)]
 mod examples;
