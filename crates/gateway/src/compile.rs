@@ -459,6 +459,7 @@ impl<'s> Compiler<'s> {
                     prompt: prompt.clone(),
                     answer: answer.clone(),
                     orders: action(model.prompt.classifier),
+                    betas: model.betas.iter().map(|beta| beta.as_str().into()).collect(),
                     records_usage: true,
                 };
                 Guards { screens: Screens { request: prompt, answer }, model: Some(rules) }
@@ -510,6 +511,13 @@ impl<'s> Compiler<'s> {
                 .map(|issuer| issuer.name.as_str().into())
                 .collect(),
             allows_anonymous: identify.anonymous,
+            // What SDKs of Anthropic call a key is a token here.
+            key_header: match part {
+                Part::Model(model) if model.dialect == settings::Dialect::Anthropic => {
+                    Some(http::HeaderName::from_static("x-api-key"))
+                }
+                _ => None,
+            },
             forwards_credential: match part {
                 Part::Api(api) => api.forward_credential,
                 Part::Graph(graph) => graph.forward_credential,
@@ -715,6 +723,7 @@ fn receive_rules(settings: &Settings) -> ReceiveRules {
 
 fn spoken(dialect: settings::Dialect) -> Dialect {
     match dialect {
+        settings::Dialect::Anthropic => Dialect::Anthropic,
         settings::Dialect::OpenAi => Dialect::OpenAi,
     }
 }

@@ -114,6 +114,9 @@ pub fn inspect(
     if is_inspected && request.stage().graph().is_none() {
         fixed_parts(&screens.request, &request, findings);
     }
+    if let (Surface::Model(dialect), Some(rules)) = (request.stage().route().surface, model) {
+        dialect::inspect_headers(dialect, rules, &request.head().headers)?;
+    }
     let asked = match (request.stage().route().surface, model) {
         (Surface::Model(_), Some(rules)) if !request.body().is_empty() => {
             let stage = request.stage();

@@ -357,6 +357,8 @@ pub struct Model {
     pub system: Option<SourceText>,
     /// What happens to system messages of a client.
     pub client_system: ClientSystem,
+    /// Betas that its clients may ask for.
+    pub betas: Vec<String>,
     /// Who may call.
     pub identify: Identify,
     /// Whether policy decides.
@@ -461,6 +463,8 @@ pub struct GraphWaiver {
 pub enum Dialect {
     /// OpenAI chat completions.
     OpenAi,
+    /// Anthropic messages.
+    Anthropic,
 }
 
 /// What happens to system messages of a client.

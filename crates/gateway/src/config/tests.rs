@@ -275,7 +275,8 @@ apis:
     body_limit:
   swagger: { contract: swagger.json, upstream: "http://127.0.0.1:1", identify: anonymous }
 models:
-  orders: { dialect: anthropic, upstream: "http://127.0.0.1:1", identify: anonymous, answer: nope }
+  orders: { dialect: embeddings, upstream: "http://127.0.0.1:1", identify: anonymous, answer: nope }
+  claims: { dialect: openai, betas: [a b], base_path: /c, upstream: "http://127.0.0.1:1", identify: anonymous }
 "#,
     );
     insta::assert_snapshot!(said);

@@ -4,6 +4,7 @@
 //! screening of one text, whole or in deltas. What differs lies with the dialect, one folder each; this page is the
 //! only one that knows them all.
 
+pub mod anthropic;
 pub mod openai;
 
 mod deltas;
@@ -21,6 +22,7 @@ mod walk;
 mod double;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use portcullis_core::contract::OperationIndex;
 use portcullis_core::halt::{Halt, Reason};
 use portcullis_core::record::{Finding, Usage};
@@ -41,6 +43,7 @@ pub use tape::TapeError;
 /// The OpenAPI 3.1 document of what a model of this dialect offers, as JSON text.
 pub fn contract(dialect: Dialect) -> &'static str {
     match dialect {
+        Dialect::Anthropic => anthropic::CONTRACT,
         Dialect::OpenAi => openai::CONTRACT,
     }
 }
@@ -50,6 +53,10 @@ pub fn contract(dialect: Dialect) -> &'static str {
 pub enum Endpoint {
     /// OpenAI chat completions.
     Chat,
+    /// Anthropic messages.
+    Messages,
+    /// The count of the tokens of an Anthropic message.
+    TokenCount,
     /// What has no text of a client's: the list of models.
     Listing,
 }
@@ -60,7 +67,11 @@ impl Endpoint {
         let Surface::Model(dialect) = route.surface else { return None };
         match (dialect, &*route.contract.operation(operation)?.id) {
             (Dialect::OpenAi, "createChatCompletion") => Some(Self::Chat),
-            (Dialect::OpenAi, "listModels") => Some(Self::Listing),
+            (Dialect::Anthropic, "createMessage") => Some(Self::Messages),
+            (Dialect::Anthropic, "countMessageTokens") => Some(Self::TokenCount),
+            (Dialect::OpenAi, "listModels") | (Dialect::Anthropic, "listModels" | "getModel") => {
+                Some(Self::Listing)
+            }
             _ => None,
         }
     }
@@ -88,6 +99,18 @@ pub struct Screened {
     pub usage: Option<Usage>,
 }
 
+/// Takes the headers of a request, also of one without a body. Proves that none asks the provider for what only the
+/// operator may ask for.
+///
+/// # Errors
+/// [`Reason::ParameterInvalid`].
+pub fn inspect_headers(dialect: Dialect, rules: &ModelRules, headers: &HeaderMap) -> Result<(), Halt> {
+    match dialect {
+        Dialect::Anthropic => anthropic::inspect_headers(rules, headers),
+        Dialect::OpenAi => Ok(()),
+    }
+}
+
 /// Takes a request that met the contract. Proves that the operator's system text stands first and is the only one,
 /// unless the rules say otherwise, and that every text in the request passed the prompt's screen. What was found
 /// goes to `findings`, also on a refusal; `at` is a JSON pointer into the client's document.
@@ -103,6 +126,7 @@ pub fn inspect_request(
 ) -> Result<Asked, Halt> {
     match endpoint {
         Endpoint::Chat => openai::chat::inspect_request(rules, document, findings),
+        Endpoint::Messages | Endpoint::TokenCount => anthropic::inspect_request(rules, document, findings),
         Endpoint::Listing => Err(Halt::new(Reason::BodyInvalid, "a list is asked for without a body")),
     }
 }
@@ -119,6 +143,7 @@ pub fn screen_answer(
     findings: &mut Vec<Finding>,
 ) -> Result<Screened, Halt> {
     match endpoint {
+        Endpoint::Messages | Endpoint::TokenCount => anthropic::screen_answer(rules, body, findings),
         Endpoint::Chat | Endpoint::Listing => openai::chat::screen_answer(rules, body, findings),
     }
 }
@@ -127,6 +152,7 @@ pub fn screen_answer(
 /// stable code and the id of the record.
 pub fn error_body(dialect: Dialect, reason: Reason, record_id: &str) -> String {
     match dialect {
+        Dialect::Anthropic => anthropic::error_body(reason, record_id),
         Dialect::OpenAi => openai::error_body(reason, record_id),
     }
 }

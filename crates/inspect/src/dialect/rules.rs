@@ -31,6 +31,8 @@ pub struct ModelRules {
     pub orders: Option<Action>,
     /// What may not come from it.
     pub answer: Screen,
+    /// Betas of the provider that clients may ask for, where the dialect has such.
+    pub betas: Vec<Box<str>>,
     /// Whether the model is asked for token counts on streams too, so that the record has them.
     pub records_usage: bool,
 }
@@ -43,6 +45,7 @@ impl Default for ModelRules {
             prompt: Screen::default(),
             orders: None,
             answer: Screen::default(),
+            betas: Vec::new(),
             records_usage: true,
         }
     }

@@ -64,7 +64,7 @@ impl Stream {
     pub fn new(endpoint: Endpoint, rules: &ModelRules, hides_usage: bool, record_id: &str) -> Option<Self> {
         match endpoint {
             Endpoint::Chat => Some(Self::Chat(Box::new(ChatStream::new(rules, hides_usage, record_id)))),
-            Endpoint::Listing => None,
+            Endpoint::Messages | Endpoint::TokenCount | Endpoint::Listing => None,
         }
     }
 

@@ -6,7 +6,7 @@ use portcullis_core::validate::Told;
 use portcullis_inspect::detect::Detector;
 
 use super::Checker;
-use super::upstream::Timeouts;
+use super::upstream::Defaults;
 use crate::config::contract::{Contract, Names};
 use crate::config::diagnostic::one_of;
 use crate::config::file;
@@ -119,7 +119,7 @@ impl Checker<'_, '_> {
         let base_path = self.base_path(name, base_path, used);
         let identify = written.identify.and_then(|identify| self.identify(identify, used));
         let names = contract.as_ref().map(Contract::names);
-        let upstream = written.upstream.and_then(|upstream| self.upstream(upstream, Timeouts::API));
+        let upstream = written.upstream.and_then(|upstream| self.upstream(upstream, Defaults::API));
         let upstream = upstream.map(|upstream| match &server_path {
             Some(path) => Upstream { url: below(&upstream.url, path), ..upstream },
             None => upstream,
@@ -183,7 +183,8 @@ impl Checker<'_, '_> {
     fn model(&mut self, name: &At<String>, written: file::Model, used: &mut Used<'_>) -> Option<Model> {
         let base_path = self.base_path(name, written.base_path, used);
         let identify = written.identify.and_then(|identify| self.identify(identify, used));
-        let upstream = written.upstream.and_then(|upstream| self.upstream(upstream, Timeouts::MODEL));
+        let default = Defaults::model(written.dialect.unwrap_or(file::Dialect::OpenAi));
+        let upstream = written.upstream.and_then(|upstream| self.upstream(upstream, default));
         let system = match written.system {
             None => Some(None),
             Some(written) => self.text(&written).map(Some),
@@ -194,10 +195,12 @@ impl Checker<'_, '_> {
             }
         }
         let budgets = self.budgets(written.budgets, None, identify.as_ref());
+        let betas = self.betas(&written.betas, written.dialect);
         Some(Model {
             name: name.value.clone(),
             dialect: match written.dialect? {
                 file::Dialect::OpenAi => Dialect::OpenAi,
+                file::Dialect::Anthropic => Dialect::Anthropic,
             },
             base_path: base_path?,
             upstream: upstream?,
@@ -207,6 +210,7 @@ impl Checker<'_, '_> {
                 Some(file::ClientSystem::Demote) => ClientSystem::Demote,
                 Some(file::ClientSystem::Allow) => ClientSystem::Allow,
             },
+            betas,
             identify: identify?,
             authorize: written.authorize != Some(file::Authorize::None),
             hide: written.hide.unwrap_or(false),
@@ -216,6 +220,22 @@ impl Checker<'_, '_> {
             answer: self.detectors(written.answer.as_ref(), Detectors::ANSWER),
             place: self.report.place(name.at),
         })
+    }
+
+    fn betas(&mut self, written: &[At<String>], dialect: Option<file::Dialect>) -> Vec<String> {
+        if let (Some(first), Some(file::Dialect::OpenAi)) = (written.first(), dialect) {
+            self.error("bad-value", first.at, "this dialect has no betas")
+                .expected("`betas` of an `anthropic` model");
+        }
+        for beta in written {
+            if beta.value.is_empty()
+                || !beta.value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            {
+                self.error("bad-value", beta.at, format!("`{}` is no beta", beta.value))
+                    .expected("a name such as `files-api-2025-04-14`");
+            }
+        }
+        written.iter().map(|beta| beta.value.clone()).collect()
     }
 
     /// What is done about findings: what is written, and the default for the rest.
