@@ -460,6 +460,7 @@ impl<'s> Compiler<'s> {
                     answer: answer.clone(),
                     orders: action(model.prompt.classifier),
                     betas: model.betas.iter().map(|beta| beta.as_str().into()).collect(),
+                    passes_unknown: false,
                     records_usage: true,
                 };
                 Guards { screens: Screens { request: prompt, answer }, model: Some(rules) }

@@ -9,12 +9,16 @@ pub mod openai;
 
 mod deltas;
 mod escape;
+mod events;
+mod frame;
 mod prompt;
 mod rules;
+mod spelling;
 mod splice;
 mod stream;
 mod surfaces;
 mod tape;
+mod template;
 mod text;
 mod walk;
 
@@ -36,6 +40,7 @@ pub(crate) use double::{Machine, Screen};
 #[cfg(not(test))]
 pub(crate) use crate::machine::{Machine, Screen};
 
+pub use events::EventStream;
 pub use rules::{ClientSystem, ModelRules};
 pub use stream::{Stream, StreamEnd};
 pub use tape::TapeError;

@@ -33,6 +33,8 @@ pub struct ModelRules {
     pub answer: Screen,
     /// Betas of the provider that clients may ask for, where the dialect has such.
     pub betas: Vec<Box<str>>,
+    /// Whether events of a kind that the dialect does not have pass, each string of them screened for itself.
+    pub passes_unknown: bool,
     /// Whether the model is asked for token counts on streams too, so that the record has them.
     pub records_usage: bool,
 }
@@ -46,6 +48,7 @@ impl Default for ModelRules {
             orders: None,
             answer: Screen::default(),
             betas: Vec::new(),
+            passes_unknown: false,
             records_usage: true,
         }
     }

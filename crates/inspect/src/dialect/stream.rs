@@ -24,12 +24,15 @@ pub enum StreamEnd {
     /// An event that is not UTF-8.
     #[error("an event is not utf-8")]
     NotText,
-    /// Text for a choice that was already over, and so no longer joined to what was screened before it.
-    #[error("text after the end of its choice")]
+    /// Text for a choice or a block that was already over, and so no longer joined to what was screened before it.
+    #[error("text after its end")]
     LateText,
-    /// A choice without a usable index.
-    #[error("a choice has no usable index")]
+    /// A choice or a block without a usable index.
+    #[error("a text has no usable index")]
     BadIndex,
+    /// An event of a kind that the dialect does not have, or that says two kinds.
+    #[error("an event of an unknown kind")]
+    UnknownEvent,
     /// More texts at a time than any request asks for.
     #[error("too many choices or texts")]
     TooManyTexts,
@@ -45,6 +48,7 @@ impl StreamEnd {
             | Self::NotText
             | Self::LateText
             | Self::BadIndex
+            | Self::UnknownEvent
             | Self::TooManyTexts => Reason::AnswerUnreadable,
         }
     }

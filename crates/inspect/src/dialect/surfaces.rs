@@ -16,7 +16,7 @@ pub(crate) enum Surface {
     /// A link, which is text, or data inside a `data:` URL, which is not.
     Link,
     /// Text, unless the `type` beside it says that it is in base64: then it is a picture or a file.
-    Data,
+    Source,
     /// Encoded sound or file, or a value that the contract enumerates: nothing to read.
     Nothing,
 }

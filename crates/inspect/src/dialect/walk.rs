@@ -84,13 +84,13 @@ impl<'w> Walk<'w> {
             Surface::Nothing => Ok(None),
             Surface::JsonText => self.text(value, Form::Json),
             Surface::Link if is_data(value) => Ok(None),
-            Surface::Data if self.is_encoded => Ok(None),
+            Surface::Source if self.is_encoded => Ok(None),
             Surface::Parts if value.is_array() => self.parts(value),
-            Surface::Text | Surface::Link | Surface::Parts | Surface::Data if value.is_string() => {
+            Surface::Text | Surface::Link | Surface::Parts | Surface::Source if value.is_string() => {
                 self.text(value, Form::Plain)
             }
             Surface::Text | Surface::Parts => self.container(value),
-            Surface::Tree | Surface::Link | Surface::Data => self.tree(value),
+            Surface::Tree | Surface::Link | Surface::Source => self.tree(value),
         }
     }
 

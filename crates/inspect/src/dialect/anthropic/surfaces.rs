@@ -2,7 +2,7 @@
 //! contract by a test.
 
 use crate::dialect::surfaces::Origin::{Author, Document, Setting};
-use crate::dialect::surfaces::Surface::{Data, Nothing, Parts, Text, Tree};
+use crate::dialect::surfaces::Surface::{Nothing, Parts, Source, Text, Tree};
 use crate::dialect::surfaces::{Origin, Row, Surface};
 
 /// Fields of the request itself.
@@ -67,7 +67,7 @@ const TEXT: &[Row] = &[
 const SOURCE: &[Row] = &[
     ("/source/type", Nothing, Setting),
     ("/source/media_type", Nothing, Setting),
-    ("/source/data", Data, Author),
+    ("/source/data", Source, Author),
     ("/source/url", Text, Setting),
     ("/source/file_id", Text, Setting),
 ];

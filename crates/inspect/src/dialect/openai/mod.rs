@@ -1,6 +1,7 @@
 //! OpenAI: what a client may ask, what a model may answer, and how both are refused.
 
 pub mod chat;
+pub mod responses;
 
 mod refusal;
 

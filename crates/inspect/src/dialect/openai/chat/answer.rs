@@ -5,6 +5,7 @@ use portcullis_core::halt::{Halt, Reason};
 use portcullis_core::record::Finding;
 
 use super::usage;
+use crate::dialect::spelling::tokens;
 use crate::dialect::splice::{Edit, contains, pointer, splice};
 use crate::dialect::tape::{Kind, Span, Tape};
 use crate::dialect::text::{Form, Left, whole};
@@ -119,11 +120,6 @@ fn tokens_pass(
         }
     }
     Ok(true)
-}
-
-/// What the tokens of a list of log probabilities spell together.
-pub(super) fn tokens(tape: &Tape<'_>, list: u32) -> String {
-    tape.children(list).filter_map(|one| tape.member(one, "token")).filter_map(|id| tape.string(id)).collect()
 }
 
 #[cfg(test)]

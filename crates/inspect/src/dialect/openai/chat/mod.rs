@@ -5,7 +5,6 @@ mod channel;
 mod request;
 mod stream;
 mod surfaces;
-mod template;
 
 use portcullis_core::record::Usage;
 
