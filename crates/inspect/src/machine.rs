@@ -107,6 +107,16 @@ impl Screen {
         Self::with_hosts(&rules, hosts)
     }
 
+    /// The length of the placeholder that `text` begins with, if it does.
+    pub(crate) fn placeholder(text: &str) -> Option<usize> {
+        let name = text.strip_prefix('[')?;
+        if !name.starts_with(|first: char| first.is_ascii_alphabetic()) {
+            return None;
+        }
+        let mut placeholders = Detector::ALL.iter().map(|detector| detector.placeholder());
+        placeholders.find(|placeholder| text.starts_with(placeholder)).map(str::len)
+    }
+
     /// Whether no detector is on: the text need not be read at all.
     pub fn is_off(&self) -> bool {
         self.0.is_none()

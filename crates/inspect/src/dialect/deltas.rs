@@ -1,8 +1,8 @@
 //! A text that a client joins from deltas, through one machine.
 
-use portcullis_core::record::Finding;
+use portcullis_core::record::{Action, Finding};
 
-use super::escape::{Unescape, escape};
+use super::escape::{Inside, Unescape};
 use super::text::{Form, keep};
 use super::{Machine, Screen};
 
@@ -14,6 +14,8 @@ pub(crate) struct Deltas {
     machine: Machine,
     /// Only for JSON that travels as text.
     unescape: Option<Unescape>,
+    inside: Inside,
+    is_changed: bool,
     is_over: bool,
 }
 
@@ -31,7 +33,8 @@ impl Deltas {
     /// Starts a text; `at` is where findings are said to be.
     pub(crate) fn new(screen: &Screen, form: Form, at: String) -> Self {
         let unescape = (form == Form::Json).then(Unescape::default);
-        Self { at, machine: screen.machine(), unescape, is_over: false }
+        let (machine, inside) = (screen.machine(), Inside::default());
+        Self { at, machine, unescape, inside, is_changed: false, is_over: false }
     }
 
     /// Takes a piece and appends to `released` what may leave.
@@ -47,8 +50,8 @@ impl Deltas {
                 let (mut seen, mut left) = (String::with_capacity(piece.len()), String::new());
                 unescape.push(piece, &mut seen);
                 self.machine.push(&seen, &mut left);
-                escape(&left, released);
-                seen == left
+                let is_quoted = self.inside.write(&left, released);
+                seen == left && !is_quoted
             }
         };
         let is_silent = was_held == 0 && self.held() == 0;
@@ -71,10 +74,15 @@ impl Deltas {
                 if !self.machine.is_blocked() {
                     self.machine.finish(&mut left);
                 }
-                escape(&left, released);
+                self.inside.write(&left, released);
             }
         }
         self.note(findings)
+    }
+
+    /// Whether anything of it was replaced so far.
+    pub(crate) fn is_changed(&self) -> bool {
+        self.is_changed
     }
 
     fn held(&self) -> usize {
@@ -82,7 +90,9 @@ impl Deltas {
     }
 
     fn note(&mut self, findings: &mut Vec<Finding>) -> bool {
-        keep(self.machine.take_findings(), findings, || self.at.clone());
+        let found = self.machine.take_findings();
+        self.is_changed |= found.iter().any(|finding| finding.action == Action::Redact);
+        keep(found, findings, || self.at.clone());
         self.machine.is_blocked()
     }
 }

@@ -7,10 +7,13 @@
 pub mod anthropic;
 pub mod openai;
 
+mod answer;
 mod deltas;
+mod document;
 mod escape;
 mod events;
 mod frame;
+mod kinds;
 mod prompt;
 mod rules;
 mod spelling;
@@ -45,11 +48,25 @@ pub use rules::{ClientSystem, ModelRules};
 pub use stream::{Stream, StreamEnd};
 pub use tape::TapeError;
 
-/// The OpenAPI 3.1 document of what a model of this dialect offers, as JSON text.
-pub fn contract(dialect: Dialect) -> &'static str {
+/// Which endpoints of its dialect a route offers. Lists of models are always among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offer {
+    /// All that the dialect has.
+    All,
+    /// Chat completions.
+    Chat,
+    /// Responses.
+    Responses,
+    /// Embeddings.
+    Embeddings,
+}
+
+/// The OpenAPI 3.1 document of what a model of this dialect offers. `passes_unknown` says that kinds of messages and
+/// parts which the dialect does not have pass too; unknown members of what it has are for `validate` to judge.
+pub fn contract(dialect: Dialect, offer: Offer, passes_unknown: bool) -> Value {
     match dialect {
-        Dialect::Anthropic => anthropic::CONTRACT,
-        Dialect::OpenAi => openai::CONTRACT,
+        Dialect::Anthropic => anthropic::contract(passes_unknown),
+        Dialect::OpenAi => openai::contract(offer, passes_unknown),
     }
 }
 
@@ -62,6 +79,10 @@ pub enum Endpoint {
     Messages,
     /// The count of the tokens of an Anthropic message.
     TokenCount,
+    /// OpenAI responses.
+    Responses,
+    /// OpenAI embeddings.
+    Embeddings,
     /// What has no text of a client's: the list of models.
     Listing,
 }
@@ -74,9 +95,10 @@ impl Endpoint {
             (Dialect::OpenAi, "createChatCompletion") => Some(Self::Chat),
             (Dialect::Anthropic, "createMessage") => Some(Self::Messages),
             (Dialect::Anthropic, "countMessageTokens") => Some(Self::TokenCount),
-            (Dialect::OpenAi, "listModels") | (Dialect::Anthropic, "listModels" | "getModel") => {
-                Some(Self::Listing)
-            }
+            (Dialect::Anthropic, "listModels" | "getModel") => Some(Self::Listing),
+            (Dialect::OpenAi, "createResponse") => Some(Self::Responses),
+            (Dialect::OpenAi, "createEmbedding") => Some(Self::Embeddings),
+            (Dialect::OpenAi, "listModels" | "retrieveModel") => Some(Self::Listing),
             _ => None,
         }
     }
@@ -132,6 +154,8 @@ pub fn inspect_request(
     match endpoint {
         Endpoint::Chat => openai::chat::inspect_request(rules, document, findings),
         Endpoint::Messages | Endpoint::TokenCount => anthropic::inspect_request(rules, document, findings),
+        Endpoint::Responses => openai::responses::inspect_request(rules, document, findings),
+        Endpoint::Embeddings => openai::embeddings::inspect_request(rules, document, findings),
         Endpoint::Listing => Err(Halt::new(Reason::BodyInvalid, "a list is asked for without a body")),
     }
 }
@@ -150,6 +174,8 @@ pub fn screen_answer(
     match endpoint {
         Endpoint::Messages | Endpoint::TokenCount => anthropic::screen_answer(rules, body, findings),
         Endpoint::Chat | Endpoint::Listing => openai::chat::screen_answer(rules, body, findings),
+        Endpoint::Responses => openai::responses::screen_answer(rules, body, findings),
+        Endpoint::Embeddings => openai::embeddings::screen_answer(rules, body, findings),
     }
 }
 

@@ -4,7 +4,10 @@ use bytes::BytesMut;
 use portcullis_core::halt::Reason;
 use portcullis_core::record::{Finding, Usage};
 
+use super::anthropic;
+use super::events::EventStream;
 use super::openai::chat::ChatStream;
+use super::openai::responses;
 use super::tape::TapeError;
 use super::{Endpoint, ModelRules};
 use crate::sse::SseError;
@@ -59,6 +62,8 @@ impl StreamEnd {
 pub enum Stream {
     /// OpenAI chat completions.
     Chat(Box<ChatStream>),
+    /// Typed events: OpenAI responses, Anthropic messages.
+    Events(Box<EventStream>),
 }
 
 impl Stream {
@@ -68,7 +73,9 @@ impl Stream {
     pub fn new(endpoint: Endpoint, rules: &ModelRules, hides_usage: bool, record_id: &str) -> Option<Self> {
         match endpoint {
             Endpoint::Chat => Some(Self::Chat(Box::new(ChatStream::new(rules, hides_usage, record_id)))),
-            Endpoint::Messages | Endpoint::TokenCount | Endpoint::Listing => None,
+            Endpoint::Responses => Some(Self::Events(Box::new(responses::stream(rules, record_id)))),
+            Endpoint::Messages => Some(Self::Events(Box::new(anthropic::stream(rules, record_id)))),
+            Endpoint::TokenCount | Endpoint::Embeddings | Endpoint::Listing => None,
         }
     }
 
@@ -80,6 +87,7 @@ impl Stream {
     pub fn push(&mut self, bytes: &[u8], out: &mut BytesMut) -> Result<(), StreamEnd> {
         match self {
             Self::Chat(stream) => stream.push(bytes, out),
+            Self::Events(stream) => stream.push(bytes, out),
         }
     }
 
@@ -90,6 +98,7 @@ impl Stream {
     pub fn finish(&mut self, out: &mut BytesMut) -> Result<(), StreamEnd> {
         match self {
             Self::Chat(stream) => stream.finish(out),
+            Self::Events(stream) => stream.finish(out),
         }
     }
 
@@ -97,6 +106,7 @@ impl Stream {
     pub fn usage(&self) -> Option<Usage> {
         match self {
             Self::Chat(stream) => stream.usage(),
+            Self::Events(stream) => stream.usage(),
         }
     }
 
@@ -104,6 +114,7 @@ impl Stream {
     pub fn is_over(&self) -> bool {
         match self {
             Self::Chat(stream) => stream.is_over(),
+            Self::Events(stream) => stream.is_over(),
         }
     }
 
@@ -111,6 +122,7 @@ impl Stream {
     pub fn take_findings(&mut self) -> Vec<Finding> {
         match self {
             Self::Chat(stream) => stream.take_findings(),
+            Self::Events(stream) => stream.take_findings(),
         }
     }
 }

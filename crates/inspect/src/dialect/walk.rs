@@ -6,6 +6,7 @@ use portcullis_core::record::Finding;
 use serde_json::{Map, Value};
 
 use super::ModelRules;
+use super::document::{self, Document};
 use super::prompt::{Read, Reader};
 use super::surfaces::{Known, Origin, Surface, Table};
 use super::text::{Form, Left, keep, whole};
@@ -60,6 +61,12 @@ impl<'w> Walk<'w> {
         Self { rules, table, authors, findings, path, at, author, origin, is_tree, is_encoded }
     }
 
+    /// Who wrote what stands outside of any list.
+    pub(crate) fn by(mut self, author: Author) -> Self {
+        self.author = author;
+        self
+    }
+
     /// Screens and reads the document; what is to be sent in its place, if that differs.
     ///
     /// # Errors
@@ -83,14 +90,15 @@ impl<'w> Walk<'w> {
         match surface {
             Surface::Nothing => Ok(None),
             Surface::JsonText => self.text(value, Form::Json),
-            Surface::Link if is_data(value) => Ok(None),
-            Surface::Source if self.is_encoded => Ok(None),
+            Surface::Link if is_data(value) => self.data(value),
+            Surface::Data if value.is_string() => self.data(value),
+            Surface::Source if self.is_encoded && value.is_string() => self.data(value),
             Surface::Parts if value.is_array() => self.parts(value),
             Surface::Text | Surface::Link | Surface::Parts | Surface::Source if value.is_string() => {
                 self.text(value, Form::Plain)
             }
             Surface::Text | Surface::Parts => self.container(value),
-            Surface::Tree | Surface::Link | Surface::Source => self.tree(value),
+            Surface::Tree | Surface::Link | Surface::Data | Surface::Source => self.tree(value),
         }
     }
 
@@ -231,6 +239,25 @@ impl<'w> Walk<'w> {
         }
     }
 
+    /// An encoded document: what is text in it is a document's.
+    fn data(&mut self, value: &Value) -> Result<Option<Value>, Halt> {
+        let text = match value.as_str().map(document::read) {
+            Some(Document::Binary) => return Ok(None),
+            Some(Document::Text(text)) => text,
+            Some(Document::Plain) | None => return self.text(value, Form::Plain),
+        };
+        // BYPASS: what only looks encoded is read as it is written, too.
+        if text.is_guessed()
+            && let Some(changed) = self.text(value, Form::Plain)?
+        {
+            return Ok(Some(changed));
+        }
+        let origin = std::mem::replace(&mut self.origin, Origin::Document);
+        let left = self.screen(&text.text, Form::Plain);
+        self.origin = origin;
+        Ok(left?.map(|left| Value::String(text.with(&left))))
+    }
+
     /// The name of a member that the table does not know. It is text, but no sentence.
     fn name(&mut self, name: &str) -> Result<Option<String>, Halt> {
         let origin = std::mem::replace(&mut self.origin, Origin::Setting);
@@ -295,8 +322,6 @@ fn is_json(text: &str) -> bool {
 }
 
 fn is_data(value: &Value) -> bool {
-    value.as_str().is_some_and(|url| {
-        let is_base64 = url.split_once(',').is_some_and(|(head, _)| head.ends_with(";base64"));
-        is_base64 && url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
-    })
+    let scheme = value.as_str().and_then(|url| url.get(..5));
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
 }

@@ -1,173 +1,101 @@
-//! Answers that come whole: every string of the JSON is screened where it stands, and only what changed is replaced.
+//! What is particular to whole answers: calls of tools, citations and signatures.
 
-use bytes::Bytes;
-use portcullis_core::halt::{Halt, Reason};
+use portcullis_core::halt::Halt;
 use portcullis_core::record::Finding;
 
 use super::usage;
-use crate::dialect::splice::{Edit, contains, pointer, splice};
-use crate::dialect::tape::{Kind, Span, Tape};
+use crate::dialect::ModelRules;
+use crate::dialect::answer::{Answer, blocked};
+use crate::dialect::splice::{Edit, contains, pointer};
+use crate::dialect::tape::{Kind, Tape};
 use crate::dialect::text::{Form, Left, whole};
-use crate::dialect::{ModelRules, Screened};
 
-/// Takes a whole JSON answer of the model (a message, a count, an error, a list of models). Proves that every string in
-/// it, names of members included, passed the answer's screen. What was found goes to `findings`, also on a refusal.
+/// A message, a count, an error, a list of models.
 ///
 /// What a tool is called with is screened as the JSON text that it is, because that is how it comes in a stream.
-/// Citations say a text once more: a text that was redacted loses them. A signature vouches for what a model thought:
-/// where that was redacted it vouches for nothing, and is emptied.
-///
-/// # Errors
-/// [`Reason::AnswerUnreadable`] for what is not unambiguous JSON, [`Reason::AnswerBlocked`] for what a rule blocks.
-pub fn screen_answer(
+/// Citations quote what a text was taken from: a text that was redacted loses them. A signature vouches for what a model
+/// thought: where that was redacted it vouches for nothing, and is emptied. The request leaves such a thought out when a
+/// client sends it again.
+pub(super) static ANSWER: Answer =
+    Answer { usage: |tape| usage(tape, 0, None), hidden: &[], written: inputs, spelling: echoes };
+
+fn blocks(tape: &Tape<'_>) -> Vec<u32> {
+    tape.member(0, "content").into_iter().flat_map(|content| tape.children(content)).collect()
+}
+
+/// What the calls of tools in the message are called with.
+fn inputs(tape: &Tape<'_>) -> Vec<u32> {
+    let is_json =
+        |id: &u32| tape.node(*id).is_some_and(|node| matches!(node.kind, Kind::Object | Kind::Array));
+    blocks(tape).into_iter().filter_map(|block| tape.member(block, "input")).filter(is_json).collect()
+}
+
+/// Takes from the blocks that were changed what quotes their text's origin, or vouches for it.
+fn echoes(
     rules: &ModelRules,
-    body: &Bytes,
+    tape: &Tape<'_>,
     findings: &mut Vec<Finding>,
-) -> Result<Screened, Halt> {
-    let unreadable = |detail: String| Halt::new(Reason::AnswerUnreadable, detail);
-    let text = std::str::from_utf8(body).map_err(|error| unreadable(error.to_string()))?;
-    let tape = Tape::parse(text).map_err(|error| unreadable(error.to_string()))?;
-    let usage = usage(&tape, 0, None);
-    if rules.answer.is_off() {
-        return Ok(Screened { body: body.clone(), usage });
+    edits: &mut Vec<Edit>,
+) -> Result<(), Halt> {
+    for block in blocks(tape) {
+        if let Some(citations) = tape.member(block, "citations") {
+            let is_changed = is_changed(tape, tape.member(block, "text"), edits);
+            if !cited_passes(rules, tape, citations, findings, edits)? || is_changed {
+                replace(tape, citations, "null", edits);
+            }
+        }
+        if let Some(signature) = tape.member(block, "signature")
+            && is_changed(tape, Some(block), edits)
+        {
+            replace(tape, signature, "\"\"", edits);
+        }
     }
-    let mut reading = Reading { rules, tape: &tape, findings, edits: Vec::new() };
-    reading.nodes()?;
-    reading.blocks()?;
-    let mut edits = reading.edits;
-    let body = if edits.is_empty() { body.clone() } else { Bytes::from(splice(text, &mut edits)) };
-    Ok(Screened { body, usage })
+    Ok(())
 }
 
-/// One pass over an answer.
-struct Reading<'r, 't> {
-    rules: &'r ModelRules,
-    tape: &'r Tape<'t>,
-    findings: &'r mut Vec<Finding>,
-    edits: Vec<Edit>,
+/// Whether what a list of citations quotes, all of it together, may leave.
+fn cited_passes(
+    rules: &ModelRules,
+    tape: &Tape<'_>,
+    citations: u32,
+    findings: &mut Vec<Finding>,
+    edits: &[Edit],
+) -> Result<bool, Halt> {
+    let quoted = tape.children(citations).filter_map(|one| tape.member(one, "cited_text"));
+    let quoted: String = quoted.filter_map(|id| tape.string(id)).collect();
+    let found = findings.len();
+    let left = whole(&rules.answer, &quoted, Form::Plain, findings, || pointer(tape, citations));
+    if left == Left::Same || is_changed(tape, Some(citations), edits) {
+        // What each quotes was reported where it stands.
+        findings.truncate(found);
+    }
+    match left {
+        Left::Same => Ok(true),
+        Left::Changed(_) => Ok(false),
+        Left::Blocked => Err(blocked(tape, citations)),
+    }
 }
 
-impl Reading<'_, '_> {
-    /// Screens every name and every string, and the input of every call.
-    fn nodes(&mut self) -> Result<(), Halt> {
-        let inputs = self.inputs();
-        let (mut next, count) = (0, u32::try_from(self.tape.nodes.len()).unwrap_or(u32::MAX));
-        while next < count {
-            let id = next;
-            next += 1;
-            let Some(node) = self.tape.node(id).copied() else { break };
-            if let (Some(name), Some(span)) = (self.tape.key(id), node.key) {
-                self.string(id, &name, span)?;
-            }
-            if inputs.contains(&id) {
-                self.input(id, node.span)?;
-                next = node.after;
-            } else if let Some(text) = self.tape.string(id) {
-                self.string(id, &text, node.span)?;
-            }
-        }
-        Ok(())
-    }
+fn is_changed(tape: &Tape<'_>, id: Option<u32>, edits: &[Edit]) -> bool {
+    let span = id.and_then(|id| tape.node(id)).map(|node| node.span);
+    span.is_some_and(|span| edits.iter().any(|edit| contains(span, edit.span)))
+}
 
-    /// What the calls of tools in the message are called with.
-    fn inputs(&self) -> Vec<u32> {
-        let blocks =
-            self.tape.member(0, "content").into_iter().flat_map(|content| self.tape.children(content));
-        let input = |block| self.tape.member(block, "input");
-        let is_json = |id: &u32| {
-            self.tape.node(*id).is_some_and(|node| matches!(node.kind, Kind::Object | Kind::Array))
-        };
-        blocks.filter_map(input).filter(is_json).collect()
-    }
-
-    fn string(&mut self, id: u32, text: &str, span: Span) -> Result<(), Halt> {
-        match whole(&self.rules.answer, text, Form::Plain, self.findings, || pointer(self.tape, id)) {
-            Left::Same => Ok(()),
-            Left::Changed(text) => {
-                self.edits.push(Edit::string(span, &text));
-                Ok(())
-            }
-            Left::Blocked => Err(self.blocked(id)),
-        }
-    }
-
-    fn input(&mut self, id: u32, span: Span) -> Result<(), Halt> {
-        let text = span.of(self.tape.text);
-        match whole(&self.rules.answer, text, Form::Json, self.findings, || pointer(self.tape, id)) {
-            Left::Same => Ok(()),
-            // What was taken out may have been more than a value.
-            Left::Changed(json) if Tape::parse(&json).is_ok() => {
-                self.edits.push(Edit { span, json });
-                Ok(())
-            }
-            Left::Changed(_) | Left::Blocked => Err(self.blocked(id)),
-        }
-    }
-
-    /// Takes from the blocks that were changed what says their text once more, or vouches for it.
-    fn blocks(&mut self) -> Result<(), Halt> {
-        let Some(content) = self.tape.member(0, "content") else { return Ok(()) };
-        for block in self.tape.children(content) {
-            if let Some(citations) = self.tape.member(block, "citations") {
-                let is_changed = self.is_changed(self.tape.member(block, "text"));
-                if is_changed || !self.cited_passes(citations)? {
-                    self.replace(citations, "null");
-                }
-            }
-            if let Some(signature) = self.tape.member(block, "signature")
-                && self.is_changed(Some(block))
-            {
-                self.replace(signature, "\"\"");
-            }
-        }
-        Ok(())
-    }
-
-    fn is_changed(&self, id: Option<u32>) -> bool {
-        let span = id.and_then(|id| self.tape.node(id)).map(|node| node.span);
-        span.is_some_and(|span| self.edits.iter().any(|edit| contains(span, edit.span)))
-    }
-
-    /// Whether what a list of citations quotes, all of it together, may leave.
-    fn cited_passes(&mut self, citations: u32) -> Result<bool, Halt> {
-        let quoted = self.tape.children(citations).filter_map(|one| self.tape.member(one, "cited_text"));
-        let quoted: String = quoted.filter_map(|id| self.tape.string(id)).collect();
-        let known = self.findings.len();
-        let left =
-            whole(&self.rules.answer, &quoted, Form::Plain, self.findings, || pointer(self.tape, citations));
-        match left {
-            Left::Same => {
-                // Each was reported where it stands.
-                self.findings.truncate(known);
-                Ok(true)
-            }
-            // Without what each says alone: that was replaced where it stands.
-            Left::Changed(_) if self.is_changed(Some(citations)) => {
-                self.findings.truncate(known);
-                Ok(false)
-            }
-            Left::Changed(_) => Ok(false),
-            Left::Blocked => Err(self.blocked(citations)),
-        }
-    }
-
-    fn replace(&mut self, id: u32, json: &str) {
-        let Some(span) = self.tape.node(id).map(|node| node.span) else { return };
-        self.edits.retain(|edit| !contains(span, edit.span));
-        self.edits.push(Edit { span, json: json.to_owned() });
-    }
-
-    fn blocked(&self, id: u32) -> Halt {
-        Halt::new(Reason::AnswerBlocked, format!("blocked at {}", pointer(self.tape, id)))
-    }
+fn replace(tape: &Tape<'_>, id: u32, json: &str, edits: &mut Vec<Edit>) {
+    let Some(span) = tape.node(id).map(|node| node.span) else { return };
+    edits.retain(|edit| !contains(span, edit.span));
+    edits.push(Edit { span, json: json.to_owned() });
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use portcullis_core::halt::Reason;
     use portcullis_core::record::Usage;
 
     use super::*;
     use crate::dialect::Screen;
+    use crate::dialect::anthropic::screen_answer;
 
     fn rules() -> ModelRules {
         ModelRules { answer: Screen::on(), ..ModelRules::default() }

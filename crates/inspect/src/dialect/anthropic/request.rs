@@ -3,11 +3,12 @@
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use portcullis_core::halt::{Halt, Reason, Violation};
+use portcullis_core::halt::{Halt, Reason};
 use portcullis_core::record::Finding;
 use serde_json::{Map, Value, json};
 
 use super::surfaces::surfaces;
+use crate::dialect::rules::not_open;
 use crate::dialect::surfaces::Table;
 use crate::dialect::walk::{Author, Walk};
 use crate::dialect::{Asked, ClientSystem, ModelRules};
@@ -61,20 +62,15 @@ fn speaks_for_itself(
     messages: &[Value],
 ) -> Result<(), Halt> {
     let is_refused = client_system == ClientSystem::Refuse;
-    let refused = |at: String, role: &str| {
-        let message = "this is not open to clients".to_owned();
-        Err(Halt::new(Reason::ContentBlocked, format!("client_system: {role:?} at {at}"))
-            .with_violations(vec![Violation { at, message }]))
-    };
     if is_refused && root.get("system").is_some_and(|system| !system.is_null()) {
-        return refused("/system".to_owned(), "system");
+        return Err(not_open("/system".into(), "system"));
     }
     for (nth, message) in messages.iter().enumerate() {
         let role =
             message.get("role").and_then(Value::as_str).ok_or_else(|| invalid("a message has no role"))?;
         // Only roles that are known to be harmless are; an unknown one could be a new name for the operator's.
         if is_refused && !matches!(role, "user" | "assistant") {
-            return refused(format!("/messages/{nth}/role"), role);
+            return Err(not_open(format!("/messages/{nth}/role"), role));
         }
     }
     Ok(())

@@ -3,12 +3,13 @@
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use portcullis_core::halt::{Halt, Reason, Violation};
+use portcullis_core::halt::{Halt, Reason};
 use portcullis_core::record::Finding;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::surfaces::SURFACES;
+use crate::dialect::rules::not_open;
 use crate::dialect::surfaces::Table;
 use crate::dialect::walk::{Author, Walk};
 use crate::dialect::{Asked, ClientSystem, ModelRules};
@@ -56,12 +57,7 @@ fn demoted(client_system: ClientSystem, messages: &[Value]) -> Result<Vec<usize>
         match client_system {
             ClientSystem::Allow => {}
             ClientSystem::Demote => demoted.push(nth),
-            ClientSystem::Refuse => {
-                let at = format!("/messages/{nth}/role");
-                let message = "this role is not open to clients".to_owned();
-                return Err(Halt::new(Reason::ContentBlocked, format!("client_system: {role:?} at {at}"))
-                    .with_violations(vec![Violation { at, message }]));
-            }
+            ClientSystem::Refuse => return Err(not_open(format!("/messages/{nth}/role"), role)),
         }
     }
     Ok(demoted)

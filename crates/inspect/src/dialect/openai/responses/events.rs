@@ -88,6 +88,7 @@ pub(super) static GRAMMAR: Grammar = Grammar {
         whole("response.failed", Some("/response/output"), "", &[], When::End),
         whole("error", None, "", &[], When::End),
     ],
+    echoes: &[],
     others: &[
         "response.output_text.annotation.added",
         "response.code_interpreter_call.in_progress",

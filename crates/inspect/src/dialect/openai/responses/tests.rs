@@ -248,6 +248,36 @@ fn the_operators_text_is_not_said_again() {
 }
 
 #[test]
+fn a_whole_response_says_what_a_stream_of_it_says() {
+    let part = |text: &str, logprobs: Value| json!({"type": "output_text", "text": text, "annotations": [], "logprobs": logprobs});
+    let token = |token: &str| json!([{"token": token, "logprob": -0.5, "bytes": [], "top_logprobs": []}]);
+    let message = |parts: Value| json!({"type": "message", "id": "m", "content": parts});
+    let answer = |output: Value| {
+        let mut whole = response(&[output], "completed");
+        whole["usage"] = json!({"input_tokens": 3, "output_tokens": 4, "total_tokens": 7});
+        whole.to_string()
+    };
+    let rules = ModelRules { system: Some("Be kind.".into()), ..rules() };
+    let given = answer(message(json!([
+        part("a SECRET", token("a SECRET")),
+        part("b", token("b")),
+        part("c", token("d"))
+    ])));
+    let expected =
+        answer(message(json!([part("a [word]", json!([])), part("b", token("b")), part("c", json!([]))])));
+    let screened = screen_answer(&rules, &Bytes::from(given), &mut Vec::new()).unwrap();
+    let expected = expected.replace("\"Be kind.\"", "null");
+    assert_eq!(std::str::from_utf8(&screened.body).unwrap(), expected);
+    assert_eq!(screened.usage, Some(Usage { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7 }));
+    let blocked = answer(message(json!([part("FORBIDDEN", json!([]))])));
+    assert!(screen_answer(&rules, &Bytes::from(blocked), &mut Vec::new()).is_err());
+    // The operator's own words are not looked for in what repeats them.
+    let system = ModelRules { system: Some("FORBIDDEN".into()), ..rules };
+    let repeated = answer(message(json!([]))).replace("Be kind.", "FORBIDDEN");
+    assert!(screen_answer(&system, &Bytes::from(repeated), &mut Vec::new()).is_ok());
+}
+
+#[test]
 fn log_probabilities_leave_only_with_the_text_they_spell() {
     let spelt = |text: &str, token: &str| {
         let mut script = Script::new();
