@@ -354,13 +354,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_encoded_or_sealed_is_left_alone() {
-        let blocks = json!([
-            {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "SECRET"}},
-            {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "SECRET"}},
-            {"type": "redacted_thinking", "data": "SECRET"},
-        ]);
-        check(&content(&blocks), &content(&blocks), &[]);
+    fn what_is_encoded_is_read_if_it_is_text_and_what_is_sealed_is_not() {
+        let source = |media: &str, data: &str| json!([{"type": "document", "source": {"type": "base64", "media_type": media, "data": data}}]);
+        let sealed = json!([{"type": "redacted_thinking", "data": "SECRET"}]);
+        for same in [source("image/png", "iVBORw0KGgo="), source("application/pdf", "JVBERi0xLjQ="), sealed] {
+            check(&content(&same), &content(&same), &[]);
+        }
+        // "a SECRET to keep", whatever it says that it is.
+        check(
+            &content(&source("application/pdf", "YSBTRUNSRVQgdG8ga2VlcA==")),
+            &content(&source("application/pdf", "YSBbd29yZF0gdG8ga2VlcA==")),
+            &["/messages/0/content/0/source/data"],
+        );
     }
 
     #[test]
