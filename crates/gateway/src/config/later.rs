@@ -17,8 +17,7 @@ const LATER_KEYS: [(&str, &str, &str); 12] = [
 ];
 
 /// Words of a later version: the type, the word.
-const LATER_WORDS: [(&str, &str); 3] =
-    [("Dialect", "openai-responses"), ("Dialect", "embeddings"), ("Dialect", "openai-embeddings")];
+const LATER_WORDS: [(&str, &str); 0] = [];
 
 /// Keys that other gates, or earlier drafts, call otherwise: the type, their word, ours.
 const CALLED_OTHERWISE: [(&str, &str, &str); 57] = [

@@ -349,6 +349,8 @@ pub struct Model {
     pub name: String,
     /// What its clients and its provider speak.
     pub dialect: Dialect,
+    /// Which of its endpoints there are.
+    pub offer: Offer,
     /// Empty, or `/v1` without a final slash.
     pub base_path: String,
     /// Where its requests go.
@@ -359,13 +361,19 @@ pub struct Model {
     pub client_system: ClientSystem,
     /// Betas that its clients may ask for.
     pub betas: Vec<String>,
+    /// Whether what the dialect does not have passes.
+    pub allow_unknown: bool,
+    /// Whether what the provider stored may be spoken of.
+    pub allow_stored: bool,
+    /// Whether texts may come as numbers of tokens.
+    pub allow_tokens: bool,
     /// Who may call.
     pub identify: Identify,
     /// Whether policy decides.
     pub authorize: bool,
     /// 404 in place of 403.
     pub hide: bool,
-    /// Budgets, in the file's order; their `operations` are empty.
+    /// Budgets, in the file's order.
     pub budgets: Vec<Budget>,
     /// Largest request body in bytes.
     pub body_limit: usize,
@@ -461,10 +469,23 @@ pub struct GraphWaiver {
 /// Which interface a model speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
-    /// OpenAI chat completions.
+    /// OpenAI's.
     OpenAi,
     /// Anthropic messages.
     Anthropic,
+}
+
+/// Which endpoints of its dialect a model has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offer {
+    /// All of them.
+    All,
+    /// Chat completions.
+    Chat,
+    /// Responses.
+    Responses,
+    /// Embeddings.
+    Embeddings,
 }
 
 /// What happens to system messages of a client.

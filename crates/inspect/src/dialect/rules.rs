@@ -6,6 +6,7 @@ use portcullis_core::halt::{Halt, Reason, Violation};
 use portcullis_core::record::Action;
 
 use super::Screen;
+use crate::elsewhere::TierRules;
 
 /// What is done with `system` and `developer` messages that a client sends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct ModelRules {
     pub prompt: Screen,
     /// What is done about text that gives orders without being allowed to; `None` looks for none.
     pub orders: Option<Action>,
+    /// Who else is asked whether text gives orders, in this order.
+    pub tiers: Vec<TierRules>,
     /// What may not come from it.
     pub answer: Screen,
     /// Betas of the provider that clients may ask for, where the dialect has such.
@@ -51,6 +54,7 @@ impl Default for ModelRules {
             client_system: ClientSystem::default(),
             prompt: Screen::default(),
             orders: None,
+            tiers: Vec::new(),
             answer: Screen::default(),
             betas: Vec::new(),
             passes_stored: false,

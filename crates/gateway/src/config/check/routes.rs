@@ -12,7 +12,7 @@ use crate::config::diagnostic::one_of;
 use crate::config::file;
 use crate::config::read::{At, Either, Named, OneOrMany};
 use crate::config::settings::{
-    Api, Budget, Check, ClientSystem, Detectors, Dialect, Graph, Identify, Level, Model, Per, Upstream,
+    Api, Budget, Check, ClientSystem, Detectors, Dialect, Graph, Identify, Level, Model, Offer, Per, Upstream,
 };
 use crate::config::tree::Span;
 
@@ -189,19 +189,22 @@ impl Checker<'_, '_> {
             None => Some(None),
             Some(written) => self.text(&written).map(Some),
         };
-        for budget in &written.budgets {
-            if let Some(operation) = budget.value.operations.iter().flatten().next() {
-                self.error("bad-value", operation.at, "a model has one operation, so it cannot be named");
-            }
-        }
         let budgets = self.budgets(written.budgets, None, identify.as_ref());
+        let (dialect, offer) = match written.dialect? {
+            file::Dialect::OpenAi => (Dialect::OpenAi, Offer::All),
+            file::Dialect::Anthropic => (Dialect::Anthropic, Offer::All),
+            file::Dialect::OpenAiChat => (Dialect::OpenAi, Offer::Chat),
+            file::Dialect::OpenAiResponses => (Dialect::OpenAi, Offer::Responses),
+            file::Dialect::OpenAiEmbeddings | file::Dialect::Embeddings => {
+                (Dialect::OpenAi, Offer::Embeddings)
+            }
+        };
         let betas = self.betas(&written.betas, written.dialect);
+        let unread = written.unread.unwrap_or_default();
         Some(Model {
             name: name.value.clone(),
-            dialect: match written.dialect? {
-                file::Dialect::OpenAi => Dialect::OpenAi,
-                file::Dialect::Anthropic => Dialect::Anthropic,
-            },
+            dialect,
+            offer,
             base_path: base_path?,
             upstream: upstream?,
             system: system?,
@@ -211,6 +214,9 @@ impl Checker<'_, '_> {
                 Some(file::ClientSystem::Allow) => ClientSystem::Allow,
             },
             betas,
+            allow_unknown: written.unknown == Some(file::Tolerance::Allow),
+            allow_stored: unread.contains(&file::Unread::Stored),
+            allow_tokens: unread.contains(&file::Unread::Tokens),
             identify: identify?,
             authorize: written.authorize != Some(file::Authorize::None),
             hide: written.hide.unwrap_or(false),
@@ -223,7 +229,7 @@ impl Checker<'_, '_> {
     }
 
     fn betas(&mut self, written: &[At<String>], dialect: Option<file::Dialect>) -> Vec<String> {
-        if let (Some(first), Some(file::Dialect::OpenAi)) = (written.first(), dialect) {
+        if let (Some(first), true) = (written.first(), dialect != Some(file::Dialect::Anthropic)) {
             self.error("bad-value", first.at, "this dialect has no betas")
                 .expected("`betas` of an `anthropic` model");
         }

@@ -32,8 +32,8 @@ impl Defaults {
     pub(super) fn model(dialect: file::Dialect) -> Self {
         let (total, first_byte) = (Duration::from_secs(600), Duration::from_secs(120));
         let credential = match dialect {
-            file::Dialect::OpenAi => "authorization",
             file::Dialect::Anthropic => "x-api-key",
+            _ => "authorization",
         };
         Self { total, first_byte, credential }
     }

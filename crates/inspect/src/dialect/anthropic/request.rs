@@ -12,6 +12,7 @@ use crate::dialect::rules::not_open;
 use crate::dialect::surfaces::Table;
 use crate::dialect::walk::{Author, Walk};
 use crate::dialect::{Asked, ClientSystem, ModelRules};
+use crate::elsewhere::Hearing;
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(&surfaces()));
 
@@ -33,12 +34,13 @@ const DOCUMENTS: [&str; 9] = [
 pub fn inspect_request(
     rules: &ModelRules,
     document: &Value,
+    hearing: &mut Hearing,
     findings: &mut Vec<Finding>,
 ) -> Result<Asked, Halt> {
     let root = document.as_object().ok_or_else(|| invalid("the body is no object"))?;
     let messages = root.get("messages").and_then(Value::as_array).ok_or_else(|| invalid("no messages"))?;
     speaks_for_itself(rules.client_system, root, messages)?;
-    let screened = Walk::new(rules, &TABLE, author, findings).document(document)?;
+    let screened = Walk::new(rules, &TABLE, author, hearing, findings).document(document)?;
     let wants_stream = root.get("stream") == Some(&Value::Bool(true));
     let mut outbound = screened.unwrap_or_else(|| document.clone());
     if let Some(root) = outbound.as_object_mut() {
@@ -202,7 +204,7 @@ mod tests {
 
     fn run(rules: &ModelRules, document: &Value) -> Result<(Value, Vec<String>, Asked), Halt> {
         let mut findings = Vec::new();
-        let asked = inspect_request(rules, document, &mut findings)?;
+        let asked = inspect_request(rules, document, &mut Hearing::default(), &mut findings)?;
         let at = findings.into_iter().map(|finding| finding.at).collect();
         Ok((serde_json::from_slice(&asked.body).unwrap(), at, asked))
     }

@@ -15,6 +15,7 @@ use crate::dialect::surfaces::{Row, Table};
 use crate::dialect::tape::Tape;
 use crate::dialect::walk::Walk;
 use crate::dialect::{Asked, ModelRules, Screened};
+use crate::elsewhere::Hearing;
 
 /// Every field of the request. What is embedded is read by a model later, where it was found: it is a document's.
 const SURFACES: &[Row] = &[
@@ -35,6 +36,7 @@ static ANSWER: Answer = Answer { usage, hidden: &[], written: |_| Vec::new(), sp
 pub fn inspect_request(
     rules: &ModelRules,
     document: &Value,
+    hearing: &mut Hearing,
     findings: &mut Vec<Finding>,
 ) -> Result<Asked, Halt> {
     let invalid = |detail: &'static str| Halt::new(Reason::BodyInvalid, detail);
@@ -48,7 +50,8 @@ pub fn inspect_request(
     if !(is_text || rules.passes_tokens) {
         return Err(unread("/input", "numbers of tokens cannot be read"));
     }
-    let screened = Walk::new(rules, &TABLE, |_, _, _, around| around, findings).document(document)?;
+    let screened =
+        Walk::new(rules, &TABLE, |_, _, _, around| around, hearing, findings).document(document)?;
     let sent = screened.as_ref().unwrap_or(document);
     let body = serde_json::to_vec(sent).map_err(|error| Halt::new(Reason::Internal, error.to_string()))?;
     let model = sent.get("model").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -93,7 +96,7 @@ mod tests {
         let check = |input: Value, expected: Value, at: &[&str]| {
             let mut findings = Vec::new();
             let document = json!({ "model": "m", "input": input });
-            let asked = inspect_request(&rules(), &document, &mut findings).unwrap();
+            let asked = inspect_request(&rules(), &document, &mut Hearing::default(), &mut findings).unwrap();
             let sent: Value = serde_json::from_slice(&asked.body).unwrap();
             assert_eq!(sent, json!({ "model": "m", "input": expected }));
             assert_eq!(findings.into_iter().map(|finding| finding.at).collect::<Vec<_>>(), at);
@@ -108,19 +111,24 @@ mod tests {
     fn numbers_of_tokens_pass_only_where_that_is_written() {
         for input in [json!([1, 2]), json!([[1, 2], [3]]), json!(["a", [1]])] {
             let document = json!({ "model": "m", "input": input });
-            let halt = inspect_request(&rules(), &document, &mut Vec::new()).unwrap_err();
+            let halt =
+                inspect_request(&rules(), &document, &mut Hearing::default(), &mut Vec::new()).unwrap_err();
             assert_eq!(halt.reason(), Some(Reason::BodyInvalid));
             let Halt::Refusal(refusal) = halt else { panic!("a refusal") };
             assert_eq!(refusal.violations[0].at, "/input");
             let rules = ModelRules { passes_tokens: true, ..rules() };
-            let asked = inspect_request(&rules, &document, &mut Vec::new()).unwrap();
+            let asked = inspect_request(&rules, &document, &mut Hearing::default(), &mut Vec::new()).unwrap();
             assert_eq!(serde_json::from_slice::<Value>(&asked.body).unwrap(), document);
         }
         for document in [json!([]), json!({}), json!({ "input": 7 })] {
-            assert!(inspect_request(&rules(), &document, &mut Vec::new()).is_err(), "{document}");
+            assert!(
+                inspect_request(&rules(), &document, &mut Hearing::default(), &mut Vec::new()).is_err(),
+                "{document}"
+            );
         }
         let document = json!({ "model": "m", "input": ["FORBIDDEN"] });
-        let halt = inspect_request(&rules(), &document, &mut Vec::new()).unwrap_err();
+        let halt =
+            inspect_request(&rules(), &document, &mut Hearing::default(), &mut Vec::new()).unwrap_err();
         assert_eq!(halt.reason(), Some(Reason::ContentBlocked));
     }
 

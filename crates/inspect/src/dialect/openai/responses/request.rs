@@ -14,6 +14,7 @@ use crate::dialect::rules::{not_open, unread};
 use crate::dialect::surfaces::Table;
 use crate::dialect::walk::{Author, Walk};
 use crate::dialect::{Asked, ClientSystem, ModelRules};
+use crate::elsewhere::Hearing;
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(SURFACES));
 
@@ -27,6 +28,7 @@ const STORED: &str = "what the provider stored is not read again";
 pub fn inspect_request(
     rules: &ModelRules,
     document: &Value,
+    hearing: &mut Hearing,
     findings: &mut Vec<Finding>,
 ) -> Result<Asked, Halt> {
     let root = document.as_object().ok_or_else(|| invalid("the body is no object"))?;
@@ -41,7 +43,7 @@ pub fn inspect_request(
         return Err(not_open("/instructions".into(), "instructions"));
     }
     let by = if rules.client_system == ClientSystem::Allow { Author::Operator } else { Author::User };
-    let screened = Walk::new(rules, &TABLE, author, findings).by(by).document(document)?;
+    let screened = Walk::new(rules, &TABLE, author, hearing, findings).by(by).document(document)?;
     let root = screened.as_ref().and_then(Value::as_object).unwrap_or(root);
     let client = root.get("instructions").filter(|_| has_instructions);
     let operator = rules.system.as_deref().map(Value::from);
@@ -234,7 +236,7 @@ mod tests {
 
     fn run(rules: &ModelRules, document: &Value) -> Result<(Value, Vec<String>, Asked), Halt> {
         let mut findings = Vec::new();
-        let asked = inspect_request(rules, document, &mut findings)?;
+        let asked = inspect_request(rules, document, &mut Hearing::default(), &mut findings)?;
         let at = findings.into_iter().map(|finding| finding.at).collect();
         Ok((serde_json::from_slice(&asked.body).unwrap(), at, asked))
     }
