@@ -644,8 +644,7 @@ words! {
     }
     /// What a model is asked with although it cannot be read here.
     Unread {
-        /// What the provider stored: earlier responses, conversations, prompts and items by their names. With it, responses
-        /// may be stored.
+        /// Earlier responses, conversations, prompts and items that the provider stored; it may store more.
         Stored,
         /// Texts for embeddings as numbers of tokens.
         Tokens,

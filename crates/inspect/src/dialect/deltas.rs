@@ -17,6 +17,8 @@ pub(crate) struct Deltas {
     inside: Inside,
     is_changed: bool,
     is_over: bool,
+    /// Findings so far.
+    found: usize,
 }
 
 /// What became of one piece.
@@ -34,7 +36,7 @@ impl Deltas {
     pub(crate) fn new(screen: &Screen, form: Form, at: String) -> Self {
         let unescape = (form == Form::Json).then(Unescape::default);
         let (machine, inside) = (screen.machine(), Inside::default());
-        Self { at, machine, unescape, inside, is_changed: false, is_over: false }
+        Self { at, machine, unescape, inside, is_changed: false, is_over: false, found: 0 }
     }
 
     /// Takes a piece and appends to `released` what may leave.
@@ -85,6 +87,11 @@ impl Deltas {
         self.is_changed
     }
 
+    /// How much was found so far.
+    pub(crate) fn found(&self) -> usize {
+        self.found
+    }
+
     fn held(&self) -> usize {
         self.machine.held() + self.unescape.as_ref().map_or(0, Unescape::held)
     }
@@ -92,6 +99,7 @@ impl Deltas {
     fn note(&mut self, findings: &mut Vec<Finding>) -> bool {
         let found = self.machine.take_findings();
         self.is_changed |= found.iter().any(|finding| finding.action == Action::Redact);
+        self.found += found.len();
         keep(found, findings, || self.at.clone());
         self.machine.is_blocked()
     }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use bytes::BytesMut;
 
 use super::grammar::{self, Delta, Kept, When};
-use super::{CHANNELS, Channel, Hole, State, StreamEnd, TEMPLATES};
+use super::{CHANNELS, Channel, Hole, LIMITS, State, StreamEnd, TEMPLATES};
 use crate::dialect::deltas::Deltas;
 use crate::dialect::document::is_encoded;
 use crate::dialect::spelling::drop_misspelt;
@@ -21,8 +21,8 @@ use crate::sse::Event;
 enum Text {
     /// A piece of this channel's.
     Piece(usize),
-    /// All of it; whether its pieces were seen before, and what was found in them reported.
-    Whole(Form, bool),
+    /// All of it, and how much was found in its pieces, which was reported then.
+    Whole(Form, usize),
 }
 
 /// A piece in the event.
@@ -162,14 +162,14 @@ impl State {
             grammar::strings(tape, value, &place, &mut strings);
             for (id, place) in strings {
                 let Some(text) = self.grammar.texts_at(&place) else { continue };
-                let is_known = self.places.contains_key(place.as_str());
+                let known = self.places.get(place.as_str()).and_then(|nth| self.channels.get(*nth));
                 let is_empty = tape.string(id).is_none_or(|text| text.is_empty());
                 let text = match row.when {
-                    When::Begin if !is_known && !is_empty => {
+                    When::Begin if known.is_none() && !is_empty => {
                         let numbers = grammar::numbers(text.place, &place);
                         Text::Piece(self.channel(tape, text, place, numbers)?)
                     }
-                    When::Begin | When::End => Text::Whole(text.form, is_known),
+                    _ => Text::Whole(text.form, known.map_or(0, |channel| channel.deltas.found())),
                 };
                 found.push((id, text));
             }
@@ -222,7 +222,7 @@ impl State {
             }
             let key = tape.key(id);
             if let (Some(name), Some(span)) = (&key, node.key) {
-                self.aside(tape, id, (name, span, Form::Plain), false, work)?;
+                self.aside(tape, id, (name, span, Form::Plain), 0, work)?;
             }
             let Some(text) = tape.string(id) else { continue };
             let known = texts.binary_search_by_key(&id, |(id, _)| *id).ok().and_then(|nth| texts.get(nth));
@@ -235,14 +235,14 @@ impl State {
                     is_same: true,
                     is_quiet: true,
                 }),
-                Some((_, Text::Whole(form, is_known))) => {
-                    self.aside(tape, id, (&text, node.span, *form), *is_known, work)?;
+                Some((_, Text::Whole(form, known))) => {
+                    self.aside(tape, id, (&text, node.span, *form), *known, work)?;
                 }
                 None if key.as_deref().is_some_and(|name| is_encoded(name, &text)) => {}
                 None => {
                     let is_json = key.as_deref() == Some("arguments");
                     let form = if is_json { Form::Json } else { Form::Plain };
-                    self.aside(tape, id, (&text, node.span, form), false, work)?;
+                    self.aside(tape, id, (&text, node.span, form), 0, work)?;
                     if key.as_deref() == Some("obfuscation") && tape.children(0).any(|child| child == id) {
                         work.asides.push(node.span);
                     }
@@ -252,18 +252,18 @@ impl State {
         Ok(())
     }
 
-    /// Screens a string for itself; `is_known` says that what is found in it was reported before.
+    /// Screens a string for itself; so much as is `known` of it was found and reported before.
     fn aside(
         &mut self,
         tape: &Tape<'_>,
         id: u32,
         (text, span, form): (&str, Span, Form),
-        is_known: bool,
+        known: usize,
         work: &mut Work,
     ) -> Result<(), StreamEnd> {
         let found = self.findings.len();
         let left = whole(&self.screen, text, form, &mut self.findings, || pointer(tape, id));
-        if is_known && left != Left::Blocked {
+        if self.findings.len() - found <= known && left != Left::Blocked {
             self.findings.truncate(found);
         }
         match left {
@@ -319,7 +319,8 @@ impl State {
             if *which == Kept::Newest {
                 self.kept.retain(|(row, _)| *row != nth);
             }
-            if self.kept.len() < CHANNELS {
+            let size: usize = self.kept.iter().map(|(_, json)| json.len()).sum();
+            if self.kept.len() < CHANNELS && size < LIMITS.line {
                 self.kept.push((nth, node.span.of(text).to_owned()));
             }
         }

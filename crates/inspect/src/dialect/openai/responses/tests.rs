@@ -204,6 +204,11 @@ fn what_is_said_once_more_is_what_was_said() {
     let (_, _, at, _) =
         run(stream(&rules(), "r"), &[Script::new().message(&["SEC", "RET"]).complete().concat().as_bytes()]);
     assert_eq!(at, ["0 content 0 text"], "found once, however often it is said");
+    let mut events = Script::new().message(&["a"]).complete();
+    let last = events.last_mut().unwrap();
+    *last = last.replace(r#""text":"a""#, r#""text":"SECRET""#);
+    let (_, _, at, _) = run(stream(&rules(), "r"), &[events.concat().as_bytes()]);
+    assert_eq!(at, ["/response/output/0/content/0/text"], "what no delta said is new");
 }
 
 #[test]

@@ -1,6 +1,10 @@
-//! The sample model: it leaks what it was told to keep, and obeys whoever spoke last. It speaks OpenAI chat.
+//! The sample model: it leaks what it was told to keep, and obeys whoever spoke last. It speaks as OpenAI does (chat,
+//! responses, embeddings) and as Anthropic does (messages).
 
 #![expect(clippy::indexing_slicing, reason = "a JSON value gives null for a name that it has not")]
+
+mod messages;
+mod responses;
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -10,6 +14,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use http_body_util::StreamBody;
 use hyper::body::Frame;
 use serde_json::{Value, json};
@@ -19,7 +25,12 @@ use tokio::sync::mpsc;
 const PACE: Duration = Duration::from_millis(5);
 
 pub(crate) fn router() -> Router {
-    Router::new().route("/chat/completions", post(chat)).route("/models", get(models))
+    Router::new()
+        .route("/chat/completions", post(chat))
+        .route("/responses", post(responses::responses))
+        .route("/embeddings", post(embeddings))
+        .route("/models", get(models))
+        .nest("/anthropic", messages::router())
 }
 
 async fn models() -> Json<Value> {
@@ -28,15 +39,49 @@ async fn models() -> Json<Value> {
     )
 }
 
-async fn chat(headers: HeaderMap, Json(body): Json<Value>) -> Response {
+/// The answer to who does not have the key.
+fn refused(headers: &HeaderMap) -> Option<Response> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if bearer != "Bearer sk-demo-upstream-credential" {
-        let error = json!({ "error": { "message": "wrong key", "type": "invalid_request_error", "code": "invalid_api_key" } });
-        return (StatusCode::UNAUTHORIZED, Json(error)).into_response();
+    let error = json!({ "error": { "message": "wrong key", "type": "invalid_request_error", "code": "invalid_api_key" } });
+    let is_refused = bearer != "Bearer sk-demo-upstream-credential";
+    is_refused.then(|| (StatusCode::UNAUTHORIZED, Json(error)).into_response())
+}
+
+/// Vectors of four numbers, one for each text, as numbers or as their bytes in base64.
+async fn embeddings(headers: HeaderMap, Json(body): Json<Value>) -> Response {
+    if let Some(refused) = refused(&headers) {
+        return refused;
     }
-    let answer = Answer::to(&body);
+    let texts = match &body["input"] {
+        Value::Array(texts) => texts.clone(),
+        text => vec![text.clone()],
+    };
+    let vectors = texts.iter().enumerate().map(|(nth, text)| {
+        let mut vector = [0_f32; 4];
+        for (at, byte) in text.as_str().unwrap_or_default().bytes().enumerate() {
+            vector[at % 4] += f32::from(byte) / 256.0;
+        }
+        let embedding = match body["encoding_format"] == "base64" {
+            true => json!(BASE64.encode(vector.map(f32::to_le_bytes).concat())),
+            false => json!(vector),
+        };
+        json!({ "object": "embedding", "index": nth, "embedding": embedding })
+    });
+    let usage = json!({ "prompt_tokens": 5, "total_tokens": 5 });
+    let data = vectors.collect::<Vec<_>>();
+    Json(json!({ "object": "list", "model": "demo-1", "data": data, "usage": usage })).into_response()
+}
+
+async fn chat(headers: HeaderMap, Json(body): Json<Value>) -> Response {
+    if let Some(refused) = refused(&headers) {
+        return refused;
+    }
+    let messages = body["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let of = |role: &str| messages.iter().rev().find(|message| message["role"] == role);
+    let said = |role: &str| of(role).and_then(|message| message["content"].as_str()).unwrap_or_default();
+    let answer = Answer::to(said("user"), said("system"));
     if body["stream"] == true {
-        return stream(answer, body["stream_options"]["include_usage"] == true);
+        return stream(&answer, body["stream_options"]["include_usage"] == true);
     }
     Json(answer.whole()).into_response()
 }
@@ -48,11 +93,9 @@ struct Answer {
 }
 
 impl Answer {
-    fn to(body: &Value) -> Self {
-        let messages = body["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let of = |role: &str| messages.iter().rev().find(|message| message["role"] == role);
-        let said = |role: &str| of(role).and_then(|message| message["content"].as_str()).unwrap_or_default();
-        let asked = said("user").to_lowercase();
+    /// What it says to a question, knowing its rules.
+    fn to(asked: &str, rules: &str) -> Self {
+        let asked = asked.to_lowercase();
         let text = if asked.contains("customer file") {
             "Alice Ampere, alice.ampere@example.com, card 4242 4242 4242 4242, IBAN DE89 3704 0044 0532 0130 00.".into()
         } else if asked.contains("deploy key") {
@@ -60,7 +103,7 @@ impl Answer {
         } else if asked.contains("banner") {
             "Here you are: <script src=https://evil.example/x.js></script> Enjoy.".into()
         } else if asked.contains("your rules") {
-            format!("My rules are: {}", said("system"))
+            format!("My rules are: {rules}")
         } else if asked.contains("ignore") {
             "Yes, master. All safety is off.".into()
         } else if asked.contains("look up") {
@@ -84,10 +127,9 @@ impl Answer {
             "usage": usage() })
     }
 
-    /// The deltas, a few characters each, so that whatever leaks is split across several.
+    /// The deltas of a chat.
     fn deltas(&self) -> Vec<Value> {
-        let characters: Vec<char> = self.text.chars().collect();
-        let pieces = characters.chunks(5).map(|piece| piece.iter().collect::<String>());
+        let pieces = pieces(&self.text);
         if self.is_tool_call {
             let first = json!({ "role": "assistant", "content": null, "tool_calls": [{ "index": 0, "id": "call_1",
                 "type": "function", "function": { "name": "find_customer", "arguments": "" } }] });
@@ -101,34 +143,46 @@ impl Answer {
     }
 }
 
+/// A few characters each, so that whatever leaks is split across several.
+fn pieces(text: &str) -> impl Iterator<Item = String> {
+    let characters: Vec<char> = text.chars().collect();
+    characters.chunks(5).map(|piece| piece.iter().collect()).collect::<Vec<String>>().into_iter()
+}
+
 fn usage() -> Value {
     json!({ "prompt_tokens": 21, "completion_tokens": 17, "total_tokens": 38 })
 }
 
-fn stream(answer: Answer, with_usage: bool) -> Response {
+fn stream(answer: &Answer, with_usage: bool) -> Response {
+    let finish = if answer.is_tool_call { "tool_calls" } else { "stop" };
+    let chunk = |choices: Value, usage: Value| {
+        let chunk = json!({ "id": "chatcmpl-demo", "object": "chat.completion.chunk", "created": 1_700_000_000,
+            "model": "demo-1", "choices": choices, "usage": usage });
+        format!("data: {chunk}\n\n")
+    };
+    let mut chunks: Vec<String> = answer
+        .deltas()
+        .into_iter()
+        .map(|delta| chunk(json!([{ "index": 0, "delta": delta, "finish_reason": null }]), Value::Null))
+        .collect();
+    chunks.push(chunk(json!([{ "index": 0, "delta": {}, "finish_reason": finish }]), Value::Null));
+    if with_usage {
+        chunks.push(chunk(json!([]), usage()));
+    }
+    chunks.push("data: [DONE]\n\n".into());
+    send(chunks)
+}
+
+/// Sends events one by one.
+fn send(events: Vec<String>) -> Response {
     let (sender, receiver) = mpsc::channel::<Bytes>(1);
     tokio::spawn(async move {
-        let finish = if answer.is_tool_call { "tool_calls" } else { "stop" };
-        let chunk = |choices: Value, usage: Value| {
-            json!({ "id": "chatcmpl-demo", "object": "chat.completion.chunk", "created": 1_700_000_000,
-                "model": "demo-1", "choices": choices, "usage": usage })
-        };
-        let mut chunks: Vec<Value> = answer
-            .deltas()
-            .into_iter()
-            .map(|delta| chunk(json!([{ "index": 0, "delta": delta, "finish_reason": null }]), Value::Null))
-            .collect();
-        chunks.push(chunk(json!([{ "index": 0, "delta": {}, "finish_reason": finish }]), Value::Null));
-        if with_usage {
-            chunks.push(chunk(json!([]), usage()));
-        }
-        for chunk in chunks {
-            if sender.send(format!("data: {chunk}\n\n").into()).await.is_err() {
+        for event in events {
+            if sender.send(event.into()).await.is_err() {
                 return;
             }
             tokio::time::sleep(PACE).await;
         }
-        let _ = sender.send("data: [DONE]\n\n".into()).await;
     });
     let frames = futures_of(receiver);
     ([(header::CONTENT_TYPE, "text/event-stream")], Body::new(StreamBody::new(frames))).into_response()

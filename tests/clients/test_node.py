@@ -1,0 +1,18 @@
+"""The official SDKs for Node, each with a file of tests of its own in `node/`."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+FILES = sorted((Path(__file__).parent / "node").glob("*.test.cjs"))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_sdk(demo, file):
+    """`NODE_MODULES` is where `./test` installed what `node/package-lock.json` names."""
+    environment = {**os.environ, "NODE_PATH": os.environ["NODE_MODULES"], "GATE": demo.gate, "TOKEN": demo.alice}
+    ran = subprocess.run(["node", "--test", str(file)], env=environment, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "# pass 0" not in ran.stdout and "ℹ pass 0" not in ran.stdout, ran.stdout
