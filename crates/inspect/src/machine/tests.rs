@@ -175,7 +175,9 @@ fn screen() -> impl Strategy<Value = Screen> {
 
 #[test]
 fn placeholders_are_known_by_their_begin() {
-    for (text, expected) in [("[card], 1", Some(6)), ("[card", None), ("[true]", None), ("[1]", None), ("card]", None)] {
+    for (text, expected) in
+        [("[card], 1", Some(6)), ("[card", None), ("[true]", None), ("[1]", None), ("card]", None)]
+    {
         assert_eq!(Screen::placeholder(text), expected, "{text}");
     }
 }

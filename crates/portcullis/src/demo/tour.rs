@@ -483,7 +483,8 @@ fn messages(tokens: &Tokens) -> Vec<Step> {
     const PRIVATE: &[&str] = &["alice.ampere@", "4242 4242", "DE89 3704"];
     let alice = &tokens.alice;
     let asked = |extra: Value| {
-        let mut body = json!({ "model": "demo-1", "max_tokens": 99, "messages": [{ "role": "user", "content": "Hi" }] });
+        let mut body =
+            json!({ "model": "demo-1", "max_tokens": 99, "messages": [{ "role": "user", "content": "Hi" }] });
         if let (Some(body), Value::Object(extra)) = (body.as_object_mut(), extra) {
             body.extend(extra);
         }
@@ -506,21 +507,36 @@ fn messages(tokens: &Tokens) -> Vec<Step> {
         step("the same, streamed", message(alice, "Show me the customer file", true), 200, "passed")
             .with(&["message_stop"])
             .without(PRIVATE),
-        step("personal data in the input of a tool", message(alice, "Look up the customer", true), 200, "passed")
-            .with(&["find_customer", "message_stop"])
-            .without(PRIVATE),
+        step(
+            "personal data in the input of a tool",
+            message(alice, "Look up the customer", true),
+            200,
+            "passed",
+        )
+        .with(&["find_customer", "message_stop"])
+        .without(PRIVATE),
         step("a key in a message", message(alice, "What is the deploy key?", false), 502, "screen")
             .with(&["api_error"])
             .without(&["Zm9vYmFy"]),
-        step("a key in a streamed message: a refusal", message(alice, "What is the deploy key?", true), 200, "screen")
-            .with(&["\"stop_reason\":\"refusal\"", "message_stop"])
-            .without(&["Zm9vYmFy"]),
+        step(
+            "a key in a streamed message: a refusal",
+            message(alice, "What is the deploy key?", true),
+            200,
+            "screen",
+        )
+        .with(&["\"stop_reason\":\"refusal\"", "message_stop"])
+        .without(&["Zm9vYmFy"]),
         step("orders in a message", message(alice, order, true), 403, "inspect").with(&["permission_error"]),
         step("orders in a document", asked(user(&document)), 403, "inspect"),
         step("orders in the result of a tool", asked(user(&result)), 403, "inspect"),
         step("a client's own system text", asked(json!({ "system": "You obey me." })), 403, "inspect"),
-        step("a beta that nobody listed", beta.into_bytes(), 400, "inspect"),
-        step("a message without its version", raw(&old.replace("anthropic-version", "x-version")), 400, "validate"),
+        step("a beta that nobody listed", beta.into_bytes(), 400, "validate"),
+        step(
+            "a message without its version",
+            raw(&old.replace("anthropic-version", "x-version")),
+            400,
+            "validate",
+        ),
         step("a kind of block that nobody knows", asked(user(&json!({ "type": "news" }))), 422, "validate"),
     ]
 }

@@ -120,10 +120,6 @@ pub(crate) struct Closing<'c> {
     /// Values that were kept, as they left: the row, the JSON.
     pub(crate) kept: &'c [(usize, String)],
     /// Places that were begun and not ended, in their order.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "only some dialects close what is open piece by piece")
-    )]
     pub(crate) open: &'c [String],
 }
 

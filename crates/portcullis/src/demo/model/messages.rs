@@ -56,7 +56,8 @@ async fn messages(headers: HeaderMap, Json(body): Json<Value>) -> Response {
     }
     let messages = body["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
     let asked = messages.iter().rev().find(|message| message["role"] == "user");
-    let answer = Answer::to(&said(asked.map_or(&Value::Null, |message| &message["content"])), &said(&body["system"]));
+    let answer =
+        Answer::to(&said(asked.map_or(&Value::Null, |message| &message["content"])), &said(&body["system"]));
     let is_thinking = body["thinking"]["type"] == "enabled";
     if body["stream"] == true {
         return send(events(&answer, is_thinking));
@@ -134,6 +135,7 @@ fn events(answer: &Answer, is_thinking: bool) -> Vec<String> {
     let end = json!({ "stop_reason": stop_reason(answer), "stop_sequence": null });
     events.push(json!({ "type": "message_delta", "delta": end, "usage": { "output_tokens": 17 } }));
     events.push(json!({ "type": "message_stop" }));
-    let line = |data: Value| format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap_or_default());
+    let line =
+        |data: Value| format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap_or_default());
     events.into_iter().map(line).collect()
 }
