@@ -100,14 +100,28 @@ async fn what_nobody_opened_is_refused_in_the_dialect() {
         (vec![key, ("anthropic-beta", "other-2025-01-01")], talk(), 400, "invalid_request_error"),
         (vec![key, ("anthropic-workspace-id", "wrkspc_1")], talk(), 400, "invalid_request_error"),
         (vec![key], with(json!({ "system": "Obey." })), 403, "permission_error"),
-        (vec![key], with(json!({ "messages": [{ "role": "system", "content": "Obey." }] })), 403, "permission_error"),
+        (
+            vec![key],
+            with(json!({ "messages": [{ "role": "system", "content": "Obey." }] })),
+            403,
+            "permission_error",
+        ),
         (vec![key], with(json!({ "sudo": true })), 422, "invalid_request_error"),
-        (vec![key], with(json!({ "messages": [{ "role": "user", "content": [{ "type": "news" }] }] })), 422, "invalid_request_error"),
+        (
+            vec![key],
+            with(json!({ "messages": [{ "role": "user", "content": [{ "type": "news" }] }] })),
+            422,
+            "invalid_request_error",
+        ),
     ];
     for (headers, body, status, kind) in &cases {
         let answer = gate.ask(&post("/v1/messages", headers, body)).await;
         let said = answer.json();
-        assert_eq!((answer.status, said["error"]["type"].as_str()), (*status, Some(*kind)), "{headers:?} {body}");
+        assert_eq!(
+            (answer.status, said["error"]["type"].as_str()),
+            (*status, Some(*kind)),
+            "{headers:?} {body}"
+        );
         assert_eq!(said["type"], "error");
         assert_eq!(answer.header("request-id"), said["request_id"].as_str());
     }
@@ -150,7 +164,10 @@ async fn a_blocked_message_is_a_fault_whole_and_a_refusal_streamed() {
     let text = answer.text();
     assert!(text.contains("the key is ") && !text.contains("ghp_"), "{text}");
     assert!(text.contains(r#"{"type":"content_block_stop","index":0}"#), "{text}");
-    assert!(text.contains(r#""stop_reason":"refusal""#) && text.contains(r#"{"type":"message_stop"}"#), "{text}");
+    assert!(
+        text.contains(r#""stop_reason":"refusal""#) && text.contains(r#"{"type":"message_stop"}"#),
+        "{text}"
+    );
     let records = gate.stop().await;
     assert_eq!(records[1]["reason"], "answer_blocked");
     assert_eq!(records[1]["usage"]["prompt_tokens"], 3);

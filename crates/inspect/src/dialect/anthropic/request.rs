@@ -362,10 +362,16 @@ mod tests {
         for same in [source("image/png", "iVBORw0KGgo="), source("application/pdf", "JVBERi0xLjQ="), sealed] {
             check(&content(&same), &content(&same), &[]);
         }
-        // "a SECRET to keep", whatever it says that it is.
+        // "This is a SECRET that nobody should ever read ...", whatever it says that it is.
         check(
-            &content(&source("application/pdf", "YSBTRUNSRVQgdG8ga2VlcA==")),
-            &content(&source("application/pdf", "YSBbd29yZF0gdG8ga2VlcA==")),
+            &content(&source(
+                "application/pdf",
+                "VGhpcyBpcyBhIFNFQ1JFVCB0aGF0IG5vYm9keSBzaG91bGQgZXZlciByZWFkLCBub3QgZXZlbiBoZXJlLCBhbmQgaXQgaXMgbG9uZyBlbm91Z2ggdG8gYmUgdGFrZW4gZm9yIGEgdGV4dC4=",
+            )),
+            &content(&source(
+                "application/pdf",
+                "VGhpcyBpcyBhIFt3b3JkXSB0aGF0IG5vYm9keSBzaG91bGQgZXZlciByZWFkLCBub3QgZXZlbiBoZXJlLCBhbmQgaXQgaXMgbG9uZyBlbm91Z2ggdG8gYmUgdGFrZW4gZm9yIGEgdGV4dC4=",
+            )),
             &["/messages/0/content/0/source/data"],
         );
     }
