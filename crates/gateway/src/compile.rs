@@ -22,17 +22,20 @@ use portcullis_core::route::{Dialect, Route, RouteId, Routes, Surface};
 use portcullis_core::validate::{Answers, Unknown, ValidateRules};
 use portcullis_inspect::detect::Groups;
 use portcullis_inspect::dialect::{self, ModelRules, Offer};
+use portcullis_inspect::elsewhere::{Tier, TierRules};
 use portcullis_inspect::inspect::Screens;
 use portcullis_inspect::machine::{Hosts, Screen};
+use portcullis_inspect::told::{Code, Fence, canary};
 use smol_str::SmolStr;
 
 use crate::config::settings::{self, Api, Check, Detectors, Level, Model, Settings};
 use crate::config::{Diagnostic, Place};
 use crate::forward::{Roots, SecretHeader, TlsClientRules, Upstream, UpstreamRules};
-use crate::gate::{BodyTimes, Gate, Guards};
+use crate::gate::{BodyTimes, Gate, Guards, Pool};
 use crate::graphs;
 use crate::keys::{KeySource, Keyring};
 use crate::owners::{Owners, Pools, Sources, TableOwners, bind};
+use crate::random::random;
 use crate::switched::Lifetime;
 use crate::websocket::WebsocketRules;
 
@@ -56,6 +59,8 @@ pub struct Kept {
     pub upstreams: Vec<(UpstreamRules, Arc<Upstream>)>,
     /// Connections to databases of the gate before, likewise.
     pub pools: Pools,
+    /// Threads that read prompts of the gate before, likewise, with what they remember.
+    pub encoder: Option<(settings::Encoder, Arc<Pool>)>,
 }
 
 /// A gate, and what is worth knowing about it.
@@ -69,6 +74,8 @@ pub struct Compiled {
     pub upstreams: Vec<(UpstreamRules, Arc<Upstream>)>,
     /// Its connections to databases, for the next reload.
     pub pools: Pools,
+    /// Its threads that read prompts, for the next reload.
+    pub encoder: Option<(settings::Encoder, Arc<Pool>)>,
     /// Warnings: policies that can never apply and the like.
     pub warnings: Vec<Diagnostic>,
 }
@@ -108,6 +115,7 @@ pub(crate) fn compile_on(
         }
     }
     let owners = compiler.owners();
+    let encoder = compiler.encoder();
     let Compiler { problems, upstreams, sources, warnings: unbound, .. } = compiler;
     warnings.extend(unbound);
     let (Some(policy), Some(issuers), true) = (policy, issuers, problems.is_empty()) else {
@@ -123,6 +131,7 @@ pub(crate) fn compile_on(
         guards,
         upstreams: upstreams.iter().map(|(_, upstream)| Arc::clone(upstream)).collect(),
         owners,
+        encoder: encoder.as_ref().map(|(_, pool)| Arc::clone(pool)),
         lookups: sources.lookups,
         body_times: BodyTimes { progress: settings.limits.body_progress, total: BODY_TOTAL },
         websocket: WebsocketRules {
@@ -133,7 +142,7 @@ pub(crate) fn compile_on(
         lifetime: kept.lifetime.clone(),
         origin: kept.origin,
     };
-    Ok(Compiled { gate, key_sources, upstreams, pools: sources.pools, warnings })
+    Ok(Compiled { gate, key_sources, upstreams, pools: sources.pools, encoder, warnings })
 }
 
 /// The Cedar schema that the policies of these settings are checked against.
@@ -466,15 +475,48 @@ impl<'s> Compiler<'s> {
                     answer: answer.clone(),
                     orders: action(model.prompt.classifier),
                     betas: model.betas.iter().map(|beta| beta.as_str().into()).collect(),
-                    tiers: Vec::new(),
+                    tiers: self.tiers(model),
                     passes_stored: model.allow_stored,
                     passes_tokens: model.allow_tokens,
                     passes_unknown: model.allow_unknown,
-                    records_usage: true,
+                    ..ModelRules::default()
                 };
+                let fence = match model.prompt.fence {
+                    settings::Fence::Off => None,
+                    settings::Fence::On => Some(false),
+                    settings::Fence::Mark => Some(true),
+                };
+                let fence = fence.map(|marks| Fence { marks, code: Code::new(random()) });
+                let canary = model.prompt.canary.then(|| canary(random()));
+                let rules = rules.telling(fence, canary.as_deref(), action(model.answer.leak));
                 Guards { screens: Screens { request: prompt, answer }, model: Some(rules) }
             }
         }
+    }
+
+    /// Who else is asked about a model's prompts.
+    fn tiers(&self, model: &Model) -> Vec<TierRules> {
+        let encoder = action(model.prompt.encoder).map(|action| {
+            let refuses = self.settings.encoder.refuses_unread.unwrap_or(action == Action::Block);
+            let unread = if refuses { Action::Block } else { Action::Observe };
+            TierRules { tier: Tier::Encoder, action, unread }
+        });
+        encoder.into_iter().collect()
+    }
+
+    /// The threads that read prompts, where a model asks for them: those of the gate before, if they are to be the same.
+    fn encoder(&mut self) -> Option<(settings::Encoder, Arc<Pool>)> {
+        self.settings.models.iter().find(|model| model.prompt.encoder != Level::Off)?;
+        let rules = self.settings.encoder;
+        if let Some(kept) = self.kept.encoder.as_ref().filter(|(known, _)| *known == rules) {
+            return Some(kept.clone());
+        }
+        #[cfg(feature = "ml")]
+        match Pool::start(&rules) {
+            Ok(pool) => return Some((rules, Arc::new(pool))),
+            Err(error) => self.problems.push(Place::default().error("bad-value", error.to_string())),
+        }
+        None
     }
 
     fn upstream(&mut self, part: Part<'_>) {
@@ -782,6 +824,7 @@ fn screen(detectors: &Detectors) -> Screen {
         pii: action(detectors.pii),
         secrets: action(detectors.secrets),
         injection: action(detectors.injection),
+        roles: action(detectors.roles),
         active_content: action(detectors.active_content),
         links: action(detectors.links),
         code: action(detectors.code),

@@ -5,10 +5,13 @@ pub mod config;
 pub mod explain;
 pub mod gate;
 mod graphs;
+mod random;
 pub mod review;
 pub mod routes;
 pub mod server;
 
+#[cfg(feature = "ml")]
+pub mod encoder;
 mod hearing;
 mod pipeline;
 

@@ -320,7 +320,7 @@ mod tests {
             let reader = Reader { screen: &screen, orders: None, tiers: &tiers };
             let mut hearing = Hearing::default();
             let mut asked = Vec::new();
-            let mut read = |hearing: &mut Hearing, findings: &mut Vec<Finding>| {
+            let read = |hearing: &mut Hearing, findings: &mut Vec<Finding>| {
                 reader.read("a bb c", Some(Channel::User), Elsewhere { hearing, at: "/x" }, findings)
             };
             for said in said {

@@ -40,7 +40,9 @@ pub fn inspect_request(
     let root = document.as_object().ok_or_else(|| invalid("the body is no object"))?;
     let messages = root.get("messages").and_then(Value::as_array).ok_or_else(|| invalid("no messages"))?;
     speaks_for_itself(rules.client_system, root, messages)?;
-    let screened = Walk::new(rules, &TABLE, author, hearing, findings).document(document)?;
+    let mut walk = Walk::new(rules, &TABLE, author, hearing, findings);
+    let screened = walk.document(document)?;
+    let added_bytes = walk.added_bytes();
     let wants_stream = root.get("stream") == Some(&Value::Bool(true));
     let mut outbound = screened.unwrap_or_else(|| document.clone());
     if let Some(root) = outbound.as_object_mut() {
@@ -50,7 +52,7 @@ pub fn inspect_request(
     let body =
         serde_json::to_vec(&outbound).map_err(|error| Halt::new(Reason::Internal, error.to_string()))?;
     let model = outbound.get("model").and_then(Value::as_str).unwrap_or_default().to_owned();
-    Ok(Asked { body: Bytes::from(body), model, wants_stream, hides_usage: false })
+    Ok(Asked { body: Bytes::from(body), model, wants_stream, hides_usage: false, added_bytes })
 }
 
 fn invalid(detail: &'static str) -> Halt {
@@ -192,6 +194,7 @@ mod tests {
 
     use super::*;
     use crate::dialect::Screen;
+    use crate::told::{Code, Fence};
 
     fn rules(client_system: ClientSystem) -> ModelRules {
         ModelRules {
@@ -439,6 +442,30 @@ mod tests {
             &content(&json!([{"type": "tool_result", "tool_use_id": "t", "content": [document]}])),
             true,
         );
+    }
+
+    #[test]
+    fn what_documents_say_is_fenced_in_whatever_it_comes() {
+        let fence = Fence { marks: false, code: Code::new([0; 10]) };
+        let rules =
+            ModelRules { system: None, ..rules(ClientSystem::Allow) }.telling(Some(fence), None, None);
+        let fenced = |text: &str| fence.around(text).0;
+        let source = |data: &str| json!({"type": "text", "media_type": "text/plain", "data": data});
+        let encoded = json!({"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0xLjQ="}});
+        let blocks = |say: &dyn Fn(&str) -> String| {
+            json!([
+                text("mine"),
+                {"type": "document", "title": "t", "source": source(&say("a"))},
+                {"type": "tool_result", "tool_use_id": "t", "content": say("b")},
+                {"type": "tool_result", "tool_use_id": "t", "content": [text(&say("c")), {"type": "document", "source": source(&say("d"))}]},
+                {"type": "search_result", "source": "s", "title": "t", "content": [text(&say("e"))]},
+                encoded,
+            ])
+        };
+        let (body, _, asked) = run(&rules, &with(&content(&blocks(&str::to_owned)))).unwrap();
+        assert_eq!(body["messages"][0]["content"], blocks(&fenced));
+        assert!(body["system"].as_str().is_some_and(|system| system.contains("<document-")), "{body}");
+        assert!(asked.added_bytes > 5 * (fenced("").len()), "{}", asked.added_bytes);
     }
 
     #[test]
