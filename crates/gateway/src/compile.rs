@@ -563,13 +563,7 @@ impl<'s> Compiler<'s> {
                 .map(|issuer| issuer.name.as_str().into())
                 .collect(),
             allows_anonymous: identify.anonymous,
-            // What SDKs of Anthropic call a key is a token here.
-            key_header: match part {
-                Part::Model(model) if model.dialect == settings::Dialect::Anthropic => {
-                    Some(http::HeaderName::from_static("x-api-key"))
-                }
-                _ => None,
-            },
+            key_header: key_header(part),
             forwards_credential: match part {
                 Part::Api(api) => api.forward_credential,
                 Part::Graph(graph) => graph.forward_credential,
@@ -763,6 +757,16 @@ fn names(operation: &Operation, is_meant: impl Fn(&Parameter) -> bool) -> Vec<Sm
 
 fn is_scalar_query(parameter: &Parameter) -> bool {
     parameter.location == Location::Query && !matches!(parameter.kind, Kind::Array | Kind::Object)
+}
+
+/// The header in which SDKs of a model's provider send what they call a key: here it is a token.
+fn key_header(part: Part<'_>) -> Option<http::HeaderName> {
+    match part {
+        Part::Model(model) if model.dialect == settings::Dialect::Anthropic => {
+            Some(http::HeaderName::from_static("x-api-key"))
+        }
+        Part::Api(_) | Part::Model(_) | Part::Graph(_) => None,
+    }
 }
 
 fn receive_rules(settings: &Settings) -> ReceiveRules {
