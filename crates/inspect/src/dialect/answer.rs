@@ -81,7 +81,12 @@ fn screen_node(
     if let Some(text) = tape.string(id)
         && !key.as_deref().is_some_and(|name| is_encoded(name, &text))
     {
-        let form = if key.as_deref() == Some("arguments") { Form::Json } else { Form::Plain };
+        let form = match key.as_deref() {
+            Some("arguments") => Form::Json,
+            // What the model says.
+            Some("content" | "text") => Form::Prose,
+            _ => Form::Plain,
+        };
         replace(rules, tape, id, (&text, node.span, form), findings, edits)?;
     }
     Ok(())
@@ -96,7 +101,8 @@ fn screen_written(
     findings: &mut Vec<Finding>,
     edits: &mut Vec<Edit>,
 ) -> Result<(), Halt> {
-    match whole(&rules.answer, span.of(tape.text), Form::Json, findings, || pointer(tape, id)) {
+    let screen = rules.answer.at(|| pointer(tape, id));
+    match whole(&screen, span.of(tape.text), Form::Json, findings, || pointer(tape, id)) {
         Left::Same => Ok(()),
         // What was taken out may have been more than a value.
         Left::Changed(json) if Tape::parse(&json).is_ok() => {
@@ -115,7 +121,8 @@ fn replace(
     findings: &mut Vec<Finding>,
     edits: &mut Vec<Edit>,
 ) -> Result<(), Halt> {
-    match whole(&rules.answer, text, form, findings, || pointer(tape, id)) {
+    let screen = rules.answer.at(|| pointer(tape, id));
+    match whole(&screen, text, form, findings, || pointer(tape, id)) {
         Left::Same => Ok(()),
         Left::Changed(text) => {
             edits.push(Edit::string(span, &text));

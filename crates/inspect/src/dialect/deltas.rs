@@ -1,6 +1,6 @@
 //! A text that a client joins from deltas, through one machine.
 
-use portcullis_core::record::{Action, Finding};
+use portcullis_core::record::Finding;
 
 use super::escape::{Inside, Unescape};
 use super::text::{Form, keep};
@@ -15,6 +15,8 @@ pub(crate) struct Deltas {
     /// Only for JSON that travels as text.
     unescape: Option<Unescape>,
     inside: Inside,
+    /// What came and has not left yet, as long as what left is what came.
+    ahead: String,
     is_changed: bool,
     is_over: bool,
     /// Findings so far.
@@ -35,8 +37,9 @@ impl Deltas {
     /// Starts a text; `at` is where findings are said to be.
     pub(crate) fn new(screen: &Screen, form: Form, at: String) -> Self {
         let unescape = (form == Form::Json).then(Unescape::default);
-        let (machine, inside) = (screen.machine(), Inside::default());
-        Self { at, machine, unescape, inside, is_changed: false, is_over: false, found: 0 }
+        let machine = screen.machine_for(form);
+        let (inside, ahead) = (Inside::default(), String::new());
+        Self { at, machine, unescape, inside, ahead, is_changed: false, is_over: false, found: 0 }
     }
 
     /// Takes a piece and appends to `released` what may leave.
@@ -58,6 +61,10 @@ impl Deltas {
         };
         let is_silent = was_held == 0 && self.held() == 0;
         let is_same = (is_untouched && is_silent) || released.get(start..) == Some(piece);
+        if !self.is_changed && !(is_same && self.ahead.is_empty()) {
+            self.ahead.push_str(piece);
+            self.compare(released.get(start..).unwrap_or_default());
+        }
         let is_blocked = self.note(findings);
         Passed { is_same: is_same && !is_blocked, is_quiet: is_same && is_silent && !is_blocked, is_blocked }
     }
@@ -67,6 +74,7 @@ impl Deltas {
         if std::mem::replace(&mut self.is_over, true) {
             return false;
         }
+        let start = released.len();
         match &mut self.unescape {
             None => self.machine.finish(released),
             Some(unescape) => {
@@ -79,10 +87,21 @@ impl Deltas {
                 self.inside.write(&left, released);
             }
         }
+        self.compare(released.get(start..).unwrap_or_default());
+        self.is_changed |= !self.ahead.is_empty();
         self.note(findings)
     }
 
-    /// Whether anything of it was replaced so far.
+    /// Takes what leaves next: is it what came?
+    fn compare(&mut self, left: &str) {
+        match self.ahead.strip_prefix(left) {
+            _ if self.is_changed => {}
+            Some(ahead) => self.ahead = ahead.to_owned(),
+            None => self.is_changed = true,
+        }
+    }
+
+    /// Whether what left so far is something else than what came; escapes of JSON may be written otherwise.
     pub(crate) fn is_changed(&self) -> bool {
         self.is_changed
     }
@@ -98,7 +117,6 @@ impl Deltas {
 
     fn note(&mut self, findings: &mut Vec<Finding>) -> bool {
         let found = self.machine.take_findings();
-        self.is_changed |= found.iter().any(|finding| finding.action == Action::Redact);
         self.found += found.len();
         keep(found, findings, || self.at.clone());
         self.machine.is_blocked()

@@ -53,6 +53,15 @@ pub(crate) enum Known {
 pub(crate) struct Table(FxHashMap<Box<str>, Known>);
 
 impl Table {
+    /// The ways to all fields; what may have members of any name ends in `/*`.
+    pub(crate) fn ways(rows: &[(impl AsRef<str>, Surface, Origin)]) -> Vec<String> {
+        let way = |(path, surface, _): &(_, Surface, Origin)| {
+            let path: &str = AsRef::as_ref(path);
+            if *surface == Surface::Tree { format!("{path}/*") } else { path.to_owned() }
+        };
+        rows.iter().map(way).collect()
+    }
+
     pub(crate) fn new(rows: &[(impl AsRef<str>, Surface, Origin)]) -> Self {
         let mut known = FxHashMap::default();
         for (path, surface, origin) in rows {

@@ -15,7 +15,7 @@ const TOKENS: [usize; 2] = [2, 1];
 /// See [`Grammar`]. Places begin with the number of the block.
 pub(super) static GRAMMAR: Grammar = Grammar {
     deltas: &[
-        delta("content_block_delta/text_delta", "/delta/text", "*/text", Form::Plain),
+        delta("content_block_delta/text_delta", "/delta/text", "*/text", Form::Prose),
         delta("content_block_delta/thinking_delta", "/delta/thinking", "*/thinking", Form::Plain),
         delta("content_block_delta/input_json_delta", "/delta/partial_json", "*/input", Form::Json),
     ],
@@ -61,6 +61,7 @@ pub(super) static GRAMMAR: Grammar = Grammar {
     number: None,
     id: None,
     hidden: &[],
+    root: "/content",
     kept: &[
         ("message_start", "/type", Kept::Newest),
         ("message_start", "/message/usage/output_tokens", Kept::Newest),

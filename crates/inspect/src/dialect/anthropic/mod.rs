@@ -11,6 +11,7 @@ mod tests;
 
 pub use headers::inspect_headers;
 pub use refusal::error_body;
+pub(crate) use request::fields;
 pub use request::inspect_request;
 
 use bytes::Bytes;
@@ -26,6 +27,9 @@ use super::{ModelRules, Screened};
 
 /// `POST /messages`, `POST /messages/count_tokens`, `GET /models` and `GET /models/{model_id}`.
 const CONTRACT: &str = include_str!("../../../contracts/anthropic.openapi.json");
+
+/// The fields of an answer that a text of its own stands in; streams have them as deltas.
+pub(crate) const ANSWERED: &[&str] = &["/content/*/text", "/content/*/thinking", "/content/*/input"];
 
 /// The OpenAPI 3.1 document of the dialect. Where the operator lets unknown kinds pass, every list of kinds takes one
 /// more: any but the known ones.

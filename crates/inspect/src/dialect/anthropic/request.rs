@@ -16,6 +16,11 @@ use crate::elsewhere::Hearing;
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(&surfaces()));
 
+/// The fields of a request.
+pub(crate) fn fields() -> Vec<String> {
+    Table::ways(&surfaces())
+}
+
 /// Kinds of blocks whose texts are somebody's that nobody here knows.
 const DOCUMENTS: [&str; 9] = [
     "document",

@@ -30,6 +30,8 @@ pub(crate) struct Grammar {
     pub(crate) id: Option<(&'static str, &'static [&'static str])>,
     /// Where a provider says again what the operator wrote.
     pub(crate) hidden: &'static [&'static str],
+    /// Where places begin in an answer that comes whole, as a JSON pointer: texts have the screens of their fields.
+    pub(crate) root: &'static str,
     /// Values that the end of a stream may need: the event, and where they stand in it. The newest for each row, or all
     /// of them if [`Kept::All`].
     pub(crate) kept: &'static [(&'static str, &'static str, Kept)],

@@ -196,7 +196,8 @@ impl State {
             let id = pointers.iter().find_map(|pointer| grammar::at(tape, pointer))?;
             Some((name, serde_json::to_string(&tape.string(id)?).ok()?))
         });
-        let deltas = Deltas::new(&self.screen, row.form, place.replace('/', " "));
+        let pointer = || [self.grammar.root, "/", &place].concat();
+        let deltas = Deltas::new(&self.screen.at(pointer), row.form, place.replace('/', " "));
         let place: Box<str> = place.into();
         self.places.insert(place.clone(), self.channels.len());
         self.channels.push(Channel { row, place, numbers, id, deltas, is_over: false });

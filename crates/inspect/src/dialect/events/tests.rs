@@ -35,6 +35,7 @@ static GRAMMAR: Grammar = Grammar {
     number: None,
     id: None,
     hidden: &["/operator"],
+    root: "",
     kept: &[],
     usage: |_, known| known,
     close: |closing| format!("event: stop\ndata: {:?} {:?}\n\n", closing.reason, closing.open),
