@@ -293,6 +293,7 @@ apis:
   swagger: { contract: swagger.json, upstream: "http://127.0.0.1:1", identify: anonymous }
 models:
   orders: { dialect: cohere, upstream: "http://127.0.0.1:1", identify: anonymous, answer: nope }
+  claims: { dialect: openai, betas: [a b], base_path: /c, upstream: "http://127.0.0.1:1", identify: anonymous }
 "#,
     );
     insta::assert_snapshot!(said);
@@ -306,7 +307,7 @@ listeners: { public: { address: "127.0.0.1:8080" } }
 identity: { api_keys: {}, issuers: {} }
 models:
   assistant:
-    dialect: anthropic
+    dialect: openai
     upstream: { url: "https://api.example", credential: "vault:kv/openai#key" }
     identify: anonymous
     budgets: [ { per: principal, tokens: 50k/hour, cost: 5 USD/day, limit: 1/s } ]

@@ -39,6 +39,8 @@ pub struct ModelRules {
     pub tiers: Vec<TierRules>,
     /// What may not come from it.
     pub answer: Screen,
+    /// Betas of the provider that clients may ask for, where the dialect has such.
+    pub betas: Vec<Box<str>>,
     /// Whether a request may speak of texts that its provider stored: they are not read again.
     pub passes_stored: bool,
     /// Whether texts may come as numbers of tokens, which cannot be read.
@@ -109,6 +111,7 @@ impl Default for ModelRules {
             orders: None,
             tiers: Vec::new(),
             answer: Screen::default(),
+            betas: Vec::new(),
             passes_stored: false,
             passes_tokens: false,
             passes_unknown: false,

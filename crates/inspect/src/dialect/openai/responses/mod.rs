@@ -22,6 +22,7 @@ pub use request::inspect_request;
 static ANSWER: Answer = Answer {
     usage: |tape| usage_at(tape, 0),
     hidden: &["instructions"],
+    written: |_| Vec::new(),
     spelling: |_, tape, _, edits| {
         drop_misspelt(tape, edits, |_| true);
         Ok(())
