@@ -20,6 +20,7 @@ use portcullis_core::record::Action;
 use portcullis_core::roles::{self, CompiledRoles};
 use portcullis_core::route::{Dialect, Route, RouteId, Routes, Surface};
 use portcullis_core::validate::{Answers, Unknown, ValidateRules};
+use portcullis_inspect::coverage::Unread;
 use portcullis_inspect::detect::Groups;
 use portcullis_inspect::dialect::{self, ModelRules};
 use portcullis_inspect::inspect::Screens;
@@ -28,6 +29,7 @@ use smol_str::SmolStr;
 
 use crate::config::settings::{self, Api, Check, Detectors, Level, Model, Settings};
 use crate::config::{Diagnostic, Place};
+use crate::coverage::{Coverage, Gap};
 use crate::forward::{Roots, SecretHeader, TlsClientRules, Upstream, UpstreamRules};
 use crate::gate::{BodyTimes, Gate, Guards};
 use crate::graphs;
@@ -133,7 +135,24 @@ pub(crate) fn compile_on(
         lifetime: kept.lifetime.clone(),
         origin: kept.origin,
     };
+    let blind = blind(settings, &gate);
+    if !blind.is_empty() {
+        return Err(blind);
+    }
     Ok(Compiled { gate, key_sources, upstreams, pools: sources.pools, warnings })
+}
+
+/// Guards that are configured where they cannot run.
+fn blind(settings: &Settings, gate: &Gate) -> Vec<Diagnostic> {
+    let coverage = Coverage::of(gate);
+    let places: Vec<&Place> = parts(settings).map(Part::place).collect();
+    let problem = |(id, gap): (RouteId, Gap)| {
+        let place = places.get(usize::from(id.0)).copied().cloned().unwrap_or_default();
+        let mut problem = place.error("guard-cannot-run", gap.message);
+        problem.help(gap.help);
+        problem
+    };
+    coverage.gaps().map(problem).collect()
 }
 
 /// The Cedar schema that the policies of these settings are checked against.
@@ -172,6 +191,14 @@ impl<'s> Part<'s> {
             Self::Api(api) => &api.name,
             Self::Model(model) => &model.name,
             Self::Graph(graph) => &graph.name,
+        }
+    }
+
+    fn place(self) -> &'s Place {
+        match self {
+            Self::Api(api) => &api.place,
+            Self::Model(model) => &model.place,
+            Self::Graph(graph) => &graph.place,
         }
     }
 
@@ -439,16 +466,10 @@ impl<'s> Compiler<'s> {
 
     fn guards(&self, part: Part<'_>) -> Guards {
         match part {
-            Part::Api(api) => Guards {
-                screens: Screens { request: screen(&api.inspect), answer: screen(&api.screen) },
-                model: None,
-            },
-            Part::Graph(graph) => Guards {
-                screens: Screens { request: screen(&graph.inspect), answer: screen(&graph.screen) },
-                model: None,
-            },
+            Part::Api(api) => Guards { screens: screens(&api.inspect, &api.screen), model: None },
+            Part::Graph(graph) => Guards { screens: screens(&graph.inspect, &graph.screen), model: None },
             Part::Model(model) => {
-                let (prompt, answer) = (screen(&model.prompt), screen(&model.answer));
+                let screens = screens(&model.prompt, &model.answer);
                 let rules = ModelRules {
                     system: model.system.as_ref().map(|file| Arc::clone(&file.text)),
                     client_system: match model.client_system {
@@ -456,12 +477,13 @@ impl<'s> Compiler<'s> {
                         settings::ClientSystem::Demote => dialect::ClientSystem::Demote,
                         settings::ClientSystem::Allow => dialect::ClientSystem::Allow,
                     },
-                    prompt: prompt.clone(),
-                    answer: answer.clone(),
+                    prompt: screens.request.clone(),
+                    answer: screens.answer.clone(),
+                    unread: screens.request_unread.clone(),
                     orders: action(model.prompt.classifier),
                     records_usage: true,
                 };
-                Guards { screens: Screens { request: prompt, answer }, model: Some(rules) }
+                Guards { screens, model: Some(rules) }
             }
         }
     }
@@ -758,6 +780,22 @@ fn screen(detectors: &Detectors) -> Screen {
         code: action(detectors.code),
     };
     Screen::from_parts(&groups, &detectors.except, Hosts::new(detectors.hosts.iter().map(String::as_str)))
+}
+
+fn screens(request: &Detectors, answer: &Detectors) -> Screens {
+    Screens {
+        request: screen(request),
+        answer: screen(answer),
+        request_unread: unread(request),
+        answer_unread: unread(answer),
+    }
+}
+
+fn unread(detectors: &Detectors) -> Unread {
+    match &detectors.unread {
+        None => Unread::Unclaimed,
+        Some(listed) => Unread::only(listed.iter().map(String::as_str)),
+    }
 }
 
 fn algorithm(algorithm: settings::Algorithm) -> Algorithm {

@@ -11,6 +11,7 @@ use http::Response;
 use hyper::body::Incoming;
 use portcullis_core::admit::Buckets;
 use portcullis_core::grpc::is_grpc;
+use portcullis_core::guard::{Guard, GuardSet};
 use portcullis_core::halt::{Halt, Reason};
 use portcullis_core::identify::{Issuers, unknown_key};
 use portcullis_core::policy::Policy;
@@ -84,6 +85,21 @@ pub struct BodyTimes {
 }
 
 impl Guards {
+    /// The guards that every request of this route must meet.
+    pub(crate) fn due_of_request(&self, route: &Route) -> GuardSet {
+        let own = match &self.model {
+            Some(rules) => rules.guards(),
+            None => self.screens.request.guards(),
+        };
+        own.with_if(Guard::Contract, route.validate.request)
+    }
+
+    /// The guards that every answer must meet that has something to read.
+    pub(crate) fn due_of_answer(&self, route: &Route) -> GuardSet {
+        let holds = route.validate.answers != Answers::Off;
+        self.screens.answer.guards().with_if(Guard::Contract, holds)
+    }
+
     /// Whether anything reads the answers of this route, so that they must come unencoded.
     pub(crate) fn reads_answers(&self, route: &Route) -> bool {
         route.graph.is_some()

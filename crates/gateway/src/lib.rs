@@ -2,6 +2,7 @@
 
 pub mod compile;
 pub mod config;
+pub mod coverage;
 pub mod explain;
 pub mod gate;
 mod graphs;

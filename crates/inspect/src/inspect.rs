@@ -30,25 +30,29 @@
 //!
 //! fn unread(request: Request<Validated>) -> Request<Inspected> {
 //!     let body = request.body().clone();
-//!     request.advance(|validated| Inspected { validated, body, is_inspected: true, hides_usage: false })
+//!     request.advance(|validated| Inspected { validated, body, ..panic!("whatever came before") })
 //! }
 //! ```
 
 use std::ops::Deref;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use portcullis_core::grpc;
+use portcullis_core::guard::GuardSet;
 use portcullis_core::halt::{Halt, Reason};
 use portcullis_core::record::{Action, Finding};
 use portcullis_core::request::Request;
 use portcullis_core::route::Surface;
 use portcullis_core::validate::Validated;
 
+use crate::coverage::{self, Reach};
 use crate::dialect::{self, Endpoint, ModelRules};
 use crate::judge::{Verdict, judge};
 use crate::machine::Screen;
-use crate::media::{Media, decode, encode, pairs};
-use crate::{graph, json, text};
+use crate::media::{Media, decode, encode, essence, opaque_part, pairs};
+use crate::unread::Unread;
+use crate::{fields, graph, json, text};
 
 /// What a route looks for: in what its clients send, and in what its upstream answers.
 #[derive(Debug, Clone, Default)]
@@ -57,6 +61,10 @@ pub struct Screens {
     pub request: Screen,
     /// For answers.
     pub answer: Screen,
+    /// What of a request may pass that cannot be read.
+    pub request_unread: Unread,
+    /// And of an answer.
+    pub answer_unread: Unread,
 }
 
 /// Proof that the detectors read path, query and body, and that nothing which may not pass is left in them.
@@ -66,9 +74,21 @@ pub struct Inspected {
     body: Bytes,
     is_inspected: bool,
     hides_usage: bool,
+    applied: GuardSet,
+    unread: GuardSet,
 }
 
 impl Inspected {
+    /// The guards that read it.
+    pub fn applied(&self) -> GuardSet {
+        self.applied
+    }
+
+    /// The guards that cannot read its body, which the operator lets pass.
+    pub fn unread(&self) -> GuardSet {
+        self.unread
+    }
+
     /// The body to send: the client's own bytes, the redacted ones, or what a dialect made of them.
     pub fn outbound_body(&self) -> &Bytes {
         &self.body
@@ -114,6 +134,9 @@ pub fn inspect(
     if is_inspected && request.stage().graph().is_none() {
         fixed_parts(&screens.request, &request, findings);
     }
+    fields::screen(&screens.request, &request.head().headers, "header:", findings);
+    let mut applied = screens.request.guards();
+    let mut unread = GuardSet::NONE;
     let asked = match (request.stage().route().surface, model) {
         (Surface::Model(_), Some(rules)) if !request.body().is_empty() => {
             let stage = request.stage();
@@ -121,6 +144,7 @@ pub fn inspect(
                 .ok_or_else(|| Halt::new(Reason::Internal, "a model's operation without an endpoint"))?;
             let document = stage.document().ok_or_else(|| unreadable("the body was not validated"))?;
             let asked = dialect::inspect_request(endpoint, rules, document, findings)?;
+            applied = rules.guards();
             (asked.body, asked.hides_usage)
         }
         (Surface::Model(_), None) => {
@@ -135,20 +159,51 @@ pub fn inspect(
             (request.body().clone(), false)
         }
         (Surface::Grpc, _) => {
-            fields(&screens.request, &request, findings)?;
+            message(&screens.request, &request, findings)?;
             (request.body().clone(), false)
         }
         (Surface::Model(_), Some(_)) | (Surface::Rest, _) => {
-            let media = Media::of(&request.head().headers);
-            (body(&screens.request, media, request.body(), findings)?, false)
+            let headers = &request.head().headers;
+            if may_pass_unread(headers, &screens.request_unread, request.body())? {
+                unread = applied;
+                (request.body().clone(), false)
+            } else {
+                (body(&screens.request, Media::of(headers), request.body(), findings)?, false)
+            }
         }
     };
+    if let Some(rules) = model.filter(|_| request.body().is_empty()) {
+        applied = rules.guards();
+    }
     let own = findings.get(known..).unwrap_or_default();
     if judge(own) == Verdict::Block {
         return Err(blocked(own));
     }
     let (body, hides_usage) = asked;
-    Ok(request.advance(|validated| Inspected { validated, body, is_inspected, hides_usage }))
+    Ok(request.advance(|validated| Inspected { validated, body, is_inspected, hides_usage, applied, unread }))
+}
+
+/// Whether no detector can read a body, and the operator lets it pass; refuses what only the first is true of.
+fn may_pass_unread(headers: &HeaderMap, unread: &Unread, body: &[u8]) -> Result<bool, Halt> {
+    let media = Media::of(headers);
+    if body.is_empty() {
+        return Ok(false);
+    }
+    if let Reach::Blind(_) = coverage::detectors(media.site()) {
+        let media = essence(headers).to_ascii_lowercase();
+        return if unread.allows(&media) { Ok(true) } else { Err(blind(&media)) };
+    }
+    match opaque_part(body, unread).filter(|_| media == Media::Parts) {
+        Some(media) => Err(blind(&media)),
+        None => Ok(false),
+    }
+}
+
+fn blind(media: &str) -> Halt {
+    Halt::new(
+        Reason::ContentBlocked,
+        format!("no detector can read `{media}`, and `unread` does not list it"),
+    )
 }
 
 /// Screens what cannot be rewritten: path parameters and query.
@@ -180,7 +235,7 @@ fn query(screen: &Screen, query: &str, findings: &mut Vec<Finding>) {
 }
 
 /// Screens the texts in the message of a gRPC request. They were what the permit was given for, and stay as they are.
-fn fields(screen: &Screen, request: &Request<Validated>, findings: &mut Vec<Finding>) -> Result<(), Halt> {
+fn message(screen: &Screen, request: &Request<Validated>, findings: &mut Vec<Finding>) -> Result<(), Halt> {
     let stage = request.stage();
     let route = stage.route();
     let internal = || Halt::new(Reason::Internal, "a gRPC route without descriptors");
@@ -206,7 +261,7 @@ fn body(screen: &Screen, media: Media, body: &Bytes, findings: &mut Vec<Finding>
     if body.is_empty() {
         return Ok(Bytes::new());
     }
-    if media == Media::Other {
+    if coverage::detectors(media.site()) == Reach::ReadsOnly {
         fixed(screen, &String::from_utf8_lossy(body), findings, String::new);
         return Ok(body.clone());
     }
@@ -220,9 +275,11 @@ fn body(screen: &Screen, media: Media, body: &Bytes, findings: &mut Vec<Finding>
             Err(_) => return Err(unreadable("the body is not well-formed JSON")),
         },
         Media::Form => form(screen, text, findings),
-        Media::Text | Media::Other => text::screen(screen, text, findings, String::new)
-            .filter(|found| found.is_changed)
-            .map(|found| found.text),
+        Media::Text | Media::Parts | Media::Other | Media::Opaque => {
+            text::screen(screen, text, findings, String::new)
+                .filter(|found| found.is_changed)
+                .map(|found| found.text)
+        }
     };
     Ok(rewritten.map_or_else(|| body.clone(), Bytes::from))
 }
@@ -314,6 +371,29 @@ mod tests {
         check(Media::Other, b"\xff\xfe ann@example.com", None, &[("", Block)]);
         check(Media::Other, b"\xff\xfe\x00", Some(b"\xff\xfe\x00"), &[]);
         check(Media::Text, b"", Some(b""), &[]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_passes_only_where_written() {
+        let check = |media: &'static str, unread: Unread, sent: &str, expected: Option<bool>| {
+            let headers =
+                HeaderMap::from_iter([(http::header::CONTENT_TYPE, http::HeaderValue::from_static(media))]);
+            assert_eq!(
+                may_pass_unread(&headers, &unread, sent.as_bytes()).ok(),
+                expected,
+                "{media} {unread:?}"
+            );
+        };
+        let only = |listed: &[&str]| Unread::only(listed.iter().copied());
+        check("image/png", Unread::Unclaimed, "x", Some(true));
+        check("image/png", only(&[]), "x", None);
+        check("image/png", only(&[]), "", Some(false));
+        check("Image/PNG; q=1", only(&["image/*"]), "x", Some(true));
+        check("application/octet-stream", only(&[]), "x", Some(false));
+        let parts = "--x\r\ncontent-type: image/png\r\n\r\nx\r\n--x--";
+        check("multipart/form-data; boundary=x", only(&[]), parts, None);
+        check("multipart/form-data; boundary=x", only(&["image/*"]), parts, Some(false));
+        check("text/plain", only(&[]), parts, Some(false));
     }
 
     #[test]

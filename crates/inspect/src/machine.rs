@@ -14,10 +14,12 @@ mod state;
 
 use std::sync::Arc;
 
+use portcullis_core::guard::GuardSet;
 use portcullis_core::record::{Action, Finding};
 
 use self::lanes::{Candidates, Lanes};
 use self::state::State;
+use crate::coverage;
 use crate::detect::cursor::Cursor;
 use crate::detect::{DATA, Detector, ELSEWHERE, Groups, Match, host};
 
@@ -37,6 +39,8 @@ struct Rules {
     has_mail: bool,
     /// Whether lines are counted.
     has_lines: bool,
+    /// The guards that they are.
+    guards: GuardSet,
 }
 
 /// Hosts that links and images may lead to: `example.com`, `*.example.com`. In lower case.
@@ -84,7 +88,8 @@ impl Screen {
         let lanes = Lanes::new(rules.iter().map(|rule| rule.detector));
         let has_mail = known & Detector::Email.bit() != 0;
         let has_lines = known & Detector::InsecureCode.bit() != 0;
-        Self(Some(Arc::new(Rules { rules: rules.into(), lanes, hosts, has_mail, has_lines })))
+        let guards = rules.iter().map(|rule| coverage::guard(rule.detector.group())).collect();
+        Self(Some(Arc::new(Rules { rules: rules.into(), lanes, hosts, has_mail, has_lines, guards })))
     }
 
     /// The screen that lets everything pass unread.
@@ -110,6 +115,11 @@ impl Screen {
     /// Whether no detector is on: the text need not be read at all.
     pub fn is_off(&self) -> bool {
         self.0.is_none()
+    }
+
+    /// The guards that its detectors are.
+    pub fn guards(&self) -> GuardSet {
+        self.0.as_ref().map_or(GuardSet::NONE, |rules| rules.guards)
     }
 
     /// What is on, in the order in which it is asked.

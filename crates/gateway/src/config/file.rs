@@ -501,6 +501,9 @@ pub(crate) struct Detectors {
     pub(crate) except: Option<Vec<At<String>>>,
     /// Hosts that links and images may lead to: `example.com`, `*.example.com`. Others are found by `links` then.
     pub(crate) hosts: Option<Vec<At<String>>>,
+    /// What may pass although no detector can read it: media types such as `image/*` or `application/pdf`, and
+    /// `websocket`. Where detectors are written, anything else that is compressed, drawn or spoken is refused.
+    pub(crate) unread: Option<Vec<At<String>>>,
 }
 
 /// Where records go.

@@ -521,6 +521,8 @@ pub struct Detectors {
     pub except: Vec<Detector>,
     /// Hosts that links may lead to, in lower case; empty: any, as long as no data goes there.
     pub hosts: Vec<String>,
+    /// Media types that may pass unread, in lower case; `None` where no detectors were written.
+    pub unread: Option<Vec<String>>,
 }
 
 impl Detectors {
@@ -551,6 +553,7 @@ impl Detectors {
             classifier,
             except: Vec::new(),
             hosts: Vec::new(),
+            unread: None,
         }
     }
 }

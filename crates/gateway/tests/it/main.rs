@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod bypass;
 mod contract;
+
+mod coverage;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]

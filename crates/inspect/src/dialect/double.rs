@@ -23,6 +23,10 @@ impl Screen {
         Self { is_on: true }
     }
 
+    pub(crate) fn guards(&self) -> portcullis_core::guard::GuardSet {
+        portcullis_core::guard::GuardSet::NONE
+    }
+
     pub(crate) fn is_off(&self) -> bool {
         !self.is_on
     }

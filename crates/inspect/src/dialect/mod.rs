@@ -36,6 +36,7 @@ pub(crate) use crate::machine::{Machine, Screen};
 
 pub use rules::{ClientSystem, ModelRules};
 pub use stream::{Stream, StreamEnd};
+pub use surfaces::{Origin, Surface as Field};
 pub use tape::TapeError;
 
 /// The OpenAPI 3.1 document of what a model of this dialect offers, as JSON text.
@@ -55,14 +56,44 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
+    /// All endpoints of all dialects.
+    pub const ALL: [Self; 2] = [Self::Chat, Self::Listing];
+
+    /// Whose it is, and the operation of its contract.
+    pub const fn spoken(self) -> (Dialect, &'static str) {
+        match self {
+            Self::Chat => (Dialect::OpenAi, "createChatCompletion"),
+            Self::Listing => (Dialect::OpenAi, "listModels"),
+        }
+    }
+
+    /// Every field of a request, from the table that the request is read by: its path with `*` for elements, what
+    /// stands there and who wrote it.
+    pub const fn request_fields(self) -> &'static [(&'static str, Field, Origin)] {
+        match self {
+            Self::Chat => openai::chat::SURFACES,
+            Self::Listing => &[],
+        }
+    }
+
+    /// What stands in an answer, and a place of it in a whole one.
+    pub const fn answer_fields(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Chat => openai::chat::ANSWERS,
+            Self::Listing => &[("everything else", "/data/0/id")],
+        }
+    }
+
+    /// Whether its answers may be streams.
+    pub fn has_streams(self) -> bool {
+        Stream::new(self, &ModelRules::default(), false, "").is_some()
+    }
+
     /// The endpoint of an operation of a model's route; `None` for any other.
     pub fn of(route: &Route, operation: OperationIndex) -> Option<Self> {
         let Surface::Model(dialect) = route.surface else { return None };
-        match (dialect, &*route.contract.operation(operation)?.id) {
-            (Dialect::OpenAi, "createChatCompletion") => Some(Self::Chat),
-            (Dialect::OpenAi, "listModels") => Some(Self::Listing),
-            _ => None,
-        }
+        let id = &*route.contract.operation(operation)?.id;
+        Self::ALL.into_iter().find(|one| one.spoken() == (dialect, id))
     }
 }
 

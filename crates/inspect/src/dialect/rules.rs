@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use portcullis_core::guard::{Guard, GuardSet};
 use portcullis_core::record::Action;
 
 use super::Screen;
+use crate::unread::Unread;
 
 /// What is done with `system` and `developer` messages that a client sends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub struct ModelRules {
     pub orders: Option<Action>,
     /// What may not come from it.
     pub answer: Screen,
+    /// What may go to the model though nobody can read it: pictures, sounds, files.
+    pub unread: Unread,
     /// Whether the model is asked for token counts on streams too, so that the record has them.
     pub records_usage: bool,
 }
@@ -43,7 +47,16 @@ impl Default for ModelRules {
             prompt: Screen::default(),
             orders: None,
             answer: Screen::default(),
+            unread: Unread::default(),
             records_usage: true,
         }
+    }
+}
+
+impl ModelRules {
+    /// The guards of requests.
+    pub fn guards(&self) -> GuardSet {
+        let roles = GuardSet::NONE.with_if(Guard::Roles, self.client_system != ClientSystem::Allow);
+        self.prompt.guards().and(roles).with_if(Guard::Classifier, self.orders.is_some())
     }
 }

@@ -4,7 +4,7 @@ use rustc_hash::FxHashMap;
 
 /// How a field is screened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Surface {
+pub enum Surface {
     /// Text.
     Text,
     /// A list of parts or a text; parts that are text are also screened as the one text that the model reads.
@@ -15,13 +15,15 @@ pub(crate) enum Surface {
     Tree,
     /// A link, which is text, or data inside a `data:` URL, which is not.
     Link,
-    /// Encoded sound or file, or a value that the contract enumerates: nothing to read.
+    /// An encoded sound or file: its media type is looked at and nothing of it is read.
+    Encoded,
+    /// A value that the contract enumerates: nothing to read.
     Nothing,
 }
 
 /// Who wrote the text of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Origin {
+pub enum Origin {
     /// Whoever wrote the message that it stands in.
     Author,
     /// The client's user.
@@ -135,7 +137,8 @@ pub(crate) mod tests {
         let stale: Vec<_> = paths.difference(&expected).collect();
         assert!(stale.is_empty(), "not in the contract: {stale:?}");
         for path in free.iter().filter(|path| !under_tree(path)) {
-            let is_read = !matches!(table.lookup(path), Some(Known::Field(Surface::Nothing, _)));
+            let is_read =
+                !matches!(table.lookup(path), Some(Known::Field(Surface::Nothing | Surface::Encoded, _)));
             assert_eq!(is_read, !encoded.contains(&path.as_str()), "{path}");
         }
     }

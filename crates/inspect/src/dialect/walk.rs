@@ -9,6 +9,7 @@ use super::ModelRules;
 use super::prompt::{Read, Reader};
 use super::surfaces::{Known, Origin, Surface, Table};
 use super::text::{Form, Left, keep, whole};
+use crate::coverage::{self, Reach, Site};
 use crate::linear::Channel;
 
 /// Shortest text that is asked for orders where it is one of many in a tree, in bytes: a name is no sentence.
@@ -79,14 +80,30 @@ impl<'w> Walk<'w> {
         self.origin = origin;
         match surface {
             Surface::Nothing => Ok(None),
+            Surface::Encoded => self.encoded(value),
             Surface::JsonText => self.text(value, Form::Json),
-            Surface::Link if is_data(value) => Ok(None),
+            Surface::Link if is_data(value) => self.encoded(value),
             Surface::Parts if value.is_array() => self.parts(value),
             Surface::Text | Surface::Link | Surface::Parts if value.is_string() => {
                 self.text(value, Form::Plain)
             }
             Surface::Text => self.container(value),
             Surface::Tree | Surface::Link | Surface::Parts => self.tree(value),
+        }
+    }
+
+    /// A picture, a sound or a file, which nobody here can read.
+    fn encoded(&mut self, value: &Value) -> Result<Option<Value>, Halt> {
+        let is_blind = matches!(coverage::detectors(Site::Encoded), Reach::Blind(_));
+        let Some(data) = value.as_str().filter(|_| is_blind && self.rules.unread.is_claimed()) else {
+            return Ok(None);
+        };
+        let media = data.get(..5).filter(|scheme| scheme.eq_ignore_ascii_case("data:"));
+        let media = media.and_then(|_| data.get(5..)?.split([';', ',']).next()).unwrap_or_default();
+        let media = if media.is_empty() { "application/octet-stream" } else { media };
+        match self.rules.unread.allows(&media.to_ascii_lowercase()) {
+            true => Ok(None),
+            false => Err(self.blocked("what no detector can read, and `unread` does not list,")),
         }
     }
 
@@ -267,6 +284,9 @@ impl<'w> Walk<'w> {
     /// Who wrote the text at hand, if it is somebody who may give no orders.
     fn channel(&self, text: &str) -> Option<Channel> {
         if self.is_tree && text.len() < SENTENCE {
+            return None;
+        }
+        if matches!(coverage::orders(Site::of_field(Surface::Text, self.origin)), Reach::Outside(_)) {
             return None;
         }
         match (self.origin, self.author) {

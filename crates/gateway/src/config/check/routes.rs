@@ -3,6 +3,7 @@
 use http::Uri;
 use portcullis_core::contract::server_path;
 use portcullis_core::validate::Told;
+use portcullis_inspect::coverage::Unread;
 use portcullis_inspect::detect::Detector;
 
 use super::Checker;
@@ -244,6 +245,7 @@ impl Checker<'_, '_> {
                 code: level(written.code, default.code),
                 except: written.except.iter().flatten().filter_map(|name| self.detector(name)).collect(),
                 hosts: written.hosts.iter().flatten().filter_map(|host| self.link_host(host)).collect(),
+                unread: Some(written.unread.iter().flatten().filter_map(|one| self.media(one)).collect()),
             },
         }
     }
@@ -271,6 +273,23 @@ impl Checker<'_, '_> {
                 .nearest(&name.value, Detector::ALL.into_iter().map(Detector::id));
         }
         found
+    }
+
+    /// A media type or a range of them in lower case, or the word for WebSockets.
+    fn media(&mut self, written: &At<String>) -> Option<String> {
+        let media = written.value.to_ascii_lowercase();
+        let is_token = |text: &str| {
+            !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
+        };
+        let is_media = media
+            .split_once('/')
+            .is_some_and(|(kind, name)| is_token(kind) && (name == "*" || is_token(name)));
+        if !is_media && media != Unread::WEBSOCKET {
+            self.error("bad-value", written.at, format!("`{}` is no media type", written.value))
+                .expected("a media type such as `application/pdf` or `image/*`, or `websocket`");
+            return None;
+        }
+        Some(media)
     }
 
     /// A host in lower case, perhaps behind `*.`.

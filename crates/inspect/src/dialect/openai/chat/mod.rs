@@ -14,6 +14,7 @@ use super::super::tape::Tape;
 pub use answer::screen_answer;
 pub use request::inspect_request;
 pub use stream::ChatStream;
+pub(crate) use surfaces::{ANSWERS, SURFACES};
 
 /// Token counts of an answer or a chunk, where it has them.
 fn usage(tape: &Tape<'_>) -> Option<Usage> {
