@@ -10,7 +10,7 @@ use portcullis_inspect::coverage::guard;
 use portcullis_inspect::detect::Detector;
 use serde_json::{Value, json};
 
-use crate::support::{Files, Gate, Piece};
+use crate::support::{Files, Gate, Issuer, Piece};
 
 const ALL: &str = "{ pii: observe, secrets: observe, injection: observe, active_content: observe, links: observe, code: observe }";
 
@@ -67,7 +67,9 @@ fn answer(kind: &str, more: &str, body: &str) -> String {
 }
 
 fn encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.';
+    let one = |byte: u8| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(one).collect()
 }
 
 /// A document in which `text` stands at a JSON pointer.
@@ -283,6 +285,10 @@ async fn every_cell_that_says_a_guard_runs_finds_something() {
             }
             let (status, record) = send(&gate, &exchange(table, row, PROBE).unwrap(), &mut records).await;
             assert_eq!(status, 200, "{what}: {record}");
+            if row["surface"] == "path" {
+                // There is no `//` within a segment, and so no link.
+                expected.remove("links");
+            }
             let mut found = found(&record);
             found.remove("classifier");
             assert_eq!(found, expected, "{what}: {record}");
@@ -305,7 +311,7 @@ fn said(more: &str, contract: &str) -> String {
     put("portcullis.yaml", &files.config.replace("    inspect: none\n    screen: none\n", more));
     put("contract.yaml", contract);
     put("policy.cedar", &files.policy);
-    put("jwks.json", r#"{"keys":[]}"#);
+    put("jwks.json", &Issuer::new().jwks().to_string());
     check(&folder.path().join("portcullis.yaml")).diagnostics.render(Format::Text { colours: false })
 }
 
@@ -326,7 +332,7 @@ fn a_guard_that_cannot_run_where_it_is_written_is_an_error() {
             }
         }
     };
-    check("    inspect: { pii: block }\n", &picture, Some("`pii`"));
+    check("    inspect: { pii: block }\n", &picture, Some("`pii` cannot run"));
     check("    inspect: { pii: block, unread: [\"image/*\"] }\n", &picture, None);
     check("    screen: { pii: block }\n", &picture, None);
     check("", &picture, None);
