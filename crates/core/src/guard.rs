@@ -34,11 +34,15 @@ pub enum Guard {
     Code,
     /// The linear classifier of orders.
     Classifier,
+    /// The transformer that is asked after it.
+    Encoder,
+    /// A judge outside.
+    Judge,
 }
 
 impl Guard {
     /// All guards, in the order in which they are shown.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Contract,
         Self::Objects,
         Self::Expose,
@@ -50,6 +54,8 @@ impl Guard {
         Self::Links,
         Self::Code,
         Self::Classifier,
+        Self::Encoder,
+        Self::Judge,
     ];
 
     /// The stable name, as in records, metrics and `portcullis coverage`; where it is a key of the configuration, that.
@@ -66,6 +72,8 @@ impl Guard {
             Self::Links => "links",
             Self::Code => "code",
             Self::Classifier => "classifier",
+            Self::Encoder => "encoder",
+            Self::Judge => "judge",
         }
     }
 

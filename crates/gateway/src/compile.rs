@@ -33,6 +33,7 @@ use crate::coverage::{Coverage, Gap};
 use crate::forward::{Roots, SecretHeader, TlsClientRules, Upstream, UpstreamRules};
 use crate::gate::{BodyTimes, Gate, Guards};
 use crate::graphs;
+use crate::judges::Judge;
 use crate::keys::{KeySource, Keyring};
 use crate::owners::{Owners, Pools, Sources, TableOwners, bind};
 use crate::switched::Lifetime;
@@ -99,6 +100,7 @@ pub(crate) fn compile_on(
         warnings.extend(contract.iter().flat_map(|contract| contract_warnings(api, contract)));
     }
     let (issuers, key_sources) = compiler.issuers();
+    compiler.judges();
     let mut routes = Vec::new();
     let mut guards = Vec::new();
     for (index, (part, contract)) in parts(settings).zip(contracts).enumerate() {
@@ -228,6 +230,7 @@ struct Compiler<'s> {
     warnings: Vec<Diagnostic>,
     graphs: Vec<(&'s str, Arc<Graph>)>,
     today: jiff::civil::Date,
+    judges: Vec<Option<Arc<Judge>>>,
 }
 
 impl<'s> Compiler<'s> {
@@ -242,6 +245,7 @@ impl<'s> Compiler<'s> {
             warnings,
             graphs: Vec::new(),
             today: today(),
+            judges: Vec::new(),
         }
     }
 
@@ -466,10 +470,17 @@ impl<'s> Compiler<'s> {
 
     fn guards(&self, part: Part<'_>) -> Guards {
         match part {
-            Part::Api(api) => Guards { screens: screens(&api.inspect, &api.screen), model: None },
-            Part::Graph(graph) => Guards { screens: screens(&graph.inspect, &graph.screen), model: None },
+            Part::Api(api) => Guards { screens: screens(&api.inspect, &api.screen), ..Guards::default() },
+            Part::Graph(graph) => {
+                Guards { screens: screens(&graph.inspect, &graph.screen), ..Guards::default() }
+            }
             Part::Model(model) => {
                 let screens = screens(&model.prompt, &model.answer);
+                let judge = |detectors: &Detectors| {
+                    let index = detectors.judge.as_ref()?.judge;
+                    self.judges.get(index).cloned().flatten()
+                };
+                let (prompt_judge, answer_judge) = (judge(&model.prompt), judge(&model.answer));
                 let rules = ModelRules {
                     system: model.system.as_ref().map(|file| Arc::clone(&file.text)),
                     client_system: match model.client_system {
@@ -481,10 +492,25 @@ impl<'s> Compiler<'s> {
                     answer: screens.answer.clone(),
                     unread: screens.request_unread.clone(),
                     orders: action(model.prompt.classifier),
+                    tiers: prompt_judge.iter().map(|judge| judge.rules()).collect(),
                     records_usage: true,
                 };
-                Guards { screens, model: Some(rules) }
+                Guards { screens, model: Some(rules), prompt_judge, answer_judge }
             }
+        }
+    }
+
+    /// Judges by their index; none where one cannot be asked, which is reported.
+    fn judges(&mut self) {
+        for judge in &self.settings.judges {
+            let compiled = Judge::compile(judge).map(Arc::new);
+            self.judges.push(match compiled {
+                Ok(judge) => Some(judge),
+                Err(error) => {
+                    self.problems.push(judge.place.error("bad-upstream", error.to_string()));
+                    None
+                }
+            });
         }
     }
 

@@ -23,6 +23,7 @@ use portcullis_inspect::dialect::ModelRules;
 use portcullis_inspect::inspect::Screens;
 
 use crate::forward::Upstream;
+use crate::judges::Judge;
 use crate::keys::Keyring;
 use crate::listen::Handler;
 use crate::owners::{Lookup, Owners};
@@ -73,6 +74,10 @@ pub struct Guards {
     pub screens: Screens,
     /// The rules of a model route.
     pub model: Option<ModelRules>,
+    /// Who is asked about prompts, last of all.
+    pub prompt_judge: Option<Arc<Judge>>,
+    /// Who is asked about answers.
+    pub answer_judge: Option<Arc<Judge>>,
 }
 
 /// How long a request body may take.
@@ -97,7 +102,8 @@ impl Guards {
     /// The guards that every answer must meet that has something to read.
     pub(crate) fn due_of_answer(&self, route: &Route) -> GuardSet {
         let holds = route.validate.answers != Answers::Off;
-        self.screens.answer.guards().with_if(Guard::Contract, holds)
+        let judged = self.answer_judge.is_some();
+        self.screens.answer.guards().with_if(Guard::Contract, holds).with_if(Guard::Judge, judged)
     }
 
     /// Whether anything reads the answers of this route, so that they must come unencoded.

@@ -19,7 +19,7 @@ use futures_util::{StreamExt as _, stream};
 use http::{HeaderName, HeaderValue, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use portcullis_core::record::{Action, Finding, Severity};
-use portcullis_inspect::elsewhere::{Passage, Said};
+use portcullis_inspect::elsewhere::{Passage, Said, Tier, TierRules};
 use portcullis_inspect::linear::Channel;
 use tokio::sync::Semaphore;
 
@@ -173,11 +173,18 @@ impl Judge {
         })
     }
 
+    /// What is done about prompts by what it says.
+    pub(crate) fn rules(&self) -> TierRules {
+        let unread = if self.passes_unanswered { Action::Observe } else { Action::Block };
+        TierRules { tier: Tier::Judge, action: self.action, unread }
+    }
+
     /// Asks about texts of one request, all within one time-out: each with what was said of it.
     pub(crate) async fn hear(&self, passages: Vec<Passage>) -> Vec<(Passage, Said)> {
         let deadline = tokio::time::Instant::now() + self.timeout;
         let asked = passages.into_iter().map(|passage| async move {
-            let asked = tokio::time::timeout_at(deadline, self.opinion(passage.channel.into(), &passage.text));
+            let asked =
+                tokio::time::timeout_at(deadline, self.opinion(passage.channel.into(), &passage.text));
             let said = match asked.await.unwrap_or(Err(JudgeError::Timeout)) {
                 Ok(opinion) => self.said(&opinion, passage.text.len()),
                 Err(error) => {
@@ -190,7 +197,10 @@ impl Judge {
         stream::iter(asked).buffered(self.concurrency).collect().await
     }
 
-    /// Asks about what a model answers; a finding where it objects, or where it did not answer.
+    /// Asks about what a model answers; a finding where it objects.
+    ///
+    /// # Errors
+    /// The finding says that it did not answer, and its action whether the answer passes all the same.
     pub(crate) async fn hear_answer(&self, text: &str) -> Result<Option<Finding>, Finding> {
         let asked = tokio::time::timeout(self.timeout, self.opinion(Writer::Model, text)).await;
         let finding = |detector, action, evidence| Finding {

@@ -10,6 +10,8 @@ pub mod review;
 pub mod routes;
 pub mod server;
 
+mod hearing;
+pub mod judges;
 mod pipeline;
 
 pub mod forward;

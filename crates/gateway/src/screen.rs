@@ -55,11 +55,12 @@ use portcullis_core::validate::{
 use portcullis_inspect::answer::{screen_bytes, screen_fields, screen_json, screen_text};
 use portcullis_inspect::coverage::{self, Reach, Site};
 use portcullis_inspect::dialect::{self, Endpoint, Stream};
-use portcullis_inspect::judge::Verdict;
+use portcullis_inspect::judge::{Verdict, judge as judge_findings};
 
 use crate::forward::UpstreamBody;
 use crate::forward::asked::Shown;
 use crate::gate::{Gate, Guards};
+use crate::judges::Judge;
 use crate::owners::{self, Due};
 use crate::record::{Draft, Recording};
 use crate::switched::Switched;
@@ -227,7 +228,10 @@ pub(crate) async fn screen(
             let stream = Stream::new(endpoint, rules, hides_usage, record.id().as_str());
             let stream = stream
                 .ok_or_else(|| Halt::new(Reason::AnswerUnreadable, "a stream in answer to what has none"))?;
-            ScreenedBody::model(body, stream)
+            match &guards.answer_judge {
+                None => ScreenedBody::model(body, stream),
+                Some(judge) => held(judge, body, stream, record).await?,
+            }
         }
     };
     record.draft.guards.due(Way::Answer, guards_due);
@@ -404,6 +408,9 @@ impl Judged<'_> {
         if verdict == Verdict::Block {
             return Err(Halt::new(Reason::AnswerBlocked, "a rule blocked the answer, see the findings"));
         }
+        if let Some(judge) = &self.guards.answer_judge {
+            hear(judge, &dialect::spoken(&bytes), &mut record.draft).await?;
+        }
         if bytes.len() != before {
             parts.headers.remove(ETAG);
         }
@@ -496,6 +503,42 @@ impl Judged<'_> {
             }
         }
     }
+}
+
+/// Reads a stream whole, judges it, and lets it go as one.
+async fn held(
+    judge: &Judge,
+    body: UpstreamBody,
+    mut stream: Stream,
+    record: &mut Recording,
+) -> Result<ScreenedBody, Halt> {
+    let bytes = collect(body).await?;
+    let mut out = BytesMut::new();
+    let end = stream.push(&bytes, &mut out).and_then(|()| stream.finish(&mut out));
+    let draft = &mut record.draft;
+    draft.findings.extend(stream.take_findings());
+    draft.usage = stream.usage();
+    // Nothing has left, so what a rule stopped is an answer that was refused, and no stream that ends early.
+    end.map_err(|end| Halt::new(end.reason(), end.to_string()))?;
+    hear(judge, &dialect::spoken_stream(&out), draft).await?;
+    record.close(Phase::Screen, Outcome::Passed);
+    Ok(ScreenedBody::whole(out.freeze()))
+}
+
+/// Asks a judge about what a model said.
+async fn hear(judge: &Judge, said: &str, draft: &mut Draft) -> Result<(), Halt> {
+    let (finding, reason) = match judge.hear_answer(said).await {
+        Ok(None) => return Ok(()),
+        Ok(Some(finding)) => (finding, Reason::AnswerBlocked),
+        Err(finding) => {
+            draft.guards.skipped(Way::Answer, GuardSet::NONE.with(Guard::Judge), Skip::Unanswered);
+            (finding, Reason::AnswerUnjudged)
+        }
+    };
+    let detail = format!("{}: {}", finding.detector, finding.evidence);
+    let verdict = judge_findings(std::slice::from_ref(&finding));
+    draft.findings.push(finding);
+    if verdict == Verdict::Block { Err(Halt::new(reason, detail)) } else { Ok(()) }
 }
 
 /// Reads an answer whole. One frame, the common case, is not copied.

@@ -198,7 +198,12 @@ pub const fn reach(guard: Guard, site: Site) -> Reach {
         | Guard::ActiveContent
         | Guard::Links
         | Guard::Code => detectors(site),
-        Guard::Classifier => orders(site),
+        Guard::Classifier | Guard::Encoder => orders(site),
+        // It is asked about answers as well: there it is about anything, and about all of it as one.
+        Guard::Judge => match site {
+            Site::Said => Reach::ReadsOnly,
+            site => orders(site),
+        },
         Guard::Roles => match site {
             Site::Prose => Reach::Reads,
             _ => Reach::Outside(Why::NoRole),

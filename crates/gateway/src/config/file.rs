@@ -103,6 +103,9 @@ pub(crate) struct File {
     /// PostgreSQL servers that know whose objects are, by the name that `lookup` and `ownership` use.
     #[serde(default)]
     pub(crate) postgres: Named<Postgres>,
+    /// Judges outside, by the name that `judge` in a model's `prompt` and `answer` uses.
+    #[serde(default)]
+    pub(crate) judges: Named<Judge>,
     /// Where the gate remembers who created what, for objects whose owner is `created-by`: a file, or a table.
     pub(crate) ownership: Option<At<Ownership>>,
     /// Where the record of each request goes.
@@ -497,6 +500,8 @@ pub(crate) struct Detectors {
     /// Text that tries to give a model orders, as a classifier sees it. It reads prompts only: what users and documents
     /// say in a model's `prompt`. It is wrong about one ordinary text in a hundred, so its default there is `observe`.
     pub(crate) classifier: Option<At<DetectorLevel>>,
+    /// The judge of `judges` that is asked about prompts, or about answers, of a model: its name, or a mapping.
+    pub(crate) judge: Option<At<Either<String, JudgeUse>>>,
     /// Single detectors that do not run, though their kind does: `phone`, `mac-address`.
     pub(crate) except: Option<Vec<At<String>>>,
     /// Hosts that links and images may lead to: `example.com`, `*.example.com`. Others are found by `links` then.
@@ -636,11 +641,13 @@ words! {
 
 mod graphs;
 mod grpc;
+mod judges;
 mod objects;
 mod postgres;
 
 pub(crate) use graphs::{Graph, GraphLimits, GraphObject, GraphWaiver};
 pub(crate) use grpc::{Grpc, GrpcAnswers};
+pub(crate) use judges::{Judge, JudgeAction, JudgeFailure, JudgeKind, JudgeStreams, JudgeUse};
 pub(crate) use objects::{
     Created, Excess, Expose, List, Lookup, Object, Ownership, Unbound, Waiver, WaiverPlace,
 };

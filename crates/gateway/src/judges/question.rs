@@ -10,7 +10,9 @@ pub(super) const INSTRUCTIONS: &str = include_str!("instructions.txt");
 
 /// The body for a webhook.
 pub(super) fn webhook(judge: &str, writer: Writer, text: &str) -> Vec<u8> {
-    json!({ "judge": judge, "written_by": writer.as_str(), "text": text, "input": text }).to_string().into_bytes()
+    json!({ "judge": judge, "written_by": writer.as_str(), "text": text, "input": text })
+        .to_string()
+        .into_bytes()
 }
 
 /// The body for a model: the instructions, and the text between two delimiters that nobody could know who wrote it.

@@ -11,6 +11,7 @@ mod escape;
 mod prompt;
 mod rules;
 mod splice;
+mod spoken;
 mod stream;
 mod surfaces;
 mod tape;
@@ -27,6 +28,8 @@ use portcullis_core::record::{Finding, Usage};
 use portcullis_core::route::{Dialect, Route, Surface};
 use serde_json::Value;
 
+use crate::elsewhere::Hearing;
+
 // Tests that need to know what is held back run against a screen of two fixed words.
 #[cfg(test)]
 pub(crate) use double::{Machine, Screen};
@@ -35,6 +38,7 @@ pub(crate) use double::{Machine, Screen};
 pub(crate) use crate::machine::{Machine, Screen};
 
 pub use rules::{ClientSystem, ModelRules};
+pub use spoken::{spoken, spoken_stream};
 pub use stream::{Stream, StreamEnd};
 pub use surfaces::{Origin, Surface as Field};
 pub use tape::TapeError;
@@ -121,7 +125,8 @@ pub struct Screened {
 
 /// Takes a request that met the contract. Proves that the operator's system text stands first and is the only one,
 /// unless the rules say otherwise, and that every text in the request passed the prompt's screen. What was found
-/// goes to `findings`, also on a refusal; `at` is a JSON pointer into the client's document.
+/// goes to `findings`, also on a refusal; `at` is a JSON pointer into the client's document. `hearing` has what was said
+/// of texts that are read elsewhere.
 ///
 /// # Errors
 /// [`Reason::ContentBlocked`] for text that speaks for the operator where none may be sent, and for what a rule
@@ -130,10 +135,11 @@ pub fn inspect_request(
     endpoint: Endpoint,
     rules: &ModelRules,
     document: &Value,
+    hearing: &mut Hearing,
     findings: &mut Vec<Finding>,
 ) -> Result<Asked, Halt> {
     match endpoint {
-        Endpoint::Chat => openai::chat::inspect_request(rules, document, findings),
+        Endpoint::Chat => openai::chat::inspect_request(rules, document, hearing, findings),
         Endpoint::Listing => Err(Halt::new(Reason::BodyInvalid, "a list is asked for without a body")),
     }
 }

@@ -6,6 +6,7 @@ use portcullis_core::guard::{Guard, GuardSet};
 use portcullis_core::record::Action;
 
 use super::Screen;
+use crate::elsewhere::TierRules;
 use crate::unread::Unread;
 
 /// What is done with `system` and `developer` messages that a client sends.
@@ -31,6 +32,8 @@ pub struct ModelRules {
     pub prompt: Screen,
     /// What is done about text that gives orders without being allowed to; `None` looks for none.
     pub orders: Option<Action>,
+    /// Who else is asked whether text gives orders, in this order.
+    pub tiers: Vec<TierRules>,
     /// What may not come from it.
     pub answer: Screen,
     /// What may go to the model though nobody can read it: pictures, sounds, files.
@@ -46,6 +49,7 @@ impl Default for ModelRules {
             client_system: ClientSystem::default(),
             prompt: Screen::default(),
             orders: None,
+            tiers: Vec::new(),
             answer: Screen::default(),
             unread: Unread::default(),
             records_usage: true,
@@ -57,6 +61,7 @@ impl ModelRules {
     /// The guards of requests.
     pub fn guards(&self) -> GuardSet {
         let roles = GuardSet::NONE.with_if(Guard::Roles, self.client_system != ClientSystem::Allow);
-        self.prompt.guards().and(roles).with_if(Guard::Classifier, self.orders.is_some())
+        let tiers = self.tiers.iter().map(|rules| rules.tier.guard()).collect();
+        self.prompt.guards().and(roles).and(tiers).with_if(Guard::Classifier, self.orders.is_some())
     }
 }

@@ -6,10 +6,11 @@ use portcullis_core::record::Finding;
 use serde_json::{Map, Value};
 
 use super::ModelRules;
-use super::prompt::{Read, Reader};
+use super::prompt::{Elsewhere, Read, Reader};
 use super::surfaces::{Known, Origin, Surface, Table};
 use super::text::{Form, Left, keep, whole};
 use crate::coverage::{self, Reach, Site};
+use crate::elsewhere::Hearing;
 use crate::linear::Channel;
 
 /// Shortest text that is asked for orders where it is one of many in a tree, in bytes: a name is no sentence.
@@ -34,6 +35,7 @@ pub(crate) struct Walk<'w> {
     rules: &'w ModelRules,
     table: &'w Table,
     authors: Authors,
+    hearing: &'w mut Hearing,
     findings: &'w mut Vec<Finding>,
     /// Of the table's form, with `*` for elements.
     path: String,
@@ -51,11 +53,12 @@ impl<'w> Walk<'w> {
         rules: &'w ModelRules,
         table: &'w Table,
         authors: Authors,
+        hearing: &'w mut Hearing,
         findings: &'w mut Vec<Finding>,
     ) -> Self {
         let (path, at) = (String::new(), String::new());
         let (author, origin) = (Author::User, Origin::User);
-        Self { rules, table, authors, findings, path, at, author, origin, is_tree: false }
+        Self { rules, table, authors, hearing, findings, path, at, author, origin, is_tree: false }
     }
 
     /// Screens and reads the document; what is to be sent in its place, if that differs.
@@ -63,7 +66,8 @@ impl<'w> Walk<'w> {
     /// # Errors
     /// [`Reason::ContentBlocked`] for what a rule blocks, and for what would have to be redacted and cannot be.
     pub(crate) fn document(&mut self, document: &Value) -> Result<Option<Value>, Halt> {
-        let is_off = self.rules.prompt.is_off() && self.rules.orders.is_none();
+        let asks = self.rules.orders.is_some() || !self.rules.tiers.is_empty();
+        let is_off = self.rules.prompt.is_off() && !asks;
         if is_off { Ok(None) } else { self.container(document) }
     }
 
@@ -270,9 +274,12 @@ impl<'w> Walk<'w> {
 
     /// Reads a text that passed as it is written, as a model may read it.
     fn read(&mut self, text: &str) -> Result<Option<String>, Halt> {
-        let reader = Reader { screen: &self.rules.prompt, orders: self.rules.orders };
+        let reader =
+            Reader { screen: &self.rules.prompt, orders: self.rules.orders, tiers: &self.rules.tiers };
         let mut found = Vec::new();
-        let read = reader.read(text, self.channel(text), &mut found);
+        let channel = self.channel(text);
+        let elsewhere = Elsewhere { hearing: self.hearing, at: &self.at };
+        let read = reader.read(text, channel, elsewhere, &mut found);
         keep(found, self.findings, || self.at.clone());
         match read {
             Read::Same => Ok(None),

@@ -7,6 +7,7 @@ use portcullis_inspect::coverage::Unread;
 use portcullis_inspect::detect::Detector;
 
 use super::Checker;
+use super::judges::Reads;
 use super::upstream::Timeouts;
 use crate::config::contract::{Contract, Names};
 use crate::config::diagnostic::one_of;
@@ -175,8 +176,8 @@ impl Checker<'_, '_> {
             body_limit: written.body_limit.map_or(1 << 20, |size| size.0),
             body_limits,
             websocket: written.websocket.unwrap_or(false),
-            inspect: self.detectors(written.inspect.as_ref(), Detectors::INSPECT),
-            screen: self.detectors(written.screen.as_ref(), Detectors::SCREEN),
+            inspect: self.detectors(written.inspect.as_ref(), Detectors::INSPECT, Reads::Bodies),
+            screen: self.detectors(written.screen.as_ref(), Detectors::SCREEN, Reads::Bodies),
             place: self.report.place(name.at),
         })
     }
@@ -213,8 +214,8 @@ impl Checker<'_, '_> {
             hide: written.hide.unwrap_or(false),
             budgets,
             body_limit: written.body_limit.map_or(4 << 20, |size| size.0),
-            prompt: self.detectors(written.prompt.as_ref(), Detectors::PROMPT),
-            answer: self.detectors(written.answer.as_ref(), Detectors::ANSWER),
+            prompt: self.detectors(written.prompt.as_ref(), Detectors::PROMPT, Reads::Prompts),
+            answer: self.detectors(written.answer.as_ref(), Detectors::ANSWER, Reads::Answers),
             place: self.report.place(name.at),
         })
     }
@@ -224,6 +225,7 @@ impl Checker<'_, '_> {
         &mut self,
         written: Option<&Either<file::Nothing, file::Detectors>>,
         default: Detectors,
+        reads: Reads,
     ) -> Detectors {
         let level = |written: Option<file::DetectorLevel>, default| match written {
             None => default,
@@ -245,6 +247,7 @@ impl Checker<'_, '_> {
                 code: level(written.code, default.code),
                 except: written.except.iter().flatten().filter_map(|name| self.detector(name)).collect(),
                 hosts: written.hosts.iter().flatten().filter_map(|host| self.link_host(host)).collect(),
+                judge: self.judge_use(written.judge.as_ref(), reads),
                 unread: Some(written.unread.iter().flatten().filter_map(|one| self.media(one)).collect()),
             },
         }

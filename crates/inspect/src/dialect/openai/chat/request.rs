@@ -12,6 +12,7 @@ use super::surfaces::SURFACES;
 use crate::dialect::surfaces::Table;
 use crate::dialect::walk::{Author, Walk};
 use crate::dialect::{Asked, ClientSystem, ModelRules};
+use crate::elsewhere::Hearing;
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(SURFACES));
 
@@ -19,12 +20,13 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(SURFACES));
 pub fn inspect_request(
     rules: &ModelRules,
     document: &Value,
+    hearing: &mut Hearing,
     findings: &mut Vec<Finding>,
 ) -> Result<Asked, Halt> {
     let root = document.as_object().ok_or_else(|| invalid("the body is no object"))?;
     let messages = root.get("messages").and_then(Value::as_array).ok_or_else(|| invalid("no messages"))?;
     let demoted = demoted(rules.client_system, messages)?;
-    let screened = Walk::new(rules, &TABLE, author, findings).document(document)?;
+    let screened = Walk::new(rules, &TABLE, author, hearing, findings).document(document)?;
     let root = screened.as_ref().and_then(Value::as_object).unwrap_or(root);
     let flag =
         |object: Option<&Value>, name: &str| object.and_then(|it| it.get(name)) == Some(&Value::Bool(true));
@@ -152,7 +154,7 @@ mod tests {
 
     fn run(rules: &ModelRules, document: &Value) -> Result<(Value, Vec<String>, Asked), Halt> {
         let mut findings = Vec::new();
-        let inspected = inspect_request(rules, document, &mut findings)?;
+        let inspected = inspect_request(rules, document, &mut Hearing::default(), &mut findings)?;
         let at = findings.into_iter().map(|finding| finding.at).collect();
         Ok((serde_json::from_slice(&inspected.body).unwrap(), at, inspected))
     }
