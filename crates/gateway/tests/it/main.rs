@@ -16,6 +16,8 @@ mod graph;
 #[cfg(test)]
 mod grpc;
 #[cfg(test)]
+mod judges;
+
 mod lifecycle;
 #[cfg(test)]
 mod listen;
