@@ -38,11 +38,15 @@ pub enum Guard {
     Encoder,
     /// A judge outside.
     Judge,
+    /// What documents and tools wrote is fenced.
+    Fence,
+    /// The operator's text is not heard in answers.
+    Leak,
 }
 
 impl Guard {
     /// All guards, in the order in which they are shown.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Contract,
         Self::Objects,
         Self::Expose,
@@ -56,6 +60,8 @@ impl Guard {
         Self::Classifier,
         Self::Encoder,
         Self::Judge,
+        Self::Fence,
+        Self::Leak,
     ];
 
     /// The stable name, as in records, metrics and `portcullis coverage`; where it is a key of the configuration, that.
@@ -74,6 +80,8 @@ impl Guard {
             Self::Classifier => "classifier",
             Self::Encoder => "encoder",
             Self::Judge => "judge",
+            Self::Fence => "fence",
+            Self::Leak => "leak",
         }
     }
 

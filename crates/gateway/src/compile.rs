@@ -22,20 +22,23 @@ use portcullis_core::route::{Dialect, Route, RouteId, Routes, Surface};
 use portcullis_core::validate::{Answers, Unknown, ValidateRules};
 use portcullis_inspect::coverage::Unread;
 use portcullis_inspect::detect::Groups;
-use portcullis_inspect::dialect::{self, ModelRules};
+use portcullis_inspect::dialect::{self, ModelRules, Offer};
+use portcullis_inspect::elsewhere::{Tier, TierRules};
 use portcullis_inspect::inspect::Screens;
 use portcullis_inspect::machine::{Hosts, Screen};
+use portcullis_inspect::told::{Code, Fence, canary};
 use smol_str::SmolStr;
 
 use crate::config::settings::{self, Api, Check, Detectors, Level, Model, Settings};
 use crate::config::{Diagnostic, Place};
 use crate::coverage::{Coverage, Gap};
 use crate::forward::{Roots, SecretHeader, TlsClientRules, Upstream, UpstreamRules};
-use crate::gate::{BodyTimes, Gate, Guards};
+use crate::gate::{BodyTimes, Gate, Guards, Pool};
 use crate::graphs;
 use crate::judges::Judge;
 use crate::keys::{KeySource, Keyring};
 use crate::owners::{Owners, Pools, Sources, TableOwners, bind};
+use crate::random::random;
 use crate::switched::Lifetime;
 use crate::websocket::WebsocketRules;
 
@@ -59,6 +62,8 @@ pub struct Kept {
     pub upstreams: Vec<(UpstreamRules, Arc<Upstream>)>,
     /// Connections to databases of the gate before, likewise.
     pub pools: Pools,
+    /// Threads that read prompts of the gate before, likewise, with what they remember.
+    pub encoder: Option<(settings::Encoder, Arc<Pool>)>,
 }
 
 /// A gate, and what is worth knowing about it.
@@ -72,6 +77,8 @@ pub struct Compiled {
     pub upstreams: Vec<(UpstreamRules, Arc<Upstream>)>,
     /// Its connections to databases, for the next reload.
     pub pools: Pools,
+    /// Its threads that read prompts, for the next reload.
+    pub encoder: Option<(settings::Encoder, Arc<Pool>)>,
     /// Warnings: policies that can never apply and the like.
     pub warnings: Vec<Diagnostic>,
 }
@@ -112,6 +119,7 @@ pub(crate) fn compile_on(
         }
     }
     let owners = compiler.owners();
+    let encoder = compiler.encoder();
     let Compiler { problems, upstreams, sources, warnings: unbound, .. } = compiler;
     warnings.extend(unbound);
     let (Some(policy), Some(issuers), true) = (policy, issuers, problems.is_empty()) else {
@@ -127,6 +135,7 @@ pub(crate) fn compile_on(
         guards,
         upstreams: upstreams.iter().map(|(_, upstream)| Arc::clone(upstream)).collect(),
         owners,
+        encoder: encoder.as_ref().map(|(_, pool)| Arc::clone(pool)),
         lookups: sources.lookups,
         body_times: BodyTimes { progress: settings.limits.body_progress, total: BODY_TOTAL },
         websocket: WebsocketRules {
@@ -141,7 +150,7 @@ pub(crate) fn compile_on(
     if !blind.is_empty() {
         return Err(blind);
     }
-    Ok(Compiled { gate, key_sources, upstreams, pools: sources.pools, warnings })
+    Ok(Compiled { gate, key_sources, upstreams, pools: sources.pools, encoder, warnings })
 }
 
 /// Guards that are configured where they cannot run.
@@ -268,11 +277,14 @@ impl<'s> Compiler<'s> {
             .map(|part| match part {
                 Part::Api(api) => self.contract(api),
                 Part::Model(model) => {
-                    self.own_contract(dialect::contract(spoken(model.dialect)), &model.place)
+                    let (speech, offer) = spoken(model);
+                    let document = dialect::contract(speech, offer, model.allow_unknown);
+                    self.own_contract(Ok(document), &model.place)
                 }
                 Part::Graph(graph) => {
                     let compiled = self.graph(graph);
-                    let contract = self.own_contract(portcullis_core::graph::TRANSPORT, &graph.place);
+                    let transport = serde_json::from_str(portcullis_core::graph::TRANSPORT);
+                    let contract = self.own_contract(transport, &graph.place);
                     compiled.and(contract)
                 }
             })
@@ -302,9 +314,12 @@ impl<'s> Compiler<'s> {
     }
 
     /// A contract of the gate's own.
-    fn own_contract(&mut self, text: &str, place: &Place) -> Option<Contract> {
-        let document = serde_json::from_str(text).map_err(|error| error.to_string());
-        let compiled = document.and_then(|document| {
+    fn own_contract(
+        &mut self,
+        document: Result<serde_json::Value, serde_json::Error>,
+        place: &Place,
+    ) -> Option<Contract> {
+        let compiled = document.map_err(|error| error.to_string()).and_then(|document| {
             Contract::compile(document, &ContractOptions::default())
                 .map_err(|problems| format!("{problems:?}"))
         });
@@ -492,9 +507,20 @@ impl<'s> Compiler<'s> {
                     answer: screens.answer.clone(),
                     unread: screens.request_unread.clone(),
                     orders: action(model.prompt.classifier),
-                    tiers: prompt_judge.iter().map(|judge| judge.rules()).collect(),
-                    records_usage: true,
+                    tiers: self.tiers(model, prompt_judge.as_deref()),
+                    passes_stored: model.allow_stored,
+                    passes_tokens: model.allow_tokens,
+                    passes_unknown: model.allow_unknown,
+                    ..ModelRules::default()
                 };
+                let fence = match model.prompt.fence {
+                    settings::Fence::Off => None,
+                    settings::Fence::On => Some(false),
+                    settings::Fence::Mark => Some(true),
+                };
+                let fence = fence.map(|marks| Fence { marks, code: Code::new(random()) });
+                let canary = model.prompt.canary.then(|| canary(random()));
+                let rules = rules.telling(fence, canary.as_deref(), action(model.answer.leak));
                 Guards { screens, model: Some(rules), prompt_judge, answer_judge }
             }
         }
@@ -512,6 +538,32 @@ impl<'s> Compiler<'s> {
                 }
             });
         }
+    }
+
+    /// Who else is asked about a model's prompts.
+    fn tiers(&self, model: &Model, judge: Option<&Judge>) -> Vec<TierRules> {
+        let encoder = action(model.prompt.encoder).map(|action| {
+            let refuses = self.settings.encoder.refuses_unread.unwrap_or(action == Action::Block);
+            let unread = if refuses { Action::Block } else { Action::Observe };
+            TierRules { tier: Tier::Encoder, action, unread }
+        });
+        // In this order: what costs most is asked last.
+        encoder.into_iter().chain(judge.map(Judge::rules)).collect()
+    }
+
+    /// The threads that read prompts, where a model asks for them: those of the gate before, if they are to be the same.
+    fn encoder(&mut self) -> Option<(settings::Encoder, Arc<Pool>)> {
+        self.settings.models.iter().find(|model| model.prompt.encoder != Level::Off)?;
+        let rules = self.settings.encoder;
+        if let Some(kept) = self.kept.encoder.as_ref().filter(|(known, _)| *known == rules) {
+            return Some(kept.clone());
+        }
+        #[cfg(feature = "ml")]
+        match Pool::start(&rules) {
+            Ok(pool) => return Some((rules, Arc::new(pool))),
+            Err(error) => self.problems.push(Place::default().error("bad-value", error.to_string())),
+        }
+        None
     }
 
     fn upstream(&mut self, part: Part<'_>) {
@@ -583,10 +635,13 @@ impl<'s> Compiler<'s> {
         match part {
             Part::Api(api) => self.finish_api(&mut route, api),
             Part::Model(model) => {
-                route.surface = Surface::Model(spoken(model.dialect));
+                route.surface = Surface::Model(spoken(model).0);
                 route.base_path = model.base_path.as_str().into();
                 route.body_limit = model.body_limit;
                 route.validate.answers = Answers::Off;
+                if model.allow_unknown {
+                    route.validate.unknown_fields = Unknown::Allow;
+                }
             }
             Part::Graph(graph) => {
                 route.surface = Surface::GraphQl;
@@ -761,10 +816,17 @@ fn receive_rules(settings: &Settings) -> ReceiveRules {
     }
 }
 
-fn spoken(dialect: settings::Dialect) -> Dialect {
-    match dialect {
+fn spoken(model: &Model) -> (Dialect, Offer) {
+    let dialect = match model.dialect {
         settings::Dialect::OpenAi => Dialect::OpenAi,
-    }
+    };
+    let offer = match model.offer {
+        settings::Offer::All => Offer::All,
+        settings::Offer::Chat => Offer::Chat,
+        settings::Offer::Responses => Offer::Responses,
+        settings::Offer::Embeddings => Offer::Embeddings,
+    };
+    (dialect, offer)
 }
 
 pub(crate) fn upstream_rules(name: &str, settings: &settings::Upstream) -> UpstreamRules {
@@ -801,6 +863,7 @@ fn screen(detectors: &Detectors) -> Screen {
         pii: action(detectors.pii),
         secrets: action(detectors.secrets),
         injection: action(detectors.injection),
+        roles: action(detectors.roles),
         active_content: action(detectors.active_content),
         links: action(detectors.links),
         code: action(detectors.code),

@@ -249,7 +249,22 @@ impl<'a> Filling<'a> {
                 ClientSystem::Demote => "demote",
             }),
             Guard::Classifier => rules.and_then(|rules| rules.orders).map(word),
-            _ => {
+            Guard::Judge if self.way == Way::Answer => self.guards.answer_judge.as_ref().map(|judge| {
+                // An answer is judged as one, and nothing can be taken out of it.
+                if judge.action == Action::Observe { "observe" } else { "block" }
+            }),
+            Guard::Encoder | Guard::Judge => rules.and_then(|rules| {
+                let tier = rules.tiers.iter().find(|one| one.tier.guard() == guard)?;
+                Some(word(tier.action))
+            }),
+            Guard::Fence => Some("enforce"),
+            Guard::Leak => rules.and_then(|rules| rules.answer.leak()).map(word),
+            Guard::Pii
+            | Guard::Secrets
+            | Guard::Injection
+            | Guard::ActiveContent
+            | Guard::Links
+            | Guard::Code => {
                 let screens = &self.guards.screens;
                 let screen = if self.way == Way::Request { &screens.request } else { &screens.answer };
                 let own = screen.rules().filter(|(one, _)| coverage::guard(one.group()) == guard);
@@ -400,8 +415,12 @@ fn model(route: &Route, guards: &Guards, tables: &mut Vec<Table>) {
     let Surface::Model(dialect) = route.surface else { return };
     let none = ModelRules::default();
     let rules = guards.model.as_ref().unwrap_or(&none);
+    let operations = route.contract.operations();
+    let is_offered = |id: &&&str| operations.iter().any(|one| *one.id == ***id);
     for endpoint in Endpoint::ALL.into_iter().filter(|one| one.spoken().0 == dialect) {
-        let name = Some(endpoint.spoken().1);
+        // A route may offer less than its dialect has.
+        let Some(name) = endpoint.spoken().1.iter().find(is_offered) else { continue };
+        let name = Some(*name);
         let filling = Filling::new(route, guards, Way::Request);
         let mut rows: Vec<Row> =
             [Site::Fields, Site::Protocol].into_iter().map(|site| filling.row(site)).collect();
@@ -451,7 +470,7 @@ fn families(endpoint: Endpoint) -> BTreeMap<(&'static str, Site), Vec<&'static s
             (site, _) => site.as_str(),
         };
         all.entry((family, site)).or_default().push(path);
-        if *field == Field::Link {
+        if matches!(field, Field::Link | Field::Data) {
             all.entry((Site::Encoded.as_str(), Site::Encoded)).or_default().push(path);
         }
     }

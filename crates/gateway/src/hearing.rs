@@ -9,8 +9,8 @@ use portcullis_inspect::dialect::ModelRules;
 use portcullis_inspect::elsewhere::{Hearing, Passage, ROUNDS, Said, Tier};
 use portcullis_inspect::inspect::unheard;
 
-use crate::gate::Guards;
-use crate::judges::MARK;
+use crate::gate::{Gate, Guards};
+use crate::judges::{MARK, mark};
 use crate::record::Draft;
 
 /// Takes a request that met its contract and asks whoever its route's rules name about its texts. What is said goes
@@ -19,6 +19,7 @@ use crate::record::Draft;
 /// # Errors
 /// 503 where somebody does not answer who must, 508 for a question of a judge's.
 pub(crate) async fn hear(
+    gate: &Gate,
     guards: &Guards,
     request: &Request<Validated>,
     draft: &mut Draft,
@@ -26,18 +27,18 @@ pub(crate) async fn hear(
     let mut hearing = Hearing::default();
     // PERF: most routes ask nobody.
     if let Some(rules) = guards.model.as_ref().filter(|rules| !rules.tiers.is_empty()) {
-        Box::pin(rounds((guards, rules), request, &mut hearing, draft)).await?;
+        Box::pin(rounds((gate, guards, rules), request, &mut hearing, draft)).await?;
     }
     Ok(hearing)
 }
 
 async fn rounds(
-    (guards, rules): (&Guards, &ModelRules),
+    (gate, guards, rules): (&Gate, &Guards, &ModelRules),
     request: &Request<Validated>,
     hearing: &mut Hearing,
     draft: &mut Draft,
 ) -> Result<(), Halt> {
-    if guards.prompt_judge.is_some() && request.head().headers.contains_key(MARK) {
+    if guards.prompt_judge.is_some() && request.head().headers.get_all(MARK).iter().any(|one| one == mark()) {
         return Err(Halt::new(Reason::GuardLoop, "a judge's question came to a route that is judged"));
     }
     for _ in 0..ROUNDS {
@@ -47,7 +48,7 @@ async fn rounds(
         }
         for tier in [Tier::Encoder, Tier::Judge] {
             let passages: Vec<Passage> = open.iter().filter(|one| one.tier == tier).cloned().collect();
-            for (passage, said) in ask(guards, tier, passages).await {
+            for (passage, said) in ask((gate, guards), tier, passages).await {
                 if let Said::Unread(why) = said {
                     unanswered(rules, tier, why, draft)?;
                 }
@@ -61,19 +62,32 @@ async fn rounds(
 /// Somebody did not answer: refuses, or notes it where the operator wrote that it passes then.
 fn unanswered(rules: &ModelRules, tier: Tier, why: &str, draft: &mut Draft) -> Result<(), Halt> {
     let passes = rules.tiers.iter().any(|one| one.tier == tier && one.unread == Action::Observe);
-    if !passes {
+    if !passes && tier == Tier::Judge {
         return Err(Halt::new(Reason::GuardUnavailable, format!("{}: {why}", tier.id())));
+    }
+    if !passes {
+        // It is refused where the request is inspected.
+        return Ok(());
     }
     draft.guards.skipped(Way::Request, GuardSet::NONE.with(tier.guard()), Skip::Unanswered);
     Ok(())
 }
 
 /// Asks one tier about texts: each of them with what was said.
-async fn ask(guards: &Guards, tier: Tier, passages: Vec<Passage>) -> Vec<(Passage, Said)> {
-    match (tier, &guards.prompt_judge) {
-        (Tier::Judge, Some(judge)) => judge.hear(passages).await,
-        (Tier::Encoder | Tier::Judge, _) => {
-            passages.into_iter().map(|passage| (passage, Said::Unread("nobody reads here"))).collect()
-        }
+async fn ask((gate, guards): (&Gate, &Guards), tier: Tier, passages: Vec<Passage>) -> Vec<(Passage, Said)> {
+    match tier {
+        Tier::Encoder => match &gate.encoder {
+            #[cfg(feature = "ml")]
+            Some(pool) => pool.ask(passages).await,
+            _ => nobody(passages),
+        },
+        Tier::Judge => match &guards.prompt_judge {
+            Some(judge) => judge.hear(passages).await,
+            None => nobody(passages),
+        },
     }
+}
+
+fn nobody(passages: Vec<Passage>) -> Vec<(Passage, Said)> {
+    passages.into_iter().map(|passage| (passage, Said::Unread("nobody reads here"))).collect()
 }

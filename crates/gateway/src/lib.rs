@@ -6,10 +6,13 @@ pub mod coverage;
 pub mod explain;
 pub mod gate;
 mod graphs;
+mod random;
 pub mod review;
 pub mod routes;
 pub mod server;
 
+#[cfg(feature = "ml")]
+pub mod encoder;
 mod hearing;
 pub mod judges;
 mod pipeline;

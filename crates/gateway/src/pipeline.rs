@@ -73,15 +73,15 @@ async fn pass(
     let request = authorize(&gate.policy, request.with_body(body), record.time());
     let request = record.passed(request.inspect_err(|_| record.alarm(gate.policy.take_differences()))?);
     let request = record.passed(validate(request)?);
-    let guards = gate.guards(request.stage().route().id);
-    let mut hearing = hear(guards, &request, &mut record.draft).await?;
+    let guards = gate.guards(request.stage().route().id).for_request();
+    let mut hearing = hear(gate, &guards, &request, &mut record.draft).await?;
     let findings = &mut record.draft.findings;
     let request = inspect(&guards.screens, guards.model.as_ref(), request, &mut hearing, findings)?;
     let request = record.passed(request);
     record.draft.guards.due(Way::Request, guards.due_of_request(request.stage().route()));
     let request = own(gate, request, record).await?;
     let answer = forward(gate, request, Follows { upgrade, stream }, record).await?;
-    screen(gate, guards, answer, record).await
+    screen(gate, &guards, answer, record).await
 }
 
 /// Whether the request is a stream of messages, by its method's descriptor.
@@ -164,6 +164,7 @@ impl Noted for Request<Inspected> {
         let stage = self.stage();
         draft.guards.applied(Way::Request, stage.applied());
         draft.guards.skipped(Way::Request, stage.unread(), Skip::Unread);
+        draft.added_bytes = stage.added_bytes() as u64;
         if stage.is_inspected() { Outcome::Passed } else { Outcome::None }
     }
 }

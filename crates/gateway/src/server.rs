@@ -195,7 +195,12 @@ impl Server {
         let reload = Reload {
             path: path.to_owned(),
             front,
-            kept: Kept { upstreams: compiled.upstreams, pools: compiled.pools, ..kept },
+            kept: Kept {
+                upstreams: compiled.upstreams,
+                pools: compiled.pools,
+                encoder: compiled.encoder,
+                ..kept
+            },
             certificates,
             fixed: Fixed::of(&settings),
         };
@@ -258,6 +263,7 @@ impl Kept {
             origin: Instant::now(),
             upstreams: Vec::new(),
             pools: Pools::default(),
+            encoder: None,
         }
     }
 }
@@ -455,6 +461,7 @@ impl Reload {
         }
         self.kept.upstreams = compiled.upstreams;
         self.kept.pools = compiled.pools;
+        self.kept.encoder = compiled.encoder;
         self.kept.keyring.keep(&compiled.key_sources);
         let gate: Gate = compiled.gate;
         self.front.gate.store(Arc::new(gate));

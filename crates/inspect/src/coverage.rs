@@ -51,6 +51,8 @@ pub enum Site {
     Value,
     /// A picture, a sound, a file within a request to a model.
     Encoded,
+    /// What a provider encrypted.
+    Sealed,
     /// What a model says: every string of its answer.
     Said,
     /// Messages of a WebSocket.
@@ -77,6 +79,8 @@ pub enum Why {
     Protocol,
     /// The contract enumerates what may stand there.
     Value,
+    /// Only who encrypted it reads it.
+    Sealed,
     /// It is text and no prose, and gives no orders.
     NoProse,
     /// It is no prompt: nobody says who wrote what.
@@ -93,6 +97,8 @@ pub enum Why {
     Encoded,
     /// It is no HTTP any more.
     Frames,
+    /// No model says it.
+    NotSaid,
 }
 
 impl Why {
@@ -101,6 +107,7 @@ impl Why {
         match self {
             Self::Protocol => "fields of HTTP itself and credentials are read by whoever they are for",
             Self::Value => "the contract enumerates what may stand there",
+            Self::Sealed => "only the provider reads what it encrypted itself",
             Self::NoProse => "a name or a setting is no prose that could give orders",
             Self::NoPrompt => "the classifier reads what users and documents tell a model",
             Self::NoRole => "no role stands there",
@@ -109,6 +116,7 @@ impl Why {
             Self::Opaque => "what is compressed, drawn or spoken cannot be read as text",
             Self::Encoded => "a picture, a sound or a file cannot be read as text",
             Self::Frames => "messages of a WebSocket are passed as they are",
+            Self::NotSaid => "it listens to what a model says",
         }
     }
 }
@@ -135,6 +143,7 @@ impl Site {
             Self::Setting => "names and settings",
             Self::Value => "enumerated values",
             Self::Encoded => "images, sounds, files",
+            Self::Sealed => "what the provider encrypted",
             Self::Said => "answer",
             Self::Frames => "WebSocket messages",
         }
@@ -144,9 +153,10 @@ impl Site {
     pub const fn of_field(field: Field, origin: Origin) -> Self {
         match (field, origin) {
             (Field::Nothing, _) => Self::Value,
+            (Field::Sealed, _) => Self::Sealed,
             (Field::Encoded, _) => Self::Encoded,
             (_, Origin::Setting) | (Field::Link, _) => Self::Setting,
-            (Field::Text | Field::Parts | Field::JsonText | Field::Tree, _) => Self::Prose,
+            (Field::Text | Field::Parts | Field::JsonText | Field::Tree | Field::Data, _) => Self::Prose,
         }
     }
 
@@ -172,6 +182,7 @@ pub const fn detectors(site: Site) -> Reach {
         | Site::Status => Reach::ReadsOnly,
         Site::Protocol => Reach::Outside(Why::Protocol),
         Site::Value => Reach::Outside(Why::Value),
+        Site::Sealed => Reach::Outside(Why::Sealed),
         Site::Opaque => Reach::Blind(Why::Opaque),
         Site::Encoded => Reach::Blind(Why::Encoded),
         Site::Frames => Reach::Blind(Why::Frames),
@@ -184,6 +195,7 @@ pub const fn orders(site: Site) -> Reach {
         Site::Prose => Reach::Reads,
         Site::Setting => Reach::Outside(Why::NoProse),
         Site::Value => Reach::Outside(Why::Value),
+        Site::Sealed => Reach::Outside(Why::Sealed),
         Site::Encoded => Reach::Blind(Why::Encoded),
         _ => Reach::Outside(Why::NoPrompt),
     }
@@ -203,6 +215,14 @@ pub const fn reach(guard: Guard, site: Site) -> Reach {
         Guard::Judge => match site {
             Site::Said => Reach::ReadsOnly,
             site => orders(site),
+        },
+        Guard::Fence => match site {
+            Site::Prose => Reach::Reads,
+            _ => Reach::Outside(Why::NoProse),
+        },
+        Guard::Leak => match site {
+            Site::Said => Reach::Reads,
+            _ => Reach::Outside(Why::NotSaid),
         },
         Guard::Roles => match site {
             Site::Prose => Reach::Reads,

@@ -79,6 +79,7 @@ pub struct Inspected {
     hides_usage: bool,
     applied: GuardSet,
     unread: GuardSet,
+    added_bytes: usize,
 }
 
 impl Inspected {
@@ -105,6 +106,11 @@ impl Inspected {
     /// Whether the gate asked a model for token counts that the client did not ask for.
     pub fn hides_usage(&self) -> bool {
         self.hides_usage
+    }
+
+    /// Bytes that the gate added to a prompt: what fences mean, fences, a canary.
+    pub fn added_bytes(&self) -> usize {
+        self.added_bytes
     }
 }
 
@@ -146,7 +152,7 @@ pub fn inspect(
         (Surface::Model(_), Some(rules)) if !request.body().is_empty() => {
             let asked = asked(rules, &request, hearing, findings)?;
             applied = rules.guards();
-            (asked.body, asked.hides_usage)
+            (asked.body, asked.hides_usage, asked.added_bytes)
         }
         (Surface::Model(_), None) => {
             return Err(Halt::new(Reason::Internal, "a model route without rules"));
@@ -154,22 +160,22 @@ pub fn inspect(
         (Surface::GraphQl, _) => {
             let judged = request.stage().graph().and_then(|call| call.judged().ok());
             let judged = judged.ok_or_else(|| unreadable("the operations were not judged"))?;
-            (graph::screen(&screens.request, judged, findings)?.into(), false)
+            (graph::screen(&screens.request, judged, findings)?.into(), false, 0)
         }
         (Surface::Model(_), Some(_)) | (Surface::Rest | Surface::Grpc, _) if !is_inspected => {
-            (request.body().clone(), false)
+            (request.body().clone(), false, 0)
         }
         (Surface::Grpc, _) => {
             message(&screens.request, &request, findings)?;
-            (request.body().clone(), false)
+            (request.body().clone(), false, 0)
         }
         (Surface::Model(_), Some(_)) | (Surface::Rest, _) => {
             let headers = &request.head().headers;
             if may_pass_unread(headers, &screens.request_unread, request.body())? {
                 unread = applied;
-                (request.body().clone(), false)
+                (request.body().clone(), false, 0)
             } else {
-                (body(&screens.request, Media::of(headers), request.body(), findings)?, false)
+                (body(&screens.request, Media::of(headers), request.body(), findings)?, false, 0)
             }
         }
     };
@@ -180,8 +186,8 @@ pub fn inspect(
     if judge(own) == Verdict::Block {
         return Err(blocked(own));
     }
-    let (body, hides_usage) = asked;
-    Ok(request.advance(|validated| Inspected { validated, body, is_inspected, hides_usage, applied, unread }))
+    let (body, hides_usage, added_bytes) = asked;
+    Ok(request.advance(|validated| Inspected { validated, body, is_inspected, hides_usage, added_bytes, applied, unread }))
 }
 
 /// Whether no detector can read a body, and the operator lets it pass; refuses what only the first is true of.

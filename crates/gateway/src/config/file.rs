@@ -106,6 +106,8 @@ pub(crate) struct File {
     /// Judges outside, by the name that `judge` in a model's `prompt` and `answer` uses.
     #[serde(default)]
     pub(crate) judges: Named<Judge>,
+    /// The threads that read prompts where a model's `prompt` says `encoder`.
+    pub(crate) encoder: Option<At<Encoder>>,
     /// Where the gate remembers who created what, for objects whose owner is `created-by`: a file, or a table.
     pub(crate) ownership: Option<At<Ownership>>,
     /// Where the record of each request goes.
@@ -331,7 +333,7 @@ pub(crate) struct Api {
     /// Whether a client may ask for a WebSocket.
     #[schemars(extend("default" = false))]
     pub(crate) websocket: Option<bool>,
-    /// Detectors on requests. Default: `injection` and `active_content` are observed.
+    /// Detectors on requests. Default: `injection`, `roles` and `active_content` are observed.
     pub(crate) inspect: Option<Either<Nothing, Detectors>>,
     /// Detectors on answers. Default: `secrets` and `pii` are observed.
     pub(crate) screen: Option<Either<Nothing, Detectors>>,
@@ -358,6 +360,12 @@ pub(crate) struct Model {
     /// Names of issuers, or `anonymous`, or both. There is no default: who may come must be written.
     #[schemars(extend("x-required" = true))]
     pub(crate) identify: Option<At<OneOrMany<At<String>>>>,
+    /// Fields, kinds of messages and parts, and events of a stream that the dialect does not have. What passes is read
+    /// string by string.
+    #[schemars(extend("default" = "refuse"))]
+    pub(crate) unknown: Option<Tolerance>,
+    /// What clients may send although nobody can read it here. Default: nothing.
+    pub(crate) unread: Option<Vec<Unread>>,
     /// Whether policy decides.
     #[schemars(extend("default" = "policy"))]
     pub(crate) authorize: Option<Authorize>,
@@ -370,9 +378,9 @@ pub(crate) struct Model {
     /// Largest request body.
     #[schemars(extend("default" = "4MiB"))]
     pub(crate) body_limit: Option<Size>,
-    /// Detectors on what goes to the model. Default: `injection` is blocked.
+    /// Detectors on what goes to the model. Default: `injection` is blocked, `roles` are redacted.
     pub(crate) prompt: Option<Either<Nothing, Detectors>>,
-    /// Detectors on what the model answers. Default: `pii`, `secrets` and `active_content` are redacted.
+    /// Detectors on what the model answers. Default: `pii`, `secrets`, `active_content` and `leak` are redacted.
     pub(crate) answer: Option<Either<Nothing, Detectors>>,
 }
 
@@ -491,6 +499,8 @@ pub(crate) struct Detectors {
     pub(crate) secrets: Option<DetectorLevel>,
     /// Phrases that try to override a model's instructions.
     pub(crate) injection: Option<DetectorLevel>,
+    /// Signs of a role that the writer does not have: control tokens of chat templates, forged headings, tags and turns.
+    pub(crate) roles: Option<DetectorLevel>,
     /// Scripts, event handlers, escape sequences and the like in text.
     pub(crate) active_content: Option<DetectorLevel>,
     /// Links and images that carry data out, and hosts that look like others.
@@ -502,6 +512,19 @@ pub(crate) struct Detectors {
     pub(crate) classifier: Option<At<DetectorLevel>>,
     /// The judge of `judges` that is asked about prompts, or about answers, of a model: its name, or a mapping.
     pub(crate) judge: Option<At<Either<String, JudgeUse>>>,
+    /// Text that tries to give a model orders, as a small transformer in this process sees it, in many languages, within
+    /// the time that [`encoder`](#encoder) gives. It reads what `classifier` reads. Only in programs that were built
+    /// with the feature `ml`; its default there is `observe`.
+    pub(crate) encoder: Option<At<DetectorLevel>>,
+    /// What documents and tools wrote is fenced by tags with a code that is drawn for each request, and the operator's
+    /// text says what that means. Only in a model's `prompt`; its default is `off`.
+    pub(crate) fence: Option<At<FenceWord>>,
+    /// A random word is put behind the operator's text, so that `leak` knows the text in every spelling. Only in a
+    /// model's `prompt` with `system`; its default is `false`.
+    pub(crate) canary: Option<At<bool>>,
+    /// The operator's text in what the model says: twelve words in a row, most of a sentence, the canary. Only in a
+    /// model's `answer`; its default there is `redact`.
+    pub(crate) leak: Option<At<DetectorLevel>>,
     /// Single detectors that do not run, though their kind does: `phone`, `mac-address`.
     pub(crate) except: Option<Vec<At<String>>>,
     /// Hosts that links and images may lead to: `example.com`, `*.example.com`. Others are found by `links` then.
@@ -509,6 +532,35 @@ pub(crate) struct Detectors {
     /// What may pass although no detector can read it: media types such as `image/*` or `application/pdf`, and
     /// `websocket`. Where detectors are written, anything else that is compressed, drawn or spoken is refused.
     pub(crate) unread: Option<Vec<At<String>>>,
+}
+
+/// The threads that read prompts where a model's `prompt` says `encoder`. They read all texts of a request at once;
+/// a thread reads a window of about 300 characters in some ten milliseconds.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Encoder {
+    /// How many threads.
+    #[schemars(extend("default" = 2, "minimum" = 1, "maximum" = 256))]
+    pub(crate) threads: Option<At<usize>>,
+    /// How long a request waits for its texts to be read.
+    #[schemars(extend("default" = "500ms"))]
+    pub(crate) deadline: Option<Span>,
+    /// What becomes of a request of which a text was not read: because it was late, too long, or too many waited. The
+    /// record says so either way. Default: `refuse` where an order would be blocked, `pass` elsewhere.
+    pub(crate) on_timeout: Option<OnTimeout>,
+    /// How many verdicts are remembered, so that texts which come again are not read again.
+    #[schemars(extend("default" = 16384))]
+    pub(crate) memory: Option<usize>,
+}
+
+/// What becomes of a request of which a text was not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum OnTimeout {
+    /// It is refused.
+    Refuse,
+    /// It passes, and the record says what was not read.
+    Pass,
 }
 
 /// Where records go.
@@ -540,6 +592,15 @@ macro_rules! words {
 }
 
 words! {
+    /// How what documents and tools wrote goes to a model.
+    FenceWord {
+        /// As it is.
+        Off,
+        /// Behind a fence.
+        On,
+        /// Behind a fence, its words joined by a mark in place of spaces.
+        Mark,
+    }
     /// Nothing is done, and the record says so.
     Nothing {
         /// No detector runs.
@@ -625,8 +686,26 @@ words! {
     }
     /// Which interface a model speaks.
     Dialect {
-        /// OpenAI chat completions.
+        /// OpenAI: chat completions, responses, embeddings and the list of models.
         OpenAi,
+        /// Only chat completions, and the list of models.
+        #[serde(rename = "openai-chat")]
+        OpenAiChat,
+        /// Only responses, and the list of models.
+        #[serde(rename = "openai-responses")]
+        OpenAiResponses,
+        /// Only embeddings, and the list of models.
+        #[serde(rename = "openai-embeddings")]
+        OpenAiEmbeddings,
+        /// The same as `openai-embeddings`.
+        Embeddings,
+    }
+    /// What a model is asked with although it cannot be read here.
+    Unread {
+        /// Earlier responses, conversations, prompts and items that the provider stored; it may store more.
+        Stored,
+        /// Texts for embeddings as numbers of tokens.
+        Tokens,
     }
     /// What happens to system messages that a client sends.
     ClientSystem {

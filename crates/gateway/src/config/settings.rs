@@ -41,6 +41,8 @@ pub struct Settings {
     pub graphs: Vec<Graph>,
     /// Cedar policy files, sorted by path; empty when there is no `policy`.
     pub policies: Vec<SourceText>,
+    /// Threads that read prompts.
+    pub encoder: Encoder,
     /// Where the gate remembers who created what, when it does.
     pub ownership: Option<Ownership>,
     /// The roles file.
@@ -95,6 +97,25 @@ pub struct JudgeUse {
     pub judge: usize,
     /// Whether streams are held until they are judged.
     pub holds: bool,
+}
+
+/// Threads that read prompts, where a model's `prompt` asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Encoder {
+    /// How many.
+    pub threads: usize,
+    /// How long the texts of one request may take.
+    pub deadline: Duration,
+    /// Whether a request is refused of which a text was not read in time; `None`: where an order would be blocked.
+    pub refuses_unread: Option<bool>,
+    /// How many verdicts are remembered.
+    pub memory: usize,
+}
+
+impl Default for Encoder {
+    fn default() -> Self {
+        Self { threads: 2, deadline: Duration::from_millis(500), refuses_unread: None, memory: 16_384 }
+    }
 }
 
 /// Where the gate remembers who created what.
@@ -398,6 +419,8 @@ pub struct Model {
     pub name: String,
     /// What its clients and its provider speak.
     pub dialect: Dialect,
+    /// Which of its endpoints there are.
+    pub offer: Offer,
     /// Empty, or `/v1` without a final slash.
     pub base_path: String,
     /// Where its requests go.
@@ -406,13 +429,19 @@ pub struct Model {
     pub system: Option<SourceText>,
     /// What happens to system messages of a client.
     pub client_system: ClientSystem,
+    /// Whether what the dialect does not have passes.
+    pub allow_unknown: bool,
+    /// Whether what the provider stored may be spoken of.
+    pub allow_stored: bool,
+    /// Whether texts may come as numbers of tokens.
+    pub allow_tokens: bool,
     /// Who may call.
     pub identify: Identify,
     /// Whether policy decides.
     pub authorize: bool,
     /// 404 in place of 403.
     pub hide: bool,
-    /// Budgets, in the file's order; their `operations` are empty.
+    /// Budgets, in the file's order.
     pub budgets: Vec<Budget>,
     /// Largest request body in bytes.
     pub body_limit: usize,
@@ -508,8 +537,21 @@ pub struct GraphWaiver {
 /// Which interface a model speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
-    /// OpenAI chat completions.
+    /// OpenAI's.
     OpenAi,
+}
+
+/// Which endpoints of its dialect a model has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offer {
+    /// All of them.
+    All,
+    /// Chat completions.
+    Chat,
+    /// Responses.
+    Responses,
+    /// Embeddings.
+    Embeddings,
 }
 
 /// What happens to system messages of a client.
@@ -549,6 +591,17 @@ pub enum Level {
     Block,
 }
 
+/// How what documents and tools wrote goes to a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fence {
+    /// As it is.
+    Off,
+    /// Behind a fence.
+    On,
+    /// Behind a fence, its words joined by a mark.
+    Mark,
+}
+
 /// A level for each kind of detector.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Detectors {
@@ -558,6 +611,8 @@ pub struct Detectors {
     pub secrets: Level,
     /// Phrases that override a model's instructions.
     pub injection: Level,
+    /// Signs of a role that the writer does not have.
+    pub roles: Level,
     /// Scripts and the like in text.
     pub active_content: Level,
     /// Links and images that carry data out.
@@ -566,6 +621,14 @@ pub struct Detectors {
     pub code: Level,
     /// Text that gives orders, as the classifier sees it; of prompts only.
     pub classifier: Level,
+    /// Text that gives orders, as the encoder sees it; of prompts only.
+    pub encoder: Level,
+    /// How what documents and tools wrote is fenced; of prompts only.
+    pub fence: Fence,
+    /// Whether a canary is put behind the operator's text; of prompts only.
+    pub canary: bool,
+    /// The operator's text in answers of models.
+    pub leak: Level,
     /// Detectors that do not run though their kind does.
     pub except: Vec<Detector>,
     /// Hosts that links may lead to, in lower case; empty: any, as long as no data goes there.
@@ -581,19 +644,39 @@ impl Detectors {
     pub const NONE: Self = Self::of([Level::Off; 6]);
     /// The default of an API's `inspect`.
     pub const INSPECT: Self =
-        Self::of([Level::Off, Level::Off, Level::Observe, Level::Observe, Level::Off, Level::Off]);
+        Self::of([Level::Off, Level::Off, Level::Observe, Level::Observe, Level::Off, Level::Off])
+            .with(Level::Observe, Level::Off);
     /// The default of an API's `screen`.
     pub const SCREEN: Self =
         Self::of([Level::Observe, Level::Observe, Level::Off, Level::Off, Level::Off, Level::Off]);
     /// The default of a model's `prompt`.
-    pub const PROMPT: Self =
-        Self::of([Level::Off, Level::Off, Level::Block, Level::Off, Level::Off, Level::Observe]);
+    pub const PROMPT: Self = Self::reading(
+        [Level::Off, Level::Off, Level::Block, Level::Off, Level::Off, Level::Observe],
+        if cfg!(feature = "ml") { Level::Observe } else { Level::Off },
+    )
+    .with(Level::Redact, Level::Off);
     /// The default of a model's `answer`.
     pub const ANSWER: Self =
-        Self::of([Level::Redact, Level::Redact, Level::Off, Level::Redact, Level::Redact, Level::Off]);
+        Self::of([Level::Redact, Level::Redact, Level::Off, Level::Redact, Level::Redact, Level::Off])
+            .with(Level::Off, Level::Redact);
 
-    /// These levels, `code` off, nothing left out, and no host listed.
-    const fn of([pii, secrets, injection, active_content, links, classifier]: [Level; 6]) -> Self {
+    /// The same with these levels of `roles` and `leak`.
+    const fn with(mut self, roles: Level, leak: Level) -> Self {
+        self.roles = roles;
+        self.leak = leak;
+        self
+    }
+
+    /// These levels, `code`, `roles` and what belongs to prompts or answers off, nothing left out, and no host listed.
+    const fn of(levels: [Level; 6]) -> Self {
+        Self::reading(levels, Level::Off)
+    }
+
+    /// As [`Self::of`], with an encoder.
+    const fn reading(
+        [pii, secrets, injection, active_content, links, classifier]: [Level; 6],
+        encoder: Level,
+    ) -> Self {
         Self {
             pii,
             secrets,
@@ -601,7 +684,12 @@ impl Detectors {
             active_content,
             links,
             code: Level::Off,
+            roles: Level::Off,
             classifier,
+            encoder,
+            fence: Fence::Off,
+            canary: false,
+            leak: Level::Off,
             except: Vec::new(),
             hosts: Vec::new(),
             judge: None,

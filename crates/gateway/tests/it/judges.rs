@@ -210,7 +210,7 @@ async fn who_does_not_answer_stops_the_request_or_lets_it_pass_as_written() {
     }
 }
 
-const ANSWER: &str = "    prompt: none\n    answer: { judge: { by: guard, streams: hold } }\n";
+const ANSWER: &str = "    prompt: none\n    answer: { judge: { by: guard, streams: hold }, pii: off, secrets: off, active_content: off, links: off }\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_are_judged_whole_also_those_that_are_streamed() {
@@ -269,7 +269,7 @@ async fn a_question_of_a_judge_that_comes_back_is_refused() {
     let head =
         "POST /v1/chat/completions HTTP/1.1\nHost: h\nContent-Type: application/json\nX-Portcullis-Judge: 1";
     let answer = scene.gate.ask(&format!("{head}\nContent-Length: {}\n\n{body}", body.len())).await;
-    assert_eq!((answer.status, scene.judge.count(), scene.gate.upstream.count()), (508, 0, 0));
+    assert_eq!((answer.status, scene.judge.count(), scene.gate.upstream.count()), (508, 1, 1));
     scene.gate.stop().await;
 }
 
@@ -279,7 +279,7 @@ fn said(judges: &str, model: &str) -> String {
     let put = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     let rest = format!(
         "judges:\n  guard: {{ {judges} }}\n\
-         models:\n  brain:\n    dialect: openai\n    upstream: \"http://127.0.0.1:2\"\n    identify: anonymous\n{model}"
+         models:\n  brain:\n    dialect: openai\n    upstream: \"http://127.0.0.1:2\"\n    identify: corp\n{model}"
     );
     let files = Files::of(&rest, "", "@id(\"all\") permit (principal, action, resource);");
     put("portcullis.yaml", &files.config.replacen("127.0.0.1:0", "127.0.0.1:8080", 1));

@@ -15,6 +15,8 @@ pub(crate) struct Deltas {
     /// Only for JSON that travels as text.
     unescape: Option<Unescape>,
     is_over: bool,
+    /// Findings so far.
+    found: usize,
 }
 
 /// What became of one piece.
@@ -31,7 +33,7 @@ impl Deltas {
     /// Starts a text; `at` is where findings are said to be.
     pub(crate) fn new(screen: &Screen, form: Form, at: String) -> Self {
         let unescape = (form == Form::Json).then(Unescape::default);
-        Self { at, machine: screen.machine(), unescape, is_over: false }
+        Self { at, machine: screen.machine(), unescape, is_over: false, found: 0 }
     }
 
     /// Takes a piece and appends to `released` what may leave.
@@ -77,12 +79,19 @@ impl Deltas {
         self.note(findings)
     }
 
+    /// How much was found so far.
+    pub(crate) fn found(&self) -> usize {
+        self.found
+    }
+
     fn held(&self) -> usize {
         self.machine.held() + self.unescape.as_ref().map_or(0, Unescape::held)
     }
 
     fn note(&mut self, findings: &mut Vec<Finding>) -> bool {
-        keep(self.machine.take_findings(), findings, || self.at.clone());
+        let found = self.machine.take_findings();
+        self.found += found.len();
+        keep(found, findings, || self.at.clone());
         self.machine.is_blocked()
     }
 }

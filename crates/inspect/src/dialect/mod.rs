@@ -6,15 +6,22 @@
 
 pub mod openai;
 
+mod answer;
 mod deltas;
+mod document;
 mod escape;
+mod events;
+mod fence;
+mod frame;
 mod prompt;
 mod rules;
+mod spelling;
 mod splice;
 mod spoken;
 mod stream;
 mod surfaces;
 mod tape;
+mod template;
 mod text;
 mod walk;
 
@@ -37,16 +44,31 @@ pub(crate) use double::{Machine, Screen};
 #[cfg(not(test))]
 pub(crate) use crate::machine::{Machine, Screen};
 
+pub use events::EventStream;
 pub use rules::{ClientSystem, ModelRules};
 pub use spoken::{spoken, spoken_stream};
 pub use stream::{Stream, StreamEnd};
 pub use surfaces::{Origin, Surface as Field};
 pub use tape::TapeError;
 
-/// The OpenAPI 3.1 document of what a model of this dialect offers, as JSON text.
-pub fn contract(dialect: Dialect) -> &'static str {
+/// Which endpoints of its dialect a route offers. Lists of models are always among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offer {
+    /// All that the dialect has.
+    All,
+    /// Chat completions.
+    Chat,
+    /// Responses.
+    Responses,
+    /// Embeddings.
+    Embeddings,
+}
+
+/// The OpenAPI 3.1 document of what a model of this dialect offers. `passes_unknown` says that kinds of messages and
+/// parts which the dialect does not have pass too; unknown members of what it has are for `validate` to judge.
+pub fn contract(dialect: Dialect, offer: Offer, passes_unknown: bool) -> Value {
     match dialect {
-        Dialect::OpenAi => openai::CONTRACT,
+        Dialect::OpenAi => openai::contract(offer, passes_unknown),
     }
 }
 
@@ -55,19 +77,25 @@ pub fn contract(dialect: Dialect) -> &'static str {
 pub enum Endpoint {
     /// OpenAI chat completions.
     Chat,
+    /// OpenAI responses.
+    Responses,
+    /// OpenAI embeddings.
+    Embeddings,
     /// What has no text of a client's: the list of models.
     Listing,
 }
 
 impl Endpoint {
     /// All endpoints of all dialects.
-    pub const ALL: [Self; 2] = [Self::Chat, Self::Listing];
+    pub const ALL: [Self; 4] = [Self::Chat, Self::Responses, Self::Embeddings, Self::Listing];
 
-    /// Whose it is, and the operation of its contract.
-    pub const fn spoken(self) -> (Dialect, &'static str) {
+    /// Whose it is, and its operations in the contract.
+    pub const fn spoken(self) -> (Dialect, &'static [&'static str]) {
         match self {
-            Self::Chat => (Dialect::OpenAi, "createChatCompletion"),
-            Self::Listing => (Dialect::OpenAi, "listModels"),
+            Self::Chat => (Dialect::OpenAi, &["createChatCompletion"]),
+            Self::Responses => (Dialect::OpenAi, &["createResponse"]),
+            Self::Embeddings => (Dialect::OpenAi, &["createEmbedding"]),
+            Self::Listing => (Dialect::OpenAi, &["listModels", "retrieveModel"]),
         }
     }
 
@@ -76,6 +104,8 @@ impl Endpoint {
     pub const fn request_fields(self) -> &'static [(&'static str, Field, Origin)] {
         match self {
             Self::Chat => openai::chat::SURFACES,
+            Self::Responses => openai::responses::SURFACES,
+            Self::Embeddings => openai::embeddings::SURFACES,
             Self::Listing => &[],
         }
     }
@@ -84,6 +114,8 @@ impl Endpoint {
     pub const fn answer_fields(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Chat => openai::chat::ANSWERS,
+            Self::Responses => openai::responses::ANSWERS,
+            Self::Embeddings => &[("everything else", "/data/0/object")],
             Self::Listing => &[("everything else", "/data/0/id")],
         }
     }
@@ -97,7 +129,7 @@ impl Endpoint {
     pub fn of(route: &Route, operation: OperationIndex) -> Option<Self> {
         let Surface::Model(dialect) = route.surface else { return None };
         let id = &*route.contract.operation(operation)?.id;
-        Self::ALL.into_iter().find(|one| one.spoken() == (dialect, id))
+        Self::ALL.into_iter().find(|one| one.spoken().0 == dialect && one.spoken().1.contains(&id))
     }
 }
 
@@ -112,6 +144,8 @@ pub struct Asked {
     pub wants_stream: bool,
     /// Whether the gate asked for the chunk with token counts and the client did not: see [`Stream::new`].
     pub hides_usage: bool,
+    /// Bytes that the gate added to what the client and the operator wrote.
+    pub added_bytes: usize,
 }
 
 /// An answer that may leave.
@@ -140,6 +174,8 @@ pub fn inspect_request(
 ) -> Result<Asked, Halt> {
     match endpoint {
         Endpoint::Chat => openai::chat::inspect_request(rules, document, hearing, findings),
+        Endpoint::Responses => openai::responses::inspect_request(rules, document, hearing, findings),
+        Endpoint::Embeddings => openai::embeddings::inspect_request(rules, document, hearing, findings),
         Endpoint::Listing => Err(Halt::new(Reason::BodyInvalid, "a list is asked for without a body")),
     }
 }
@@ -157,6 +193,8 @@ pub fn screen_answer(
 ) -> Result<Screened, Halt> {
     match endpoint {
         Endpoint::Chat | Endpoint::Listing => openai::chat::screen_answer(rules, body, findings),
+        Endpoint::Responses => openai::responses::screen_answer(rules, body, findings),
+        Endpoint::Embeddings => openai::embeddings::screen_answer(rules, body, findings),
     }
 }
 

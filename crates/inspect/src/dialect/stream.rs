@@ -4,7 +4,9 @@ use bytes::BytesMut;
 use portcullis_core::halt::Reason;
 use portcullis_core::record::{Finding, Usage};
 
+use super::events::EventStream;
 use super::openai::chat::ChatStream;
+use super::openai::responses;
 use super::tape::TapeError;
 use super::{Endpoint, ModelRules};
 use crate::sse::SseError;
@@ -24,12 +26,15 @@ pub enum StreamEnd {
     /// An event that is not UTF-8.
     #[error("an event is not utf-8")]
     NotText,
-    /// Text for a choice that was already over, and so no longer joined to what was screened before it.
-    #[error("text after the end of its choice")]
+    /// Text for a choice or a block that was already over, and so no longer joined to what was screened before it.
+    #[error("text after its end")]
     LateText,
-    /// A choice without a usable index.
-    #[error("a choice has no usable index")]
+    /// A choice or a block without a usable index.
+    #[error("a text has no usable index")]
     BadIndex,
+    /// An event of a kind that the dialect does not have, or that says two kinds.
+    #[error("an event of an unknown kind")]
+    UnknownEvent,
     /// More texts at a time than any request asks for.
     #[error("too many choices or texts")]
     TooManyTexts,
@@ -45,6 +50,7 @@ impl StreamEnd {
             | Self::NotText
             | Self::LateText
             | Self::BadIndex
+            | Self::UnknownEvent
             | Self::TooManyTexts => Reason::AnswerUnreadable,
         }
     }
@@ -55,6 +61,8 @@ impl StreamEnd {
 pub enum Stream {
     /// OpenAI chat completions.
     Chat(Box<ChatStream>),
+    /// Typed events: OpenAI responses.
+    Events(Box<EventStream>),
 }
 
 impl Stream {
@@ -64,7 +72,8 @@ impl Stream {
     pub fn new(endpoint: Endpoint, rules: &ModelRules, hides_usage: bool, record_id: &str) -> Option<Self> {
         match endpoint {
             Endpoint::Chat => Some(Self::Chat(Box::new(ChatStream::new(rules, hides_usage, record_id)))),
-            Endpoint::Listing => None,
+            Endpoint::Responses => Some(Self::Events(Box::new(responses::stream(rules, record_id)))),
+            Endpoint::Embeddings | Endpoint::Listing => None,
         }
     }
 
@@ -76,6 +85,7 @@ impl Stream {
     pub fn push(&mut self, bytes: &[u8], out: &mut BytesMut) -> Result<(), StreamEnd> {
         match self {
             Self::Chat(stream) => stream.push(bytes, out),
+            Self::Events(stream) => stream.push(bytes, out),
         }
     }
 
@@ -86,6 +96,7 @@ impl Stream {
     pub fn finish(&mut self, out: &mut BytesMut) -> Result<(), StreamEnd> {
         match self {
             Self::Chat(stream) => stream.finish(out),
+            Self::Events(stream) => stream.finish(out),
         }
     }
 
@@ -93,6 +104,7 @@ impl Stream {
     pub fn usage(&self) -> Option<Usage> {
         match self {
             Self::Chat(stream) => stream.usage(),
+            Self::Events(stream) => stream.usage(),
         }
     }
 
@@ -100,6 +112,7 @@ impl Stream {
     pub fn is_over(&self) -> bool {
         match self {
             Self::Chat(stream) => stream.is_over(),
+            Self::Events(stream) => stream.is_over(),
         }
     }
 
@@ -107,6 +120,7 @@ impl Stream {
     pub fn take_findings(&mut self) -> Vec<Finding> {
         match self {
             Self::Chat(stream) => stream.take_findings(),
+            Self::Events(stream) => stream.take_findings(),
         }
     }
 }

@@ -13,10 +13,14 @@ pub enum Surface {
     JsonText,
     /// JSON of the client's own shape: every string and every name in it is text.
     Tree,
-    /// A link, which is text, or data inside a `data:` URL, which is not.
+    /// A link, which is text, or a document inside a `data:` URL.
     Link,
-    /// An encoded sound or file: its media type is looked at and nothing of it is read.
+    /// A document in base64 or a `data:` URL: what is text in it is read, other formats are not.
+    Data,
+    /// An encoded sound: its media type is looked at and nothing of it is read.
     Encoded,
+    /// What a provider encrypted and only a provider reads.
+    Sealed,
     /// A value that the contract enumerates: nothing to read.
     Nothing,
 }
@@ -138,7 +142,7 @@ pub(crate) mod tests {
         assert!(stale.is_empty(), "not in the contract: {stale:?}");
         for path in free.iter().filter(|path| !under_tree(path)) {
             let is_read =
-                !matches!(table.lookup(path), Some(Known::Field(Surface::Nothing | Surface::Encoded, _)));
+                !matches!(table.lookup(path), Some(Known::Field(Surface::Nothing | Surface::Encoded | Surface::Sealed, _)));
             assert_eq!(is_read, !encoded.contains(&path.as_str()), "{path}");
         }
     }

@@ -6,6 +6,8 @@ use portcullis_core::record::Finding;
 use serde_json::{Map, Value};
 
 use super::ModelRules;
+use super::document::{self, Document};
+use super::fence::Fencing;
 use super::prompt::{Elsewhere, Read, Reader};
 use super::surfaces::{Known, Origin, Surface, Table};
 use super::text::{Form, Left, keep, whole};
@@ -45,6 +47,8 @@ pub(crate) struct Walk<'w> {
     /// Of the field at hand.
     origin: Origin,
     is_tree: bool,
+    /// Bytes that fences added.
+    added: usize,
 }
 
 impl<'w> Walk<'w> {
@@ -58,7 +62,14 @@ impl<'w> Walk<'w> {
     ) -> Self {
         let (path, at) = (String::new(), String::new());
         let (author, origin) = (Author::User, Origin::User);
-        Self { rules, table, authors, hearing, findings, path, at, author, origin, is_tree: false }
+        let (is_tree, added) = (false, 0);
+        Self { rules, table, authors, hearing, findings, path, at, author, origin, is_tree, added }
+    }
+
+    /// Who wrote what stands outside of any list.
+    pub(crate) fn by(mut self, author: Author) -> Self {
+        self.author = author;
+        self
     }
 
     /// Screens and reads the document; what is to be sent in its place, if that differs.
@@ -68,7 +79,21 @@ impl<'w> Walk<'w> {
     pub(crate) fn document(&mut self, document: &Value) -> Result<Option<Value>, Halt> {
         let asks = self.rules.orders.is_some() || !self.rules.tiers.is_empty();
         let is_off = self.rules.prompt.is_off() && !asks;
-        if is_off { Ok(None) } else { self.container(document) }
+        let screened = if is_off { None } else { self.container(document)? };
+        let Some(fence) = self.rules.fence else { return Ok(screened) };
+        let mut fenced = screened.unwrap_or_else(|| document.clone());
+        let (rules, table, authors) = (self.rules, self.table, self.authors);
+        let (path, at) = (String::new(), String::new());
+        let mut fencing =
+            Fencing { rules, table, authors, findings: self.findings, fence, path, at, added: 0 };
+        fencing.value(&mut fenced, Author::User);
+        self.added = fencing.added;
+        Ok(Some(fenced))
+    }
+
+    /// Bytes that the gate added: to the operator's text, and by fences.
+    pub(crate) fn added_bytes(&self) -> usize {
+        self.rules.added_bytes + self.added
     }
 
     /// A replacement for `value`, if it needs one.
@@ -83,16 +108,17 @@ impl<'w> Walk<'w> {
         };
         self.origin = origin;
         match surface {
-            Surface::Nothing => Ok(None),
+            Surface::Nothing | Surface::Sealed => Ok(None),
             Surface::Encoded => self.encoded(value),
             Surface::JsonText => self.text(value, Form::Json),
-            Surface::Link if is_data(value) => self.encoded(value),
+            Surface::Link if is_data(value) => self.data(value),
+            Surface::Data if value.is_string() => self.data(value),
             Surface::Parts if value.is_array() => self.parts(value),
             Surface::Text | Surface::Link | Surface::Parts if value.is_string() => {
                 self.text(value, Form::Plain)
             }
             Surface::Text => self.container(value),
-            Surface::Tree | Surface::Link | Surface::Parts => self.tree(value),
+            Surface::Tree | Surface::Link | Surface::Data | Surface::Parts => self.tree(value),
         }
     }
 
@@ -243,6 +269,25 @@ impl<'w> Walk<'w> {
         }
     }
 
+    /// An encoded document: what is text in it is a document's.
+    fn data(&mut self, value: &Value) -> Result<Option<Value>, Halt> {
+        let text = match value.as_str().map(document::read) {
+            Some(Document::Binary) => return self.encoded(value),
+            Some(Document::Text(text)) => text,
+            Some(Document::Plain) | None => return self.text(value, Form::Plain),
+        };
+        // BYPASS: what only looks encoded is read as it is written, too.
+        if text.is_guessed()
+            && let Some(changed) = self.text(value, Form::Plain)?
+        {
+            return Ok(Some(changed));
+        }
+        let origin = std::mem::replace(&mut self.origin, Origin::Document);
+        let left = self.screen(&text.text, Form::Plain);
+        self.origin = origin;
+        Ok(left?.map(|left| Value::String(text.with(&left))))
+    }
+
     /// The name of a member that the table does not know. It is text, but no sentence.
     fn name(&mut self, name: &str) -> Result<Option<String>, Halt> {
         let origin = std::mem::replace(&mut self.origin, Origin::Setting);
@@ -313,8 +358,6 @@ fn is_json(text: &str) -> bool {
 }
 
 fn is_data(value: &Value) -> bool {
-    value.as_str().is_some_and(|url| {
-        let is_base64 = url.split_once(',').is_some_and(|(head, _)| head.ends_with(";base64"));
-        is_base64 && url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
-    })
+    let scheme = value.as_str().and_then(|url| url.get(..5));
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
 }

@@ -14,7 +14,8 @@ use crate::config::diagnostic::one_of;
 use crate::config::file;
 use crate::config::read::{At, Either, Named, OneOrMany};
 use crate::config::settings::{
-    Api, Budget, Check, ClientSystem, Detectors, Dialect, Graph, Identify, Level, Model, Per, Upstream,
+    Api, Budget, Check, ClientSystem, Detectors, Dialect, Fence, Graph, Identify, Level, Model, Offer, Per,
+    Upstream,
 };
 use crate::config::tree::Span;
 
@@ -190,17 +191,20 @@ impl Checker<'_, '_> {
             None => Some(None),
             Some(written) => self.text(&written).map(Some),
         };
-        for budget in &written.budgets {
-            if let Some(operation) = budget.value.operations.iter().flatten().next() {
-                self.error("bad-value", operation.at, "a model has one operation, so it cannot be named");
-            }
-        }
         let budgets = self.budgets(written.budgets, None, identify.as_ref());
+        let (dialect, offer) = match written.dialect? {
+            file::Dialect::OpenAi => (Dialect::OpenAi, Offer::All),
+            file::Dialect::OpenAiChat => (Dialect::OpenAi, Offer::Chat),
+            file::Dialect::OpenAiResponses => (Dialect::OpenAi, Offer::Responses),
+            file::Dialect::OpenAiEmbeddings | file::Dialect::Embeddings => {
+                (Dialect::OpenAi, Offer::Embeddings)
+            }
+        };
+        let unread = written.unread.unwrap_or_default();
         Some(Model {
             name: name.value.clone(),
-            dialect: match written.dialect? {
-                file::Dialect::OpenAi => Dialect::OpenAi,
-            },
+            dialect,
+            offer,
             base_path: base_path?,
             upstream: upstream?,
             system: system?,
@@ -209,6 +213,9 @@ impl Checker<'_, '_> {
                 Some(file::ClientSystem::Demote) => ClientSystem::Demote,
                 Some(file::ClientSystem::Allow) => ClientSystem::Allow,
             },
+            allow_unknown: written.unknown == Some(file::Tolerance::Allow),
+            allow_stored: unread.contains(&file::Unread::Stored),
+            allow_tokens: unread.contains(&file::Unread::Tokens),
             identify: identify?,
             authorize: written.authorize != Some(file::Authorize::None),
             hide: written.hide.unwrap_or(false),
@@ -238,10 +245,15 @@ impl Checker<'_, '_> {
             None => default,
             Some(Either::Short(file::Nothing::None)) => Detectors::NONE,
             Some(Either::Long(written)) => Detectors {
-                classifier: self.classifier(written.classifier.as_ref(), &default, level),
+                classifier: self.reader(written.classifier.as_ref(), "classifier", default.classifier, level),
+                encoder: self.encoder_level(written.encoder.as_ref(), &default, level),
                 pii: level(written.pii, default.pii),
                 secrets: level(written.secrets, default.secrets),
                 injection: level(written.injection, default.injection),
+                roles: level(written.roles, default.roles),
+                fence: self.fence(written.fence.as_ref(), &default),
+                canary: self.canary(written.canary.as_ref(), &default),
+                leak: self.leak(written.leak.as_ref(), &default, level),
                 active_content: level(written.active_content, default.active_content),
                 links: level(written.links, default.links),
                 code: level(written.code, default.code),
@@ -253,18 +265,84 @@ impl Checker<'_, '_> {
         }
     }
 
-    /// The classifier reads prompts; elsewhere nobody says who wrote what.
-    fn classifier(
+    /// Classifiers read prompts; elsewhere nobody says who wrote what.
+    fn reader(
+        &mut self,
+        written: Option<&At<file::DetectorLevel>>,
+        name: &str,
+        default: Level,
+        level: impl FnOnce(Option<file::DetectorLevel>, Level) -> Level,
+    ) -> Level {
+        let Some(written) = written else { return default };
+        let level = level(Some(written.value), default);
+        if default == Level::Off && level != Level::Off {
+            self.error("bad-value", written.at, format!("the {name} reads the prompts of models only"))
+                .expected(format!("`{name}` in a model's `prompt`"));
+        }
+        level
+    }
+
+    /// As the classifier, in a program that has an encoder.
+    fn encoder_level(
         &mut self,
         written: Option<&At<file::DetectorLevel>>,
         default: &Detectors,
         level: impl FnOnce(Option<file::DetectorLevel>, Level) -> Level,
     ) -> Level {
-        let Some(written) = written else { return default.classifier };
-        let level = level(Some(written.value), default.classifier);
-        if default.classifier == Level::Off && level != Level::Off {
-            self.error("bad-value", written.at, "the classifier reads the prompts of models only")
-                .expected("`classifier` in a model's `prompt`");
+        let is_prompt = default.classifier != Level::Off;
+        if let Some(written) =
+            written.filter(|written| is_prompt && written.value != file::DetectorLevel::Off)
+        {
+            self.expect_encoder(written.at);
+        }
+        let default = if is_prompt { Level::Observe } else { Level::Off };
+        match written {
+            None => {
+                if cfg!(feature = "ml") {
+                    default
+                } else {
+                    Level::Off
+                }
+            }
+            written => self.reader(written, "encoder", default, level),
+        }
+    }
+
+    /// Only prompts of models have somebody who gives orders and somebody who does not.
+    fn fence(&mut self, written: Option<&At<file::FenceWord>>, default: &Detectors) -> Fence {
+        let Some(written) = written else { return default.fence };
+        let fence = match written.value {
+            file::FenceWord::Off => Fence::Off,
+            file::FenceWord::On => Fence::On,
+            file::FenceWord::Mark => Fence::Mark,
+        };
+        if *default != Detectors::PROMPT && fence != Fence::Off {
+            self.error("bad-value", written.at, "only prompts of models can be fenced")
+                .expected("`fence` in a model's `prompt`");
+        }
+        fence
+    }
+
+    fn canary(&mut self, written: Option<&At<bool>>, default: &Detectors) -> bool {
+        let Some(written) = written else { return default.canary };
+        if *default != Detectors::PROMPT && written.value {
+            self.error("bad-value", written.at, "a canary is put into the system text of models only")
+                .expected("`canary` in a model's `prompt`");
+        }
+        written.value
+    }
+
+    fn leak(
+        &mut self,
+        written: Option<&At<file::DetectorLevel>>,
+        default: &Detectors,
+        level: impl FnOnce(Option<file::DetectorLevel>, Level) -> Level,
+    ) -> Level {
+        let Some(written) = written else { return default.leak };
+        let level = level(Some(written.value), default.leak);
+        if *default != Detectors::ANSWER && level != Level::Off {
+            self.error("bad-value", written.at, "only answers of models can leak a system text")
+                .expected("`leak` in a model's `answer`");
         }
         level
     }

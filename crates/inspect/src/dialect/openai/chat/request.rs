@@ -3,12 +3,13 @@
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use portcullis_core::halt::{Halt, Reason, Violation};
+use portcullis_core::halt::{Halt, Reason};
 use portcullis_core::record::Finding;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::surfaces::SURFACES;
+use crate::dialect::rules::not_open;
 use crate::dialect::surfaces::Table;
 use crate::dialect::walk::{Author, Walk};
 use crate::dialect::{Asked, ClientSystem, ModelRules};
@@ -26,7 +27,9 @@ pub fn inspect_request(
     let root = document.as_object().ok_or_else(|| invalid("the body is no object"))?;
     let messages = root.get("messages").and_then(Value::as_array).ok_or_else(|| invalid("no messages"))?;
     let demoted = demoted(rules.client_system, messages)?;
-    let screened = Walk::new(rules, &TABLE, author, hearing, findings).document(document)?;
+    let mut walk = Walk::new(rules, &TABLE, author, hearing, findings);
+    let screened = walk.document(document)?;
+    let added_bytes = walk.added_bytes();
     let root = screened.as_ref().and_then(Value::as_object).unwrap_or(root);
     let flag =
         |object: Option<&Value>, name: &str| object.and_then(|it| it.get(name)) == Some(&Value::Bool(true));
@@ -38,7 +41,7 @@ pub fn inspect_request(
     let body =
         serde_json::to_vec(&outbound).map_err(|error| Halt::new(Reason::Internal, error.to_string()))?;
     let model = root.get("model").and_then(Value::as_str).unwrap_or_default().to_owned();
-    Ok(Asked { body: Bytes::from(body), model, wants_stream, hides_usage })
+    Ok(Asked { body: Bytes::from(body), model, wants_stream, hides_usage, added_bytes })
 }
 
 fn invalid(detail: &'static str) -> Halt {
@@ -58,12 +61,7 @@ fn demoted(client_system: ClientSystem, messages: &[Value]) -> Result<Vec<usize>
         match client_system {
             ClientSystem::Allow => {}
             ClientSystem::Demote => demoted.push(nth),
-            ClientSystem::Refuse => {
-                let at = format!("/messages/{nth}/role");
-                let message = "this role is not open to clients".to_owned();
-                return Err(Halt::new(Reason::ContentBlocked, format!("client_system: {role:?} at {at}"))
-                    .with_violations(vec![Violation { at, message }]));
-            }
+            ClientSystem::Refuse => return Err(not_open(format!("/messages/{nth}/role"), role)),
         }
     }
     Ok(demoted)
