@@ -32,6 +32,10 @@ pub enum Guard {
     Links,
     /// Detectors of dangerous code.
     Code,
+    /// Detectors of signs of a role that the writer does not have.
+    ForgedRoles,
+    /// Rules of the operator's own about content.
+    Rules,
     /// The linear classifier of orders.
     Classifier,
     /// The transformer that is asked after it.
@@ -46,7 +50,7 @@ pub enum Guard {
 
 impl Guard {
     /// All guards, in the order in which they are shown.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Contract,
         Self::Objects,
         Self::Expose,
@@ -57,6 +61,8 @@ impl Guard {
         Self::ActiveContent,
         Self::Links,
         Self::Code,
+        Self::ForgedRoles,
+        Self::Rules,
         Self::Classifier,
         Self::Encoder,
         Self::Judge,
@@ -77,6 +83,8 @@ impl Guard {
             Self::ActiveContent => "active_content",
             Self::Links => "links",
             Self::Code => "code",
+            Self::ForgedRoles => "roles",
+            Self::Rules => "rules",
             Self::Classifier => "classifier",
             Self::Encoder => "encoder",
             Self::Judge => "judge",

@@ -21,12 +21,12 @@ use portcullis_core::roles::{self, CompiledRoles};
 use portcullis_core::route::{Dialect, Route, RouteId, Routes, Surface};
 use portcullis_core::validate::{Answers, Unknown, ValidateRules};
 use portcullis_inspect::coverage::Unread;
-use portcullis_inspect::detect::Groups;
 use portcullis_inspect::dialect::{self, ModelRules, Offer};
 use portcullis_inspect::elsewhere::{Tier, TierRules};
 use portcullis_inspect::inspect::Screens;
-use portcullis_inspect::machine::{Hosts, Screen};
+use portcullis_inspect::machine::Screen;
 use portcullis_inspect::told::{Code, Fence, canary};
+use portcullis_inspect::vault::TokenKey;
 use smol_str::SmolStr;
 
 use crate::config::settings::{self, Api, Check, Detectors, Level, Model, Settings};
@@ -39,6 +39,7 @@ use crate::judges::Judge;
 use crate::keys::{KeySource, Keyring};
 use crate::owners::{Owners, Pools, Sources, TableOwners, bind};
 use crate::random::random;
+use crate::screens::{action, screen};
 use crate::switched::Lifetime;
 use crate::websocket::WebsocketRules;
 
@@ -56,6 +57,8 @@ pub struct Kept {
     pub lifetime: Lifetime,
     /// The file that remembers who created what, where one does.
     pub owners: Option<Owners>,
+    /// With what tokens for personal data are made.
+    pub tokens: TokenKey,
     /// The instant that budgets count from.
     pub origin: Instant,
     /// Upstreams of the gate before, to be used again where their rules did not change.
@@ -483,14 +486,33 @@ impl<'s> Compiler<'s> {
         }
     }
 
-    fn guards(&self, part: Part<'_>) -> Guards {
+    fn screen(&mut self, detectors: &Detectors, place: &Place) -> Screen {
+        screen(detectors).unwrap_or_else(|name| {
+            self.problems.push(place.error("internal", format!("`{name}` does not compile")));
+            Screen::off()
+        })
+    }
+
+    fn screens(&mut self, request: &Detectors, answer: &Detectors, place: &Place) -> Screens {
+        Screens {
+            request: self.screen(request, place),
+            answer: self.screen(answer, place),
+            request_unread: unread(request),
+            answer_unread: unread(answer),
+        }
+    }
+
+    fn guards(&mut self, part: Part<'_>) -> Guards {
         match part {
-            Part::Api(api) => Guards { screens: screens(&api.inspect, &api.screen), ..Guards::default() },
-            Part::Graph(graph) => {
-                Guards { screens: screens(&graph.inspect, &graph.screen), ..Guards::default() }
+            Part::Api(api) => {
+                Guards { screens: self.screens(&api.inspect, &api.screen, &api.place), ..Guards::default() }
             }
+            Part::Graph(graph) => Guards {
+                screens: self.screens(&graph.inspect, &graph.screen, &graph.place),
+                ..Guards::default()
+            },
             Part::Model(model) => {
-                let screens = screens(&model.prompt, &model.answer);
+                let screens = self.screens(&model.prompt, &model.answer, &model.place);
                 let judge = |detectors: &Detectors| {
                     let index = detectors.judge.as_ref()?.judge;
                     self.judges.get(index).cloned().flatten()
@@ -506,6 +528,7 @@ impl<'s> Compiler<'s> {
                     prompt: screens.request.clone(),
                     answer: screens.answer.clone(),
                     unread: screens.request_unread.clone(),
+                    tokens: (model.prompt.tokenises()).then(|| self.kept.tokens.clone()),
                     orders: action(model.prompt.classifier),
                     tiers: self.tiers(model, prompt_judge.as_deref()),
                     passes_stored: model.allow_stored,
@@ -846,38 +869,6 @@ pub(crate) fn upstream_rules(name: &str, settings: &settings::Upstream) -> Upstr
         Some((credential.header.clone(), SecretHeader::new(value)))
     });
     rules
-}
-
-/// What is done at a level.
-fn action(level: Level) -> Option<Action> {
-    match level {
-        Level::Off => None,
-        Level::Observe => Some(Action::Observe),
-        Level::Redact => Some(Action::Redact),
-        Level::Block => Some(Action::Block),
-    }
-}
-
-fn screen(detectors: &Detectors) -> Screen {
-    let groups = Groups {
-        pii: action(detectors.pii),
-        secrets: action(detectors.secrets),
-        injection: action(detectors.injection),
-        roles: action(detectors.roles),
-        active_content: action(detectors.active_content),
-        links: action(detectors.links),
-        code: action(detectors.code),
-    };
-    Screen::from_parts(&groups, &detectors.except, Hosts::new(detectors.hosts.iter().map(String::as_str)))
-}
-
-fn screens(request: &Detectors, answer: &Detectors) -> Screens {
-    Screens {
-        request: screen(request),
-        answer: screen(answer),
-        request_unread: unread(request),
-        answer_unread: unread(answer),
-    }
 }
 
 fn unread(detectors: &Detectors) -> Unread {

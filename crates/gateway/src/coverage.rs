@@ -222,17 +222,14 @@ impl<'a> Filling<'a> {
 
     fn runs(&self, guard: Guard, limit: Option<&str>) -> Cell {
         let action = self.action(guard);
-        let why = limit.filter(|_| action == Some("redact")).map(str::to_owned);
+        let rewrites = matches!(action, Some("mask" | "tokenise" | "redact"));
+        let why = limit.filter(|_| rewrites).map(str::to_owned);
         Cell { state: State::Runs, action, why }
     }
 
     /// The strictest that is done about what a guard finds.
     fn action(&self, guard: Guard) -> Option<&'static str> {
-        let word = |action| match action {
-            Action::Observe => "observe",
-            Action::Redact => "redact",
-            Action::Block => "block",
-        };
+        let word = Action::as_str;
         let rules = self.guards.model.as_ref();
         match guard {
             Guard::Contract if self.way == Way::Request => Some("enforce"),
@@ -258,13 +255,15 @@ impl<'a> Filling<'a> {
                 Some(word(tier.action))
             }),
             Guard::Fence => Some("enforce"),
+            Guard::Rules => Some("as written"),
             Guard::Leak => rules.and_then(|rules| rules.answer.leak()).map(word),
             Guard::Pii
             | Guard::Secrets
             | Guard::Injection
             | Guard::ActiveContent
             | Guard::Links
-            | Guard::Code => {
+            | Guard::Code
+            | Guard::ForgedRoles => {
                 let screens = &self.guards.screens;
                 let screen = if self.way == Way::Request { &screens.request } else { &screens.answer };
                 let own = screen.rules().filter(|(one, _)| coverage::guard(one.group()) == guard);

@@ -22,6 +22,7 @@ pub mod keys;
 pub mod listen;
 pub mod owners;
 pub mod screen;
+mod screens;
 pub mod switched;
 pub mod websocket;
 

@@ -54,8 +54,9 @@ use portcullis_core::validate::{
 };
 use portcullis_inspect::answer::{screen_bytes, screen_fields, screen_json, screen_text};
 use portcullis_inspect::coverage::{self, Reach, Site};
-use portcullis_inspect::dialect::{self, Endpoint, Stream};
+use portcullis_inspect::dialect::{self, Endpoint, ModelRules, Stream};
 use portcullis_inspect::judge::{Verdict, judge as judge_findings};
+use portcullis_inspect::vault::Vault;
 
 use crate::forward::UpstreamBody;
 use crate::forward::asked::Shown;
@@ -90,6 +91,8 @@ pub struct Forwarded {
     pub(crate) operation: OperationIndex,
     pub(crate) method: Method,
     pub(crate) hides_usage: bool,
+    /// What the tokens stand for that the model was shown.
+    pub(crate) vault: Option<Arc<Vault>>,
     pub(crate) due: Option<Due>,
     /// What a graph was asked for.
     pub(crate) expected: Option<Expected>,
@@ -141,7 +144,7 @@ pub(crate) async fn screen(
     record: &mut Recording,
 ) -> Result<Answer<Screened>, Halt> {
     let Answer { mut parts, stage } = answer;
-    let Forwarded { content, route, operation, method, hides_usage, due, expected, shown } = stage;
+    let Forwarded { content, route, operation, method, hides_usage, vault, due, expected, shown } = stage;
     let body = match content {
         Content::Body(body) => body,
         Content::Switched(switched) => {
@@ -149,9 +152,12 @@ pub(crate) async fn screen(
         }
     };
     let guards_due = guards.due_of_answer(&route);
+    let restoring = guards.model.as_ref().zip(vault).map(|(rules, vault)| rules.restoring(&vault));
     let judged = Judged {
         gate,
         guards,
+        model: restoring.as_ref().or(guards.model.as_ref()),
+        restores: restoring.is_some(),
         route: &route,
         operation,
         due: due.as_ref(),
@@ -223,14 +229,19 @@ pub(crate) async fn screen(
         Manner::Model => {
             record.draft.is_stream = true;
             without_length(&mut parts.headers);
-            let rules = guards.model.as_ref().ok_or_else(no_rules)?;
+            let rules = judged.model.ok_or_else(no_rules)?;
             let endpoint = judged.endpoint()?;
             let stream = Stream::new(endpoint, rules, hides_usage, record.id().as_str());
             let stream = stream
                 .ok_or_else(|| Halt::new(Reason::AnswerUnreadable, "a stream in answer to what has none"))?;
             match &guards.answer_judge {
                 None => ScreenedBody::model(body, stream),
-                Some(judge) => held(judge, body, stream, record).await?,
+                Some(judge) => {
+                    let plain = guards.model.as_ref().filter(|_| judged.restores);
+                    let id = record.id().as_str();
+                    let told = plain.and_then(|rules| Stream::new(endpoint, rules, hides_usage, id));
+                    held(judge, body, (stream, told), record).await?
+                }
             }
         }
     };
@@ -272,6 +283,10 @@ impl Manner {
 struct Judged<'a> {
     gate: &'a Gate,
     guards: &'a Guards,
+    /// The rules of a model, which know what the tokens of this request stand for.
+    model: Option<&'a ModelRules>,
+    /// Whether there are any.
+    restores: bool,
     route: &'a Arc<Route>,
     operation: OperationIndex,
     due: Option<&'a Due>,
@@ -404,12 +419,18 @@ impl Judged<'_> {
         if let Some(due) = self.due {
             bytes = due.settle(self.gate, (self.route, self.operation), parts, bytes, record).await?;
         }
+        let came = bytes.clone();
         let (bytes, verdict) = self.detect(parts, bytes, &mut record.draft)?;
         if verdict == Verdict::Block {
             return Err(Halt::new(Reason::AnswerBlocked, "a rule blocked the answer, see the findings"));
         }
         if let Some(judge) = &self.guards.answer_judge {
-            hear(judge, &dialect::spoken(&bytes), &mut record.draft).await?;
+            // What tokens stand for is the client's to hear, and nobody else's.
+            let told = match self.guards.model.as_ref().filter(|_| self.restores) {
+                None => bytes.clone(),
+                Some(rules) => dialect::screen_answer(self.endpoint()?, rules, &came, &mut Vec::new())?.body,
+            };
+            hear(judge, &dialect::spoken(&told), &mut record.draft).await?;
         }
         if bytes.len() != before {
             parts.headers.remove(ETAG);
@@ -475,7 +496,7 @@ impl Judged<'_> {
         let screen = &self.guards.screens.answer;
         match self.route.surface {
             Surface::Model(_) => {
-                let rules = self.guards.model.as_ref().ok_or_else(no_rules)?;
+                let rules = self.model.ok_or_else(no_rules)?;
                 let screened = dialect::screen_answer(self.endpoint()?, rules, &bytes, &mut draft.findings)?;
                 draft.usage = screened.usage;
                 Ok((screened.body, Verdict::Pass))
@@ -505,11 +526,12 @@ impl Judged<'_> {
     }
 }
 
-/// Reads a stream whole, judges it, and lets it go as one.
+/// Reads a stream whole, judges it, and lets it go as one. The second of the streams is what the judge is told, where that
+/// is something else: tokens, and not what they stand for.
 async fn held(
     judge: &Judge,
     body: UpstreamBody,
-    mut stream: Stream,
+    (mut stream, told): (Stream, Option<Stream>),
     record: &mut Recording,
 ) -> Result<ScreenedBody, Halt> {
     let bytes = collect(body).await?;
@@ -520,7 +542,16 @@ async fn held(
     draft.usage = stream.usage();
     // Nothing has left, so what a rule stopped is an answer that was refused, and no stream that ends early.
     end.map_err(|end| Halt::new(end.reason(), end.to_string()))?;
-    hear(judge, &dialect::spoken_stream(&out), draft).await?;
+    let mut apart = BytesMut::new();
+    let told = match told {
+        None => &out,
+        Some(mut told) => {
+            let end = told.push(&bytes, &mut apart).and_then(|()| told.finish(&mut apart));
+            end.map_err(|end| Halt::new(end.reason(), end.to_string()))?;
+            &apart
+        }
+    };
+    hear(judge, &dialect::spoken_stream(told), draft).await?;
     record.close(Phase::Screen, Outcome::Passed);
     Ok(ScreenedBody::whole(out.freeze()))
 }

@@ -257,11 +257,11 @@ impl ByteStream {
     fn note(&mut self) {
         let mut found = self.machine.take_findings();
         for finding in &mut found {
-            if finding.action == Action::Redact {
+            if finding.action.rewrites() {
                 finding.action = Action::Block;
             }
         }
-        self.is_blocked |= judge(&found) == Verdict::Block;
+        self.is_blocked |= self.machine.is_blocked() || judge(&found) == Verdict::Block;
         self.findings.append(&mut found);
     }
 

@@ -209,7 +209,9 @@ pub const fn reach(guard: Guard, site: Site) -> Reach {
         | Guard::Injection
         | Guard::ActiveContent
         | Guard::Links
-        | Guard::Code => detectors(site),
+        | Guard::Code
+        | Guard::ForgedRoles
+        | Guard::Rules => detectors(site),
         Guard::Classifier | Guard::Encoder => orders(site),
         // It is asked about answers as well: there it is about anything, and about all of it as one.
         Guard::Judge => match site {
@@ -254,6 +256,7 @@ pub const fn guard(group: Group) -> Guard {
         Group::Pii => Guard::Pii,
         Group::Secrets => Guard::Secrets,
         Group::Injection => Guard::Injection,
+        Group::Roles => Guard::ForgedRoles,
         Group::ActiveContent => Guard::ActiveContent,
         Group::Links => Guard::Links,
         Group::Code => Guard::Code,

@@ -110,7 +110,7 @@ pub(crate) fn screen(screen: &Screen, fields: &HeaderMap, at: &str, findings: &m
         let value = String::from_utf8_lossy(value.as_bytes());
         text::screen(screen, &value, findings, || [at, name.as_str()].concat());
         for finding in findings.iter_mut().skip(known) {
-            if finding.action == Action::Redact {
+            if finding.action.rewrites() {
                 finding.action = Action::Block;
             }
         }

@@ -37,12 +37,14 @@
 //! ```
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderMap;
 use portcullis_core::grpc;
 use portcullis_core::guard::GuardSet;
 use portcullis_core::halt::{Halt, Reason};
+use portcullis_core::identify::Principal;
 use portcullis_core::record::{Action, Finding};
 use portcullis_core::request::Request;
 use portcullis_core::route::Surface;
@@ -55,6 +57,7 @@ use crate::judge::{Verdict, judge};
 use crate::machine::Screen;
 use crate::media::{Media, decode, encode, essence, opaque_part, pairs};
 use crate::unread::Unread;
+use crate::vault::Vault;
 use crate::{fields, graph, json, text};
 
 /// What a route looks for: in what its clients send, and in what its upstream answers.
@@ -80,6 +83,7 @@ pub struct Inspected {
     applied: GuardSet,
     unread: GuardSet,
     added_bytes: usize,
+    vault: Option<Arc<Vault>>,
 }
 
 impl Inspected {
@@ -101,6 +105,11 @@ impl Inspected {
     /// Whether anything was configured to read the request.
     pub fn is_inspected(&self) -> bool {
         self.is_inspected
+    }
+
+    /// What the tokens of the outbound body stand for, where any do.
+    pub fn vault(&self) -> Option<&Arc<Vault>> {
+        self.vault.as_ref()
     }
 
     /// Whether the gate asked a model for token counts that the client did not ask for.
@@ -148,6 +157,11 @@ pub fn inspect(
     fields::screen(&screens.request, &request.head().headers, "header:", findings);
     let mut applied = screens.request.guards();
     let mut unread = GuardSet::NONE;
+    let in_session = model.and_then(|rules| rules.tokenising(&who(&request)));
+    let (model, vault) = match &in_session {
+        Some((rules, vault)) => (Some(rules), Some(Arc::clone(vault))),
+        None => (model, None),
+    };
     let asked = match (request.stage().route().surface, model) {
         (Surface::Model(_), Some(rules)) if !request.body().is_empty() => {
             let asked = asked(rules, &request, hearing, findings)?;
@@ -187,7 +201,26 @@ pub fn inspect(
         return Err(blocked(own));
     }
     let (body, hides_usage, added_bytes) = asked;
-    Ok(request.advance(|validated| Inspected { validated, body, is_inspected, hides_usage, added_bytes, applied, unread }))
+    let vault = vault.filter(|vault| !vault.is_empty());
+    Ok(request.advance(|validated| Inspected {
+        validated,
+        body,
+        is_inspected,
+        hides_usage,
+        added_bytes,
+        applied,
+        unread,
+        vault,
+    }))
+}
+
+/// What tells a caller of a route from others: tokens of one mean nothing to another.
+fn who(request: &Request<Validated>) -> [&str; 3] {
+    let route = &*request.stage().route().name;
+    match request.stage().principal() {
+        Principal::Anonymous => [route, "", ""],
+        Principal::Identity(identity) => [route, &identity.issuer, &identity.subject],
+    }
 }
 
 /// Whether no detector can read a body, and the operator lets it pass; refuses what only the first is true of.
@@ -223,6 +256,9 @@ pub fn unheard(
     let Some(rules) = model.filter(|rules| !rules.tiers.is_empty() && !request.body().is_empty()) else {
         return Vec::new();
     };
+    // The texts that are asked about are those that will be sent.
+    let in_session = rules.tokenising(&who(request));
+    let rules = in_session.as_ref().map_or(rules, |(rules, _)| rules);
     let mut is_refused = false;
     let open = hearing.ask(|hearing| is_refused = asked(rules, request, hearing, &mut Vec::new()).is_err());
     if is_refused { Vec::new() } else { open }
@@ -255,7 +291,7 @@ fn fixed(screen: &Screen, value: &str, findings: &mut Vec<Finding>, at: impl FnO
     let known = findings.len();
     text::screen(screen, value, findings, at);
     for finding in findings.iter_mut().skip(known) {
-        if finding.action == Action::Redact {
+        if finding.action.rewrites() {
             finding.action = Action::Block;
         }
     }

@@ -494,7 +494,7 @@ pub(crate) struct Operation {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Detectors {
     /// Personal data: addresses, telephone numbers, cards, accounts, national identifiers, dates of birth.
-    pub(crate) pii: Option<DetectorLevel>,
+    pub(crate) pii: Option<At<DetectorLevel>>,
     /// Keys and tokens by their shapes, credentials in URLs, and what a name calls a secret.
     pub(crate) secrets: Option<DetectorLevel>,
     /// Phrases that try to override a model's instructions.
@@ -529,6 +529,14 @@ pub(crate) struct Detectors {
     pub(crate) except: Option<Vec<At<String>>>,
     /// Hosts that links and images may lead to: `example.com`, `*.example.com`. Others are found by `links` then.
     pub(crate) hosts: Option<Vec<At<String>>>,
+    /// Values that are no finding of personal data or secrets: `*@example.com`, `+49 30 1234567`, `10.0.0.0/8`.
+    pub(crate) allow: Option<Vec<At<String>>>,
+    /// Fields where something else is done. A field has the levels that it names, and the others as everywhere.
+    #[serde(default)]
+    pub(crate) fields: Vec<At<Field>>,
+    /// The operator's own rules: topics, phrases, languages, length, the schema of structured answers.
+    #[serde(default)]
+    pub(crate) rules: Vec<At<ContentRule>>,
     /// What may pass although no detector can read it: media types such as `image/*` or `application/pdf`, and
     /// `websocket`. Where detectors are written, anything else that is compressed, drawn or spoken is refused.
     pub(crate) unread: Option<Vec<At<String>>>,
@@ -677,6 +685,10 @@ words! {
         Off,
         /// Findings are recorded.
         Observe,
+        /// Findings are replaced by a part of themselves, as `**** 4242`: personal data only.
+        Mask,
+        /// Findings are replaced by tokens, which the model's answer has back as they were: personal data in a model's `prompt` only.
+        Tokenise,
         /// Findings are replaced by a placeholder.
         Redact,
         /// The request or answer is stopped.
@@ -718,12 +730,14 @@ words! {
     }
 }
 
+mod content;
 mod graphs;
 mod grpc;
 mod judges;
 mod objects;
 mod postgres;
 
+pub(crate) use content::{ContentRule, Field, RuleAction, Wider};
 pub(crate) use graphs::{Graph, GraphLimits, GraphObject, GraphWaiver};
 pub(crate) use grpc::{Grpc, GrpcAnswers};
 pub(crate) use judges::{Judge, JudgeAction, JudgeFailure, JudgeKind, JudgeStreams, JudgeUse};

@@ -20,7 +20,10 @@ use super::diagnostic::Place;
 use super::secret::Secret;
 use super::units::Rate;
 
+pub use self::content::{ContentKind, ContentRule, Field, Wider};
 pub use super::file::Algorithm;
+
+mod content;
 
 /// Everything that a gate is told.
 #[derive(Debug, Clone)]
@@ -585,6 +588,10 @@ pub enum Level {
     Off,
     /// Recorded.
     Observe,
+    /// Replaced by a part of itself.
+    Mask,
+    /// Replaced by a token on the way to a model, and given back in its answer.
+    Tokenise,
     /// Replaced by a placeholder.
     Redact,
     /// Stops the request or answer.
@@ -633,6 +640,12 @@ pub struct Detectors {
     pub except: Vec<Detector>,
     /// Hosts that links may lead to, in lower case; empty: any, as long as no data goes there.
     pub hosts: Vec<String>,
+    /// Values that are no finding; each means something.
+    pub allow: Vec<String>,
+    /// Fields where something else is done.
+    pub fields: Vec<Field>,
+    /// Rules of the operator's own.
+    pub rules: Vec<ContentRule>,
     /// The judge that is asked; of prompts and answers only.
     pub judge: Option<JudgeUse>,
     /// Media types that may pass unread, in lower case; `None` where no detectors were written.
@@ -659,6 +672,12 @@ impl Detectors {
     pub const ANSWER: Self =
         Self::of([Level::Redact, Level::Redact, Level::Off, Level::Redact, Level::Redact, Level::Off])
             .with(Level::Off, Level::Redact);
+
+    /// Whether anything is replaced by tokens.
+    pub fn tokenises(&self) -> bool {
+        self.pii == Level::Tokenise
+            || self.fields.iter().any(|field| field.levels.first() == Some(&Level::Tokenise))
+    }
 
     /// The same with these levels of `roles` and `leak`.
     const fn with(mut self, roles: Level, leak: Level) -> Self {
@@ -692,6 +711,9 @@ impl Detectors {
             leak: Level::Off,
             except: Vec::new(),
             hosts: Vec::new(),
+            allow: Vec::new(),
+            fields: Vec::new(),
+            rules: Vec::new(),
             judge: None,
             unread: None,
         }

@@ -44,7 +44,7 @@ async fn start() -> Gate {
          identify: anonymous\n    unbound: allow\n    answers: none\n    inspect: {ALL}\n    screen: {ALL}\n\
          graphs:\n  shop:\n    schema: shop.graphql\n    upstream: \"http://UPSTREAM\"\n    identify: anonymous\n    \
          inspect: {ALL}\n    screen: {ALL}\n\
-         models:\n  brain:\n    dialect: openai\n    base_path: /v1\n    upstream: \"http://UPSTREAM\"\n    \
+         models:\n  brain:\n    dialect: openai-chat\n    base_path: /v1\n    upstream: \"http://UPSTREAM\"\n    \
          identify: anonymous\n    prompt: {PROMPT}\n    answer: {ALL}\n",
         PROMPT = ALL.replace(" }", ", classifier: observe }")
     );
@@ -161,7 +161,8 @@ fn model(
     (way, surface, is_stream): (&str, &str, bool),
     text: &str,
 ) -> Option<Exchange> {
-    let is_chat = table["endpoint"] == "createChatCompletion";
+    let endpoint = table["endpoint"].as_str().unwrap();
+    let is_chat = endpoint == "createChatCompletion";
     let mut asked =
         json!({ "model": "m", "stream": is_stream, "messages": [{ "role": "user", "content": "hi" }] });
     let mut more = String::new();
@@ -189,7 +190,7 @@ fn model(
         ("request", "other text of the user") => asked["metadata"] = json!({ "note": text }),
         ("request", "names and settings") => asked["user"] = json!(text),
         ("request", "images, sounds, files") => {
-            let url = json!({ "url": "data:image/png;base64,AAAA" });
+            let url = json!({ "url": "data:image/png;base64,iVBORw0KGgo=" });
             asked["messages"][0]["content"] = json!([{ "type": "image_url", "image_url": url }]);
         }
         ("answer", "header fields") => more = format!("x-note: {text}\r\n"),

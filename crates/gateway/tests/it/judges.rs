@@ -265,11 +265,15 @@ async fn an_answer_that_nobody_judges_leaves_only_as_written() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_question_of_a_judge_that_comes_back_is_refused() {
     let scene = Scene::start(WEBHOOK, PROMPT).await;
-    let body = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
-    let head =
-        "POST /v1/chat/completions HTTP/1.1\nHost: h\nContent-Type: application/json\nX-Portcullis-Judge: 1";
-    let answer = scene.gate.ask(&format!("{head}\nContent-Length: {}\n\n{body}", body.len())).await;
-    assert_eq!((answer.status, scene.judge.count(), scene.gate.upstream.count()), (508, 1, 1));
+    scene.judge_says(r#"{"flagged":false}"#);
+    assert_eq!(scene.ask("hello").await.status, 200);
+    let mark = scene.judge.seen()[0].header("portcullis-judge").pop().unwrap();
+    for (mark, status) in [(mark.as_str(), 508), ("another gate's", 200)] {
+        let body = r#"{"model":"m","messages":[{"role":"user","content":"hello"}]}"#;
+        let head = "POST /v1/chat/completions HTTP/1.1\nHost: h\nContent-Type: application/json";
+        let head = format!("{head}\nPortcullis-Judge: {mark}\nContent-Length: {}", body.len());
+        assert_eq!(scene.gate.ask(&format!("{head}\n\n{body}")).await.status, status, "{mark}");
+    }
     scene.gate.stop().await;
 }
 

@@ -74,7 +74,12 @@ fn screen_node(
     if let Some(text) = tape.string(id)
         && !key.as_deref().is_some_and(|name| is_encoded(name, &text))
     {
-        let form = if key.as_deref() == Some("arguments") { Form::Json } else { Form::Plain };
+        let form = match key.as_deref() {
+            Some("arguments") => Form::Json,
+            // What the model says.
+            Some("content" | "text") => Form::Prose,
+            _ => Form::Plain,
+        };
         replace(rules, tape, id, (&text, node.span, form), findings, edits)?;
     }
     Ok(())
@@ -88,7 +93,8 @@ fn replace(
     findings: &mut Vec<Finding>,
     edits: &mut Vec<Edit>,
 ) -> Result<(), Halt> {
-    match whole(&rules.answer, text, form, findings, || pointer(tape, id)) {
+    let screen = rules.answer.at(|| pointer(tape, id));
+    match whole(&screen, text, form, findings, || pointer(tape, id)) {
         Left::Same => Ok(()),
         Left::Changed(text) => {
             edits.push(Edit::string(span, &text));

@@ -33,7 +33,7 @@ impl Deltas {
     /// Starts a text; `at` is where findings are said to be.
     pub(crate) fn new(screen: &Screen, form: Form, at: String) -> Self {
         let unescape = (form == Form::Json).then(Unescape::default);
-        Self { at, machine: screen.machine(), unescape, is_over: false, found: 0 }
+        Self { at, machine: screen.machine_for(form), unescape, is_over: false, found: 0 }
     }
 
     /// Takes a piece and appends to `released` what may leave.

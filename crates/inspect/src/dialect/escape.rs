@@ -78,6 +78,23 @@ pub(crate) fn escape(text: &str, out: &mut String) {
     }
 }
 
+/// Appends what a JSON string must hold to mean `value`, line ends and the like by their stand-ins.
+pub(crate) fn quoted(value: &str, out: &mut String) {
+    let json = serde_json::to_string(value).unwrap_or_default();
+    let inner = json.get(1..json.len().saturating_sub(1)).unwrap_or_default();
+    let mut unescape = Unescape::default();
+    unescape.push(inner, out);
+    unescape.finish(out);
+}
+
+/// What a piece of a JSON string means; the piece itself where it means nothing by itself.
+pub(crate) fn meant(piece: &str) -> String {
+    let mut json = String::from("\"");
+    escape(piece, &mut json);
+    json.push('"');
+    serde_json::from_str(&json).unwrap_or_else(|_| piece.to_owned())
+}
+
 enum Read {
     /// Wait for more.
     More,

@@ -9,7 +9,7 @@ pub mod openai;
 mod answer;
 mod deltas;
 mod document;
-mod escape;
+pub(crate) mod escape;
 mod events;
 mod fence;
 mod frame;
@@ -69,6 +69,20 @@ pub enum Offer {
 pub fn contract(dialect: Dialect, offer: Offer, passes_unknown: bool) -> Value {
     match dialect {
         Dialect::OpenAi => openai::contract(offer, passes_unknown),
+    }
+}
+
+/// The fields of what is asked in a dialect, as JSON pointers with `*` for any element or name.
+pub fn prompt_fields(dialect: Dialect) -> Vec<String> {
+    match dialect {
+        Dialect::OpenAi => openai::fields(),
+    }
+}
+
+/// The fields of what is answered in a dialect that can be screened apart, likewise.
+pub fn answer_fields(dialect: Dialect) -> Vec<String> {
+    match dialect {
+        Dialect::OpenAi => openai::chat::ANSWER.iter().map(|&field| field.to_owned()).collect(),
     }
 }
 

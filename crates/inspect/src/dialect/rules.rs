@@ -12,6 +12,7 @@ use super::fence::reminder;
 use crate::elsewhere::TierRules;
 use crate::told::{Code, Fence, Leak};
 use crate::unread::Unread;
+use crate::vault::{TokenKey, Vault};
 
 /// What is done with `system` and `developer` messages that a client sends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub struct ModelRules {
     pub passes_tokens: bool,
     /// Whether events of a kind that the dialect does not have pass, each string of them screened for itself.
     pub passes_unknown: bool,
+    /// With what tokens are made; `None` where no rule of `prompt` asks for any.
+    pub tokens: Option<TokenKey>,
     /// Whether the model is asked for token counts on streams too, so that the record has them.
     pub records_usage: bool,
     /// How what documents and tools wrote is fenced; `None` sends it as it is.
@@ -114,6 +117,7 @@ impl Default for ModelRules {
             passes_stored: false,
             passes_tokens: false,
             passes_unknown: false,
+            tokens: None,
             records_usage: true,
             fence: None,
             added_bytes: 0,
@@ -122,11 +126,27 @@ impl Default for ModelRules {
 }
 
 impl ModelRules {
+    /// The rules for one request of a caller, who is told from others by `who`, and what its tokens will stand for.
+    pub fn tokenising(&self, who: &[&str]) -> Option<(Self, Arc<Vault>)> {
+        let vault = Arc::new(self.tokens.as_ref()?.vault(who));
+        Some((Self { prompt: self.prompt.tokenising(&vault), ..self.clone() }, vault))
+    }
+
+    /// The rules for the answer to a request whose tokens are in `vault`.
+    pub fn restoring(&self, vault: &Arc<Vault>) -> Self {
+        Self { answer: self.answer.restoring(vault), ..self.clone() }
+    }
+
     /// The guards of requests.
     pub fn guards(&self) -> GuardSet {
         let roles = GuardSet::NONE.with_if(Guard::Roles, self.client_system != ClientSystem::Allow);
         let tiers = self.tiers.iter().map(|rules| rules.tier.guard()).collect();
-        self.prompt.guards().and(roles).and(tiers).with_if(Guard::Classifier, self.orders.is_some()).with_if(Guard::Fence, self.fence.is_some())
+        self.prompt
+            .guards()
+            .and(roles)
+            .and(tiers)
+            .with_if(Guard::Classifier, self.orders.is_some())
+            .with_if(Guard::Fence, self.fence.is_some())
     }
 }
 

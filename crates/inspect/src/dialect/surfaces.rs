@@ -55,6 +55,14 @@ pub(crate) enum Known {
 pub(crate) struct Table(FxHashMap<&'static str, Known>);
 
 impl Table {
+    /// The ways to all fields; what may have members of any name ends in `/*`.
+    pub(crate) fn ways(rows: &[Row]) -> Vec<String> {
+        let way = |(path, surface, _): &Row| {
+            if *surface == Surface::Tree { format!("{path}/*") } else { (*path).to_owned() }
+        };
+        rows.iter().map(way).collect()
+    }
+
     pub(crate) fn new(rows: &[Row]) -> Self {
         let mut known = FxHashMap::default();
         for (path, surface, origin) in rows {
@@ -141,8 +149,10 @@ pub(crate) mod tests {
         let stale: Vec<_> = paths.difference(&expected).collect();
         assert!(stale.is_empty(), "not in the contract: {stale:?}");
         for path in free.iter().filter(|path| !under_tree(path)) {
-            let is_read =
-                !matches!(table.lookup(path), Some(Known::Field(Surface::Nothing | Surface::Encoded | Surface::Sealed, _)));
+            let is_read = !matches!(
+                table.lookup(path),
+                Some(Known::Field(Surface::Nothing | Surface::Encoded | Surface::Sealed, _))
+            );
             assert_eq!(is_read, !encoded.contains(&path.as_str()), "{path}");
         }
     }

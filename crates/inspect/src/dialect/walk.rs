@@ -225,7 +225,7 @@ impl<'w> Walk<'w> {
         if texts.len() < 2 {
             return Ok(changed);
         }
-        let mut machine = self.rules.prompt.machine();
+        let mut machine = self.rules.prompt.at(|| &self.path).machine();
         let mut lefts: Vec<(usize, String)> = Vec::with_capacity(texts.len());
         for (nth, text) in &texts {
             let mut left = String::with_capacity(text.len());
@@ -304,7 +304,11 @@ impl<'w> Walk<'w> {
     }
 
     fn screen(&mut self, text: &str, form: Form) -> Result<Option<String>, Halt> {
-        let left = match whole(&self.rules.prompt, text, form, self.findings, || self.at.clone()) {
+        let screen = self.rules.prompt.at(|| &self.path);
+        // What somebody says is a message; names and settings are none.
+        let is_prose = form == Form::Plain && self.origin == Origin::Author && !self.is_tree;
+        let form = if is_prose { Form::Prose } else { form };
+        let left = match whole(&screen, text, form, self.findings, || self.at.clone()) {
             Left::Same => None,
             Left::Changed(text) => Some(text),
             Left::Blocked => return Err(self.blocked("blocked")),
@@ -319,8 +323,8 @@ impl<'w> Walk<'w> {
 
     /// Reads a text that passed as it is written, as a model may read it.
     fn read(&mut self, text: &str) -> Result<Option<String>, Halt> {
-        let reader =
-            Reader { screen: &self.rules.prompt, orders: self.rules.orders, tiers: &self.rules.tiers };
+        let screen = self.rules.prompt.at(|| &self.path);
+        let reader = Reader { screen: &screen, orders: self.rules.orders, tiers: &self.rules.tiers };
         let mut found = Vec::new();
         let channel = self.channel(text);
         let elsewhere = Elsewhere { hearing: self.hearing, at: &self.at };

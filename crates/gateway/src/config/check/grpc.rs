@@ -198,7 +198,8 @@ impl Checker<'_, '_> {
     fn no_redaction(&mut self, name: &At<String>, inspect: &Detectors, screen: &Detectors) {
         let levels =
             |one: &Detectors| [one.pii, one.secrets, one.injection, one.active_content, one.links, one.code];
-        if levels(inspect).into_iter().chain(levels(screen)).any(|level| level == Level::Redact) {
+        let rewrites = |level| matches!(level, Level::Mask | Level::Tokenise | Level::Redact);
+        if levels(inspect).into_iter().chain(levels(screen)).any(rewrites) {
             self.error("unsupported", name.at, "nothing can be redacted in messages of gRPC")
                 .expected("`off`, `observe` or `block`");
         }

@@ -2,15 +2,19 @@
 
 use http::Uri;
 use portcullis_core::contract::server_path;
+use portcullis_core::route::Dialect as SpokenDialect;
 use portcullis_core::validate::Told;
 use portcullis_inspect::coverage::Unread;
 use portcullis_inspect::detect::Detector;
+use portcullis_inspect::dialect::{answer_fields, prompt_fields};
 
 use super::Checker;
+use super::content::{level_of, levels};
 use super::judges::Reads;
 use super::upstream::Timeouts;
 use crate::config::contract::{Contract, Names};
 use crate::config::diagnostic::one_of;
+use crate::config::fields::fields;
 use crate::config::file;
 use crate::config::read::{At, Either, Named, OneOrMany};
 use crate::config::settings::{
@@ -133,6 +137,8 @@ impl Checker<'_, '_> {
             self.error("contradiction", name.at, "both the client's and the gate's credential would be sent")
                 .help("leave out `forward_credential`, or name another `header` in `credential`");
         }
+        let (asked, answered) =
+            contract.as_ref().map(|contract| fields(&contract.document)).unwrap_or_default();
         let objects = self.objects(written.objects, names.as_ref());
         let waivers = self.waivers(written.waive, names.as_ref());
         let exposures = self.exposures(written.expose, names.as_ref());
@@ -177,8 +183,8 @@ impl Checker<'_, '_> {
             body_limit: written.body_limit.map_or(1 << 20, |size| size.0),
             body_limits,
             websocket: written.websocket.unwrap_or(false),
-            inspect: self.detectors(written.inspect.as_ref(), Detectors::INSPECT, Reads::Bodies),
-            screen: self.detectors(written.screen.as_ref(), Detectors::SCREEN, Reads::Bodies),
+            inspect: self.detectors_of(written.inspect.as_ref(), Detectors::INSPECT, &asked, Reads::Bodies),
+            screen: self.detectors_of(written.screen.as_ref(), Detectors::SCREEN, &answered, Reads::Bodies),
             place: self.report.place(name.at),
         })
     }
@@ -200,6 +206,10 @@ impl Checker<'_, '_> {
                 (Dialect::OpenAi, Offer::Embeddings)
             }
         };
+        let spoken = match dialect {
+            Dialect::OpenAi => SpokenDialect::OpenAi,
+        };
+        let (asked, answered) = (prompt_fields(spoken), answer_fields(spoken));
         let unread = written.unread.unwrap_or_default();
         Some(Model {
             name: name.value.clone(),
@@ -221,8 +231,8 @@ impl Checker<'_, '_> {
             hide: written.hide.unwrap_or(false),
             budgets,
             body_limit: written.body_limit.map_or(4 << 20, |size| size.0),
-            prompt: self.detectors(written.prompt.as_ref(), Detectors::PROMPT, Reads::Prompts),
-            answer: self.detectors(written.answer.as_ref(), Detectors::ANSWER, Reads::Answers),
+            prompt: self.detectors_of(written.prompt.as_ref(), Detectors::PROMPT, &asked, Reads::Prompts),
+            answer: self.detectors_of(written.answer.as_ref(), Detectors::ANSWER, &answered, Reads::Answers),
             place: self.report.place(name.at),
         })
     }
@@ -234,34 +244,58 @@ impl Checker<'_, '_> {
         default: Detectors,
         reads: Reads,
     ) -> Detectors {
-        let level = |written: Option<file::DetectorLevel>, default| match written {
-            None => default,
-            Some(file::DetectorLevel::Off) => Level::Off,
-            Some(file::DetectorLevel::Observe) => Level::Observe,
-            Some(file::DetectorLevel::Redact) => Level::Redact,
-            Some(file::DetectorLevel::Block | file::DetectorLevel::Enforce) => Level::Block,
-        };
+        self.detectors_of(written, default, &[], reads)
+    }
+
+    /// The same where there are fields, which `known` names.
+    pub(super) fn detectors_of(
+        &mut self,
+        written: Option<&Either<file::Nothing, file::Detectors>>,
+        default: Detectors,
+        known: &[String],
+        reads: Reads,
+    ) -> Detectors {
+        let level = |written: Option<file::DetectorLevel>, default| written.map_or(default, level_of);
+        let is_prompt = default.classifier != Level::Off;
         match written {
             None => default,
             Some(Either::Short(file::Nothing::None)) => Detectors::NONE,
-            Some(Either::Long(written)) => Detectors {
-                classifier: self.reader(written.classifier.as_ref(), "classifier", default.classifier, level),
-                encoder: self.encoder_level(written.encoder.as_ref(), &default, level),
-                pii: level(written.pii, default.pii),
-                secrets: level(written.secrets, default.secrets),
-                injection: level(written.injection, default.injection),
-                roles: level(written.roles, default.roles),
-                fence: self.fence(written.fence.as_ref(), &default),
-                canary: self.canary(written.canary.as_ref(), &default),
-                leak: self.leak(written.leak.as_ref(), &default, level),
-                active_content: level(written.active_content, default.active_content),
-                links: level(written.links, default.links),
-                code: level(written.code, default.code),
-                except: written.except.iter().flatten().filter_map(|name| self.detector(name)).collect(),
-                hosts: written.hosts.iter().flatten().filter_map(|host| self.link_host(host)).collect(),
-                judge: self.judge_use(written.judge.as_ref(), reads),
-                unread: Some(written.unread.iter().flatten().filter_map(|one| self.media(one)).collect()),
-            },
+            Some(Either::Long(written)) => {
+                let detectors = Detectors {
+                    classifier: self.reader(
+                        written.classifier.as_ref(),
+                        "classifier",
+                        default.classifier,
+                        level,
+                    ),
+                    encoder: self.encoder_level(written.encoder.as_ref(), &default, level),
+                    roles: level(written.roles, default.roles),
+                    fence: self.fence(written.fence.as_ref(), &default),
+                    canary: self.canary(written.canary.as_ref(), &default),
+                    leak: self.leak(written.leak.as_ref(), &default, level),
+                    pii: level(written.pii.as_ref().map(|one| one.value), default.pii),
+                    secrets: level(written.secrets, default.secrets),
+                    injection: level(written.injection, default.injection),
+                    active_content: level(written.active_content, default.active_content),
+                    links: level(written.links, default.links),
+                    code: level(written.code, default.code),
+                    except: written.except.iter().flatten().filter_map(|name| self.detector(name)).collect(),
+                    hosts: written.hosts.iter().flatten().filter_map(|host| self.link_host(host)).collect(),
+                    allow: self.allow(written.allow.as_ref()),
+                    fields: Vec::new(),
+                    rules: self.content_rules(&written.rules),
+                    judge: self.judge_use(written.judge.as_ref(), reads),
+                    unread: Some(written.unread.iter().flatten().filter_map(|one| self.media(one)).collect()),
+                };
+                let at = written.pii.as_ref().map(|one| one.at);
+                self.possible(
+                    at.unwrap_or(Span { line: 1, column: 1, length: 1 }),
+                    levels(&detectors),
+                    is_prompt,
+                );
+                let fields = self.fields(&written.fields, levels(&detectors), known, is_prompt);
+                Detectors { fields, ..detectors }
+            }
         }
     }
 
@@ -274,10 +308,19 @@ impl Checker<'_, '_> {
         level: impl FnOnce(Option<file::DetectorLevel>, Level) -> Level,
     ) -> Level {
         let Some(written) = written else { return default };
-        let level = level(Some(written.value), default);
+        let level = self.of_orders(level(Some(written.value), default), written.at);
         if default == Level::Off && level != Level::Off {
             self.error("bad-value", written.at, format!("the {name} reads the prompts of models only"))
                 .expected(format!("`{name}` in a model's `prompt`"));
+        }
+        level
+    }
+
+    /// What gives orders or says the operator's text is found whole, and is no personal data.
+    fn of_orders(&mut self, level: Level, at: Span) -> Level {
+        if matches!(level, Level::Mask | Level::Tokenise) {
+            self.error("unsupported", at, "an order is no personal data")
+                .expected("`off`, `observe`, `redact` or `block`");
         }
         level
     }
@@ -339,7 +382,7 @@ impl Checker<'_, '_> {
         level: impl FnOnce(Option<file::DetectorLevel>, Level) -> Level,
     ) -> Level {
         let Some(written) = written else { return default.leak };
-        let level = level(Some(written.value), default.leak);
+        let level = self.of_orders(level(Some(written.value), default.leak), written.at);
         if *default != Detectors::ANSWER && level != Level::Off {
             self.error("bad-value", written.at, "only answers of models can leak a system text")
                 .expected("`leak` in a model's `answer`");

@@ -28,6 +28,11 @@ pub(crate) const SURFACES: &[Row] = &[
     ("/user", Text, Setting),
 ];
 
+/// The fields of a request.
+pub(crate) fn fields() -> Vec<String> {
+    Table::ways(SURFACES)
+}
+
 static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(SURFACES));
 
 static ANSWER: Answer = Answer { usage, hidden: &[], spelling: |_, _, _, _| Ok(()) };

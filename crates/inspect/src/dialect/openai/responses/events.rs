@@ -25,7 +25,7 @@ pub(super) static GRAMMAR: Grammar = Grammar {
     deltas: &[
         Delta {
             more: r#","logprobs":[]"#,
-            ..delta("response.output_text.delta", "*/content/*/text", PART, Form::Plain)
+            ..delta("response.output_text.delta", "*/content/*/text", PART, Form::Prose)
         },
         delta("response.refusal.delta", "*/content/*/refusal", PART, Form::Plain),
         delta("response.reasoning_text.delta", "*/content/*/text", PART, Form::Plain),

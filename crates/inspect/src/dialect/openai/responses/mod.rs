@@ -16,6 +16,7 @@ use crate::dialect::spelling::drop_misspelt;
 use crate::dialect::tape::Tape;
 use crate::dialect::{ModelRules, Screened};
 
+pub(crate) use request::fields;
 pub use request::inspect_request;
 pub(crate) use surfaces::{ANSWERS, SURFACES};
 
