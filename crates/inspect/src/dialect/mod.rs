@@ -19,6 +19,7 @@ mod prompt;
 mod rules;
 mod spelling;
 mod splice;
+mod spoken;
 mod stream;
 mod surfaces;
 mod tape;
@@ -48,7 +49,9 @@ pub(crate) use crate::machine::{Machine, Screen};
 
 pub use events::EventStream;
 pub use rules::{ClientSystem, ModelRules};
+pub use spoken::{spoken, spoken_stream};
 pub use stream::{Stream, StreamEnd};
+pub use surfaces::{Origin, Surface as Field};
 pub use tape::TapeError;
 
 /// Which endpoints of its dialect a route offers. Lists of models are always among them.
@@ -107,19 +110,60 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
+    /// All endpoints of all dialects.
+    pub const ALL: [Self; 6] =
+        [Self::Chat, Self::Messages, Self::TokenCount, Self::Responses, Self::Embeddings, Self::Listing];
+
+    /// Its operations in the contract of a dialect; none where the dialect has no such endpoint.
+    pub const fn operations(self, dialect: Dialect) -> &'static [&'static str] {
+        match (dialect, self) {
+            (Dialect::OpenAi, Self::Chat) => &["createChatCompletion"],
+            (Dialect::OpenAi, Self::Responses) => &["createResponse"],
+            (Dialect::OpenAi, Self::Embeddings) => &["createEmbedding"],
+            (Dialect::OpenAi, Self::Listing) => &["listModels", "retrieveModel"],
+            (Dialect::Anthropic, Self::Messages) => &["createMessage"],
+            (Dialect::Anthropic, Self::TokenCount) => &["countMessageTokens"],
+            (Dialect::Anthropic, Self::Listing) => &["listModels", "getModel"],
+            (Dialect::OpenAi, Self::Messages | Self::TokenCount)
+            | (Dialect::Anthropic, Self::Chat | Self::Responses | Self::Embeddings) => &[],
+        }
+    }
+
+    /// Every field of a request, from the table that the request is read by: its path with `*` for elements, what
+    /// stands there and who wrote it.
+    pub fn request_fields(self) -> Vec<(&'static str, Field, Origin)> {
+        match self {
+            Self::Chat => openai::chat::SURFACES.to_vec(),
+            Self::Messages => anthropic::rows().collect(),
+            Self::TokenCount => anthropic::counted_rows().collect(),
+            Self::Responses => openai::responses::SURFACES.to_vec(),
+            Self::Embeddings => openai::embeddings::SURFACES.to_vec(),
+            Self::Listing => Vec::new(),
+        }
+    }
+
+    /// What stands in an answer, and a place of it in a whole one.
+    pub const fn answer_fields(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Chat => openai::chat::ANSWERS,
+            Self::Messages => anthropic::ANSWERS,
+            Self::TokenCount => &[("everything else", "/context_management/note")],
+            Self::Responses => openai::responses::ANSWERS,
+            Self::Embeddings => &[("everything else", "/data/0/object")],
+            Self::Listing => &[("everything else", "/data/0/id")],
+        }
+    }
+
+    /// Whether its answers may be streams.
+    pub fn has_streams(self) -> bool {
+        Stream::new(self, &ModelRules::default(), false, "").is_some()
+    }
+
     /// The endpoint of an operation of a model's route; `None` for any other.
     pub fn of(route: &Route, operation: OperationIndex) -> Option<Self> {
         let Surface::Model(dialect) = route.surface else { return None };
-        match (dialect, &*route.contract.operation(operation)?.id) {
-            (Dialect::OpenAi, "createChatCompletion") => Some(Self::Chat),
-            (Dialect::Anthropic, "createMessage") => Some(Self::Messages),
-            (Dialect::Anthropic, "countMessageTokens") => Some(Self::TokenCount),
-            (Dialect::Anthropic, "listModels" | "getModel") => Some(Self::Listing),
-            (Dialect::OpenAi, "createResponse") => Some(Self::Responses),
-            (Dialect::OpenAi, "createEmbedding") => Some(Self::Embeddings),
-            (Dialect::OpenAi, "listModels" | "retrieveModel") => Some(Self::Listing),
-            _ => None,
-        }
+        let id = &*route.contract.operation(operation)?.id;
+        Self::ALL.into_iter().find(|one| one.operations(dialect).contains(&id))
     }
 }
 

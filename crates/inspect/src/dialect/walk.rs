@@ -11,6 +11,7 @@ use super::fence::Fencing;
 use super::prompt::{Elsewhere, Read, Reader};
 use super::surfaces::{Known, Origin, Surface, Table};
 use super::text::{Form, Left, keep, whole};
+use crate::coverage::{self, Reach, Site};
 use crate::elsewhere::Hearing;
 use crate::linear::Channel;
 
@@ -122,7 +123,8 @@ impl<'w> Walk<'w> {
         };
         self.origin = origin;
         match surface {
-            Surface::Nothing => Ok(None),
+            Surface::Nothing | Surface::Sealed => Ok(None),
+            Surface::Encoded => self.encoded(value),
             Surface::JsonText => self.text(value, Form::Json),
             Surface::Link if is_data(value) => self.data(value),
             Surface::Data if value.is_string() => self.data(value),
@@ -133,6 +135,21 @@ impl<'w> Walk<'w> {
             }
             Surface::Text | Surface::Parts => self.container(value),
             Surface::Tree | Surface::Link | Surface::Data | Surface::Source => self.tree(value),
+        }
+    }
+
+    /// A picture, a sound or a file, which nobody here can read.
+    fn encoded(&mut self, value: &Value) -> Result<Option<Value>, Halt> {
+        let is_blind = matches!(coverage::detectors(Site::Encoded), Reach::Blind(_));
+        let Some(data) = value.as_str().filter(|_| is_blind && self.rules.unread.is_claimed()) else {
+            return Ok(None);
+        };
+        let media = data.get(..5).filter(|scheme| scheme.eq_ignore_ascii_case("data:"));
+        let media = media.and_then(|_| data.get(5..)?.split([';', ',']).next()).unwrap_or_default();
+        let media = if media.is_empty() { "application/octet-stream" } else { media };
+        match self.rules.unread.allows(&media.to_ascii_lowercase()) {
+            true => Ok(None),
+            false => Err(self.blocked("what no detector can read, and `unread` does not list,")),
         }
     }
 
@@ -276,7 +293,7 @@ impl<'w> Walk<'w> {
     /// An encoded document: what is text in it is a document's.
     fn data(&mut self, value: &Value) -> Result<Option<Value>, Halt> {
         let text = match value.as_str().map(document::read) {
-            Some(Document::Binary) => return Ok(None),
+            Some(Document::Binary) => return self.encoded(value),
             Some(Document::Text(text)) => text,
             Some(Document::Plain) | None => return self.text(value, Form::Plain),
         };
@@ -344,6 +361,9 @@ impl<'w> Walk<'w> {
     /// Who wrote the text at hand, if it is somebody who may give no orders.
     fn channel(&self, text: &str) -> Option<Channel> {
         if self.is_tree && text.len() < SENTENCE {
+            return None;
+        }
+        if matches!(coverage::orders(Site::of_field(Surface::Text, self.origin)), Reach::Outside(_)) {
             return None;
         }
         match (self.origin, self.author) {

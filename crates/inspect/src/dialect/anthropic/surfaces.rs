@@ -210,10 +210,13 @@ pub(super) fn surfaces() -> Vec<(String, Surface, Origin)> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::Value;
 
     use super::*;
     use crate::dialect::anthropic::CONTRACT;
+    use crate::dialect::anthropic::counted_rows;
     use crate::dialect::surfaces::tests::check_table;
 
     #[test]
@@ -234,5 +237,8 @@ mod tests {
             |name: &str| contract["components"]["schemas"][name]["properties"].as_object().unwrap().clone();
         let (asked, counted) = (fields("MessagesRequest"), fields("CountTokensRequest"));
         assert!(counted.iter().all(|(name, field)| asked.get(name) == Some(field)));
+        let rows: BTreeSet<&str> = counted_rows().filter_map(|(path, ..)| path.split('/').nth(1)).collect();
+        let counted: BTreeSet<&str> = counted.keys().map(String::as_str).collect();
+        assert_eq!(rows, counted);
     }
 }
