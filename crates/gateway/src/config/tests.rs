@@ -293,6 +293,7 @@ apis:
   swagger: { contract: swagger.json, upstream: "http://127.0.0.1:1", identify: anonymous }
 models:
   orders: { dialect: cohere, upstream: "http://127.0.0.1:1", identify: anonymous, answer: nope }
+  claims: { dialect: openai, betas: [a b], base_path: /c, upstream: "http://127.0.0.1:1", identify: anonymous }
 "#,
     );
     insta::assert_snapshot!(said);
@@ -306,7 +307,7 @@ listeners: { public: { address: "127.0.0.1:8080" } }
 identity: { api_keys: {}, issuers: {} }
 models:
   assistant:
-    dialect: anthropic
+    dialect: openai
     upstream: { url: "https://api.example", credential: "vault:kv/openai#key" }
     identify: anonymous
     budgets: [ { per: principal, tokens: 50k/hour, cost: 5 USD/day, limit: 1/s } ]
@@ -480,7 +481,29 @@ fn one_mistake_each() {
     check("    budgets: [ { per: route, limit: 1/s, name: \"A b\" } ]", "cannot be a name");
     check("    budgets: [ { per: route, limit: 1/s, burst: 0 } ]", "out of range");
     check("    budgets: [ { per: route, limit: 1/s, operations: [] } ]", "for no operation");
-    check("    inspect: { pii: true }", "`off`, `observe`, `redact`, `block` or `enforce`");
+    check(
+        "    inspect: { pii: true }",
+        "`off`, `observe`, `mask`, `tokenise`, `redact`, `block` or `enforce`",
+    );
+    check("    inspect: { pii: tokenise }", "in a model's `prompt`");
+    check("    inspect: { secrets: mask }", "only personal data is masked");
+    check("    inspect: { allow: [\"10.0.0.0/99\"] }", "is not an address, a network");
+    check("    inspect: { fields: [ { at: /nothing, pii: redact } ] }", "there is no field `/nothing`");
+    check("    inspect: { rules: [ { name: a, action: block } ] }", "a rule looks for one thing");
+    check(
+        "    inspect: { rules: [ { name: a, action: block, phrase: \"a+\" } ] }",
+        "may be longer than 256 bytes",
+    );
+    check("    inspect: { rules: [ { name: a, action: block, phrase: \"(\" } ] }", "without look-around");
+    check(
+        "    inspect: { rules: [ { name: a, action: redact, languages: [en] } ] }",
+        "which part to replace",
+    );
+    check(
+        "    inspect: { rules: [ { name: a, action: block, languages: [klingon] } ] }",
+        "no language `klingon`",
+    );
+    check("    inspect: { rules: [ { name: a, action: block, topic: [\"-\"] } ] }", "no letter or digit");
     check("    inspect: { pii: redacted }", "did you mean `redact`?");
     check("    websocket: \"no\"", "`true` or `false`");
     check("    objects: [ { parameter: userId, owner: sub } ]", "is not an owner");
