@@ -25,6 +25,7 @@ use portcullis_inspect::dialect::{self, ModelRules, Offer};
 use portcullis_inspect::elsewhere::{Tier, TierRules};
 use portcullis_inspect::inspect::Screens;
 use portcullis_inspect::machine::{Hosts, Screen};
+use portcullis_inspect::told::{Code, Fence, canary};
 use smol_str::SmolStr;
 
 use crate::config::settings::{self, Api, Check, Detectors, Level, Model, Settings};
@@ -34,6 +35,7 @@ use crate::gate::{BodyTimes, Gate, Guards, Pool};
 use crate::graphs;
 use crate::keys::{KeySource, Keyring};
 use crate::owners::{Owners, Pools, Sources, TableOwners, bind};
+use crate::random::random;
 use crate::switched::Lifetime;
 use crate::websocket::WebsocketRules;
 
@@ -476,8 +478,16 @@ impl<'s> Compiler<'s> {
                     passes_stored: model.allow_stored,
                     passes_tokens: model.allow_tokens,
                     passes_unknown: model.allow_unknown,
-                    records_usage: true,
+                    ..ModelRules::default()
                 };
+                let fence = match model.prompt.fence {
+                    settings::Fence::Off => None,
+                    settings::Fence::On => Some(false),
+                    settings::Fence::Mark => Some(true),
+                };
+                let fence = fence.map(|marks| Fence { marks, code: Code::new(random()) });
+                let canary = model.prompt.canary.then(|| canary(random()));
+                let rules = rules.telling(fence, canary.as_deref(), action(model.answer.leak));
                 Guards { screens: Screens { request: prompt, answer }, model: Some(rules) }
             }
         }
@@ -805,6 +815,7 @@ fn screen(detectors: &Detectors) -> Screen {
         pii: action(detectors.pii),
         secrets: action(detectors.secrets),
         injection: action(detectors.injection),
+        roles: action(detectors.roles),
         active_content: action(detectors.active_content),
         links: action(detectors.links),
         code: action(detectors.code),

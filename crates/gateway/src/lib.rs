@@ -5,6 +5,7 @@ pub mod config;
 pub mod explain;
 pub mod gate;
 mod graphs;
+mod random;
 pub mod review;
 pub mod routes;
 pub mod server;

@@ -32,7 +32,7 @@
 //!
 //! fn unread(request: Request<Validated>) -> Request<Inspected> {
 //!     let body = request.body().clone();
-//!     request.advance(|validated| Inspected { validated, body, is_inspected: true, hides_usage: false })
+//!     request.advance(|validated| Inspected { validated, body, is_inspected: true, hides_usage: false, added_bytes: 0 })
 //! }
 //! ```
 
@@ -69,6 +69,7 @@ pub struct Inspected {
     body: Bytes,
     is_inspected: bool,
     hides_usage: bool,
+    added_bytes: usize,
 }
 
 impl Inspected {
@@ -85,6 +86,11 @@ impl Inspected {
     /// Whether the gate asked a model for token counts that the client did not ask for.
     pub fn hides_usage(&self) -> bool {
         self.hides_usage
+    }
+
+    /// Bytes that the gate added to a prompt: what fences mean, fences, a canary.
+    pub fn added_bytes(&self) -> usize {
+        self.added_bytes
     }
 }
 
@@ -122,7 +128,7 @@ pub fn inspect(
     let asked = match (request.stage().route().surface, model) {
         (Surface::Model(_), Some(rules)) if !request.body().is_empty() => {
             let asked = asked(rules, &request, hearing, findings)?;
-            (asked.body, asked.hides_usage)
+            (asked.body, asked.hides_usage, asked.added_bytes)
         }
         (Surface::Model(_), None) => {
             return Err(Halt::new(Reason::Internal, "a model route without rules"));
@@ -130,26 +136,26 @@ pub fn inspect(
         (Surface::GraphQl, _) => {
             let judged = request.stage().graph().and_then(|call| call.judged().ok());
             let judged = judged.ok_or_else(|| unreadable("the operations were not judged"))?;
-            (graph::screen(&screens.request, judged, findings)?.into(), false)
+            (graph::screen(&screens.request, judged, findings)?.into(), false, 0)
         }
         (Surface::Model(_), Some(_)) | (Surface::Rest | Surface::Grpc, _) if !is_inspected => {
-            (request.body().clone(), false)
+            (request.body().clone(), false, 0)
         }
         (Surface::Grpc, _) => {
             fields(&screens.request, &request, findings)?;
-            (request.body().clone(), false)
+            (request.body().clone(), false, 0)
         }
         (Surface::Model(_), Some(_)) | (Surface::Rest, _) => {
             let media = Media::of(&request.head().headers);
-            (body(&screens.request, media, request.body(), findings)?, false)
+            (body(&screens.request, media, request.body(), findings)?, false, 0)
         }
     };
     let own = findings.get(known..).unwrap_or_default();
     if judge(own) == Verdict::Block {
         return Err(blocked(own));
     }
-    let (body, hides_usage) = asked;
-    Ok(request.advance(|validated| Inspected { validated, body, is_inspected, hides_usage }))
+    let (body, hides_usage, added_bytes) = asked;
+    Ok(request.advance(|validated| Inspected { validated, body, is_inspected, hides_usage, added_bytes }))
 }
 
 /// What of a request has to be read elsewhere and has no answer in `hearing` yet. Nothing of what is refused without

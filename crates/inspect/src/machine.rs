@@ -20,10 +20,12 @@ use self::lanes::{Candidates, Lanes};
 use self::state::State;
 use crate::detect::cursor::Cursor;
 use crate::detect::{DATA, Detector, ELSEWHERE, Groups, Match, host};
+use crate::told::{Fence, Leak, Listening, Told};
 
-/// A compiled set of detectors, each with what is done about its findings. Cheap to clone.
+/// A compiled set of detectors, each with what is done about its findings; for answers of a model also what it was
+/// told and may not say. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Screen(Option<Arc<Rules>>);
+pub struct Screen(Option<Arc<Rules>>, Told);
 
 /// What [`Screen`] shares.
 #[derive(Debug)]
@@ -58,6 +60,8 @@ pub struct Machine {
     screen: Screen,
     state: State,
     held: String,
+    /// What was told is listened for first, so that no detector is cut off by it.
+    listening: Option<Box<Listening>>,
 }
 
 impl Screen {
@@ -84,12 +88,26 @@ impl Screen {
         let lanes = Lanes::new(rules.iter().map(|rule| rule.detector));
         let has_mail = known & Detector::Email.bit() != 0;
         let has_lines = known & Detector::InsecureCode.bit() != 0;
-        Self(Some(Arc::new(Rules { rules: rules.into(), lanes, hosts, has_mail, has_lines })))
+        Self(Some(Arc::new(Rules { rules: rules.into(), lanes, hosts, has_mail, has_lines })), Told::NOTHING)
     }
 
     /// The screen that lets everything pass unread.
     pub const fn off() -> Self {
-        Self(None)
+        Self(None, Told::NOTHING)
+    }
+
+    /// The same for what a model says that was told a text it may not repeat.
+    #[must_use]
+    pub fn with_leak(mut self, leak: Arc<Leak>) -> Self {
+        self.1.leak = Some(leak);
+        self
+    }
+
+    /// The same for what a model says that was shown text behind this fence.
+    #[must_use]
+    pub fn with_fence(mut self, fence: Fence) -> Self {
+        self.1.fence = Some(fence);
+        self
     }
 
     /// A screen with all detectors of the groups that are on.
@@ -107,9 +125,9 @@ impl Screen {
         Self::with_hosts(&rules, hosts)
     }
 
-    /// Whether no detector is on: the text need not be read at all.
+    /// Whether no detector is on and nothing was told: the text need not be read at all.
     pub fn is_off(&self) -> bool {
-        self.0.is_none()
+        self.0.is_none() && self.1.is_nothing()
     }
 
     /// What is on, in the order in which it is asked.
@@ -120,6 +138,20 @@ impl Screen {
     /// Whether any detector finds anything in `text`, taken as a whole. The same answer as a [`Machine`] would give,
     /// without copying anything.
     pub fn finds(&self, text: &str) -> bool {
+        self.hears(text) || self.detects(text)
+    }
+
+    /// Whether `text` says what was told.
+    fn hears(&self, text: &str) -> bool {
+        let Some(mut listening) = Listening::new(&self.1) else { return false };
+        let mut left = String::with_capacity(text.len());
+        listening.push(text, &mut left);
+        listening.finish(&mut left);
+        left != text || !listening.take_findings().is_empty()
+    }
+
+    /// Whether a detector finds anything.
+    fn detects(&self, text: &str) -> bool {
         let Some(rules) = &self.0 else { return false };
         let bytes = text.as_bytes();
         let mut candidates = Candidates::new(&rules.lanes, rules.has_mail, bytes, true, b'\n');
@@ -148,7 +180,8 @@ impl Screen {
 
     /// Starts a text.
     pub fn machine(&self) -> Machine {
-        Machine { screen: self.clone(), state: State::default(), held: String::new() }
+        let listening = Listening::new(&self.1).map(Box::new);
+        Machine { screen: self.clone(), state: State::default(), held: String::new(), listening }
     }
 }
 
@@ -176,9 +209,16 @@ impl Machine {
     /// Takes the next piece of the text and appends to `out` what can no longer be part of a match, redactions
     /// applied. After a block nothing leaves any more.
     pub fn push(&mut self, text: &str, out: &mut String) {
-        if self.state.is_blocked {
+        if self.is_blocked() {
             return;
         }
+        let Some(listening) = &mut self.listening else { return self.walk(text, out) };
+        let mut heard = String::with_capacity(text.len());
+        listening.push(text, &mut heard);
+        self.walk(&heard, out);
+    }
+
+    fn walk(&mut self, text: &str, out: &mut String) {
         let Some(rules) = &self.screen.0 else {
             out.push_str(text);
             return;
@@ -195,9 +235,18 @@ impl Machine {
 
     /// The text is over: appends what was held back, redactions applied.
     pub fn finish(&mut self, out: &mut String) {
+        if let Some(listening) = &mut self.listening
+            && !listening.is_blocked()
+        {
+            let mut heard = String::new();
+            listening.finish(&mut heard);
+            if !self.state.is_blocked {
+                self.walk(&heard, out);
+            }
+        }
         if let Some(rules) = &self.screen.0
             && !self.held.is_empty()
-            && !self.state.is_blocked
+            && !self.is_blocked()
         {
             self.state.walk(rules, &self.held, true, out);
         }
@@ -206,17 +255,21 @@ impl Machine {
 
     /// Bytes of text held back at the moment.
     pub fn held(&self) -> usize {
-        self.held.len()
+        self.held.len() + self.listening.as_ref().map_or(0, |listening| listening.held())
     }
 
     /// Whether a finding with [`Action::Block`] ended the text.
     pub fn is_blocked(&self) -> bool {
-        self.state.is_blocked
+        self.state.is_blocked || self.listening.as_ref().is_some_and(|listening| listening.is_blocked())
     }
 
     /// Findings since the last call; `at` is left empty for the caller to fill.
     pub fn take_findings(&mut self) -> Vec<Finding> {
-        std::mem::take(&mut self.state.findings)
+        let mut findings = std::mem::take(&mut self.state.findings);
+        if let Some(listening) = &mut self.listening {
+            findings.extend(listening.take_findings());
+        }
+        findings
     }
 }
 

@@ -330,7 +330,7 @@ pub(crate) struct Api {
     /// Whether a client may ask for a WebSocket.
     #[schemars(extend("default" = false))]
     pub(crate) websocket: Option<bool>,
-    /// Detectors on requests. Default: `injection` and `active_content` are observed.
+    /// Detectors on requests. Default: `injection`, `roles` and `active_content` are observed.
     pub(crate) inspect: Option<Either<Nothing, Detectors>>,
     /// Detectors on answers. Default: `secrets` and `pii` are observed.
     pub(crate) screen: Option<Either<Nothing, Detectors>>,
@@ -375,9 +375,9 @@ pub(crate) struct Model {
     /// Largest request body.
     #[schemars(extend("default" = "4MiB"))]
     pub(crate) body_limit: Option<Size>,
-    /// Detectors on what goes to the model. Default: `injection` is blocked.
+    /// Detectors on what goes to the model. Default: `injection` is blocked, `roles` are redacted.
     pub(crate) prompt: Option<Either<Nothing, Detectors>>,
-    /// Detectors on what the model answers. Default: `pii`, `secrets` and `active_content` are redacted.
+    /// Detectors on what the model answers. Default: `pii`, `secrets`, `active_content` and `leak` are redacted.
     pub(crate) answer: Option<Either<Nothing, Detectors>>,
 }
 
@@ -496,6 +496,8 @@ pub(crate) struct Detectors {
     pub(crate) secrets: Option<DetectorLevel>,
     /// Phrases that try to override a model's instructions.
     pub(crate) injection: Option<DetectorLevel>,
+    /// Signs of a role that the writer does not have: control tokens of chat templates, forged headings, tags and turns.
+    pub(crate) roles: Option<DetectorLevel>,
     /// Scripts, event handlers, escape sequences and the like in text.
     pub(crate) active_content: Option<DetectorLevel>,
     /// Links and images that carry data out, and hosts that look like others.
@@ -509,6 +511,15 @@ pub(crate) struct Detectors {
     /// the time that [`encoder`](#encoder) gives. It reads what `classifier` reads. Only in programs that were built
     /// with the feature `ml`; its default there is `observe`.
     pub(crate) encoder: Option<At<DetectorLevel>>,
+    /// What documents and tools wrote is fenced by tags with a code that is drawn for each request, and the operator's
+    /// text says what that means. Only in a model's `prompt`; its default is `off`.
+    pub(crate) fence: Option<At<FenceWord>>,
+    /// A random word is put behind the operator's text, so that `leak` knows the text in every spelling. Only in a
+    /// model's `prompt` with `system`; its default is `false`.
+    pub(crate) canary: Option<At<bool>>,
+    /// The operator's text in what the model says: twelve words in a row, most of a sentence, the canary. Only in a
+    /// model's `answer`; its default there is `redact`.
+    pub(crate) leak: Option<At<DetectorLevel>>,
     /// Single detectors that do not run, though their kind does: `phone`, `mac-address`.
     pub(crate) except: Option<Vec<At<String>>>,
     /// Hosts that links and images may lead to: `example.com`, `*.example.com`. Others are found by `links` then.
@@ -573,6 +584,15 @@ macro_rules! words {
 }
 
 words! {
+    /// How what documents and tools wrote goes to a model.
+    FenceWord {
+        /// As it is.
+        Off,
+        /// Behind a fence.
+        On,
+        /// Behind a fence, its words joined by a mark in place of spaces.
+        Mark,
+    }
     /// Nothing is done, and the record says so.
     Nothing {
         /// No detector runs.

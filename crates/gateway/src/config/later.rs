@@ -1,7 +1,7 @@
 //! Words that are understood in order to be refused well: what a later version brings, what is called otherwise.
 
 /// Keys of a later version: the type, the key, what it is about.
-const LATER_KEYS: [(&str, &str, &str); 12] = [
+const LATER_KEYS: [(&str, &str, &str); 11] = [
     ("File", "tools", "tool servers (MCP)"),
     ("File", "ledger", "the tamper-evident ledger; `record` writes plain records"),
     ("File", "state", "state shared by many gates; this version counts in one process"),
@@ -11,7 +11,6 @@ const LATER_KEYS: [(&str, &str, &str); 12] = [
     ("Budget", "tokens", "budgets of tokens; `limit` counts requests"),
     ("Budget", "cost", "budgets of money; `limit` counts requests"),
     ("Budget", "when", "conditional budgets"),
-    ("Detectors", "roles", "fencing of roles; see `client_system`"),
     ("Issuer", "introspection", "token introspection (RFC 7662)"),
     ("PublicListener", "client_ca", "client certificates (mutual TLS)"),
 ];

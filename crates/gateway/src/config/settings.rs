@@ -542,6 +542,17 @@ pub enum Level {
     Block,
 }
 
+/// How what documents and tools wrote goes to a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fence {
+    /// As it is.
+    Off,
+    /// Behind a fence.
+    On,
+    /// Behind a fence, its words joined by a mark.
+    Mark,
+}
+
 /// A level for each kind of detector.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Detectors {
@@ -551,6 +562,8 @@ pub struct Detectors {
     pub secrets: Level,
     /// Phrases that override a model's instructions.
     pub injection: Level,
+    /// Signs of a role that the writer does not have.
+    pub roles: Level,
     /// Scripts and the like in text.
     pub active_content: Level,
     /// Links and images that carry data out.
@@ -561,6 +574,12 @@ pub struct Detectors {
     pub classifier: Level,
     /// Text that gives orders, as the encoder sees it; of prompts only.
     pub encoder: Level,
+    /// How what documents and tools wrote is fenced; of prompts only.
+    pub fence: Fence,
+    /// Whether a canary is put behind the operator's text; of prompts only.
+    pub canary: bool,
+    /// The operator's text in answers of models.
+    pub leak: Level,
     /// Detectors that do not run though their kind does.
     pub except: Vec<Detector>,
     /// Hosts that links may lead to, in lower case; empty: any, as long as no data goes there.
@@ -572,7 +591,8 @@ impl Detectors {
     pub const NONE: Self = Self::of([Level::Off; 6]);
     /// The default of an API's `inspect`.
     pub const INSPECT: Self =
-        Self::of([Level::Off, Level::Off, Level::Observe, Level::Observe, Level::Off, Level::Off]);
+        Self::of([Level::Off, Level::Off, Level::Observe, Level::Observe, Level::Off, Level::Off])
+            .with(Level::Observe, Level::Off);
     /// The default of an API's `screen`.
     pub const SCREEN: Self =
         Self::of([Level::Observe, Level::Observe, Level::Off, Level::Off, Level::Off, Level::Off]);
@@ -580,12 +600,21 @@ impl Detectors {
     pub const PROMPT: Self = Self::reading(
         [Level::Off, Level::Off, Level::Block, Level::Off, Level::Off, Level::Observe],
         if cfg!(feature = "ml") { Level::Observe } else { Level::Off },
-    );
+    )
+    .with(Level::Redact, Level::Off);
     /// The default of a model's `answer`.
     pub const ANSWER: Self =
-        Self::of([Level::Redact, Level::Redact, Level::Off, Level::Redact, Level::Redact, Level::Off]);
+        Self::of([Level::Redact, Level::Redact, Level::Off, Level::Redact, Level::Redact, Level::Off])
+            .with(Level::Off, Level::Redact);
 
-    /// These levels, `code` off, nothing left out, and no host listed.
+    /// The same with these levels of `roles` and `leak`.
+    const fn with(mut self, roles: Level, leak: Level) -> Self {
+        self.roles = roles;
+        self.leak = leak;
+        self
+    }
+
+    /// These levels, `code`, `roles` and what belongs to prompts or answers off, nothing left out, and no host listed.
     const fn of(levels: [Level; 6]) -> Self {
         Self::reading(levels, Level::Off)
     }
@@ -602,8 +631,12 @@ impl Detectors {
             active_content,
             links,
             code: Level::Off,
+            roles: Level::Off,
             classifier,
             encoder,
+            fence: Fence::Off,
+            canary: false,
+            leak: Level::Off,
             except: Vec::new(),
             hosts: Vec::new(),
         }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::settings::{Check, ClientSystem, Detectors, Jwks, Level, Limits, Per, RecordTarget};
+use super::settings::{Check, ClientSystem, Detectors, Fence, Jwks, Level, Limits, Per, RecordTarget};
 use super::*;
 
 /// Files and variables in memory.
@@ -205,6 +205,21 @@ fn a_full_file_becomes_settings() {
 }
 
 #[test]
+fn what_belongs_to_prompts_and_answers_of_models_stands_nowhere_else() {
+    for wrong in
+        ["    inspect: { fence: on }\n", "    screen: { leak: redact }\n", "    inspect: { canary: true }\n"]
+    {
+        let said = said(&with_api(wrong));
+        assert!(said.contains("expected: `") && said.contains("in a model's"), "{wrong}: {said}");
+    }
+    let right = FULL
+        .replace("{ pii: off }", "{ fence: mark, canary: true, roles: block }\n    answer: { leak: block }");
+    let model = &settings(&right).models[0];
+    assert_eq!((model.prompt.fence, model.prompt.canary), (Fence::Mark, true));
+    assert_eq!((model.prompt.roles, model.answer.leak), (Level::Block, Level::Block));
+}
+
+#[test]
 fn a_small_file_gets_the_defaults() {
     let settings = settings(&with_api(""));
     let api = &settings.apis[0];
@@ -293,7 +308,7 @@ models:
     upstream: { url: "https://api.example", credential: "vault:kv/openai#key" }
     identify: anonymous
     budgets: [ { per: principal, tokens: 50k/hour, cost: 5 USD/day, limit: 1/s } ]
-    answer: { pii: redact, roles: fence }
+    answer: { pii: redact }
 tools: {}
 policy: { cedar: [] }
 ledger: { path: data }

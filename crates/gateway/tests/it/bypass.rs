@@ -349,7 +349,7 @@ async fn a_response_is_screened_as_a_chat_is() {
     );
     gate.upstream.plays(vec![Piece::Bytes(whole.into_bytes())]);
     let answer = gate.ask(&ask("/v1/embeddings", r#"{"model":"m","input":["hi"]}"#)).await;
-    assert_eq!((answer.status, answer.text()), (200, vectors.to_owned()), "{answer:?}");
+    assert_eq!((answer.status, answer.text()), (200, vectors), "{answer:?}");
     for (path, body, status) in [
         ("/v1/embeddings", r#"{"model":"m","input":[1,2]}"#, 422),
         ("/v1/responses", r#"{"model":"m","input":"hi","previous_response_id":"r"}"#, 422),

@@ -22,6 +22,8 @@ mod objects;
 #[cfg(test)]
 mod postgres;
 #[cfg(test)]
+mod prompts;
+#[cfg(test)]
 mod record;
 #[cfg(test)]
 mod roles;

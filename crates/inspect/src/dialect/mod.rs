@@ -11,6 +11,7 @@ mod deltas;
 mod document;
 mod escape;
 mod events;
+mod fence;
 mod frame;
 mod prompt;
 mod rules;
@@ -106,6 +107,8 @@ pub struct Asked {
     pub wants_stream: bool,
     /// Whether the gate asked for the chunk with token counts and the client did not: see [`Stream::new`].
     pub hides_usage: bool,
+    /// Bytes that the gate added to what the client and the operator wrote.
+    pub added_bytes: usize,
 }
 
 /// An answer that may leave.

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::ModelRules;
 use super::document::{self, Document};
+use super::fence::Fencing;
 use super::prompt::{Elsewhere, Read, Reader};
 use super::surfaces::{Known, Origin, Surface, Table};
 use super::text::{Form, Left, keep, whole};
@@ -45,6 +46,8 @@ pub(crate) struct Walk<'w> {
     /// Of the field at hand.
     origin: Origin,
     is_tree: bool,
+    /// Bytes that fences added.
+    added: usize,
 }
 
 impl<'w> Walk<'w> {
@@ -58,7 +61,8 @@ impl<'w> Walk<'w> {
     ) -> Self {
         let (path, at) = (String::new(), String::new());
         let (author, origin) = (Author::User, Origin::User);
-        Self { rules, table, authors, hearing, findings, path, at, author, origin, is_tree: false }
+        let (is_tree, added) = (false, 0);
+        Self { rules, table, authors, hearing, findings, path, at, author, origin, is_tree, added }
     }
 
     /// Who wrote what stands outside of any list.
@@ -74,7 +78,21 @@ impl<'w> Walk<'w> {
     pub(crate) fn document(&mut self, document: &Value) -> Result<Option<Value>, Halt> {
         let asks = self.rules.orders.is_some() || !self.rules.tiers.is_empty();
         let is_off = self.rules.prompt.is_off() && !asks;
-        if is_off { Ok(None) } else { self.container(document) }
+        let screened = if is_off { None } else { self.container(document)? };
+        let Some(fence) = self.rules.fence else { return Ok(screened) };
+        let mut fenced = screened.unwrap_or_else(|| document.clone());
+        let (rules, table, authors) = (self.rules, self.table, self.authors);
+        let (path, at) = (String::new(), String::new());
+        let mut fencing =
+            Fencing { rules, table, authors, findings: self.findings, fence, path, at, added: 0 };
+        fencing.value(&mut fenced, Author::User);
+        self.added = fencing.added;
+        Ok(Some(fenced))
+    }
+
+    /// Bytes that the gate added: to the operator's text, and by fences.
+    pub(crate) fn added_bytes(&self) -> usize {
+        self.rules.added_bytes + self.added
     }
 
     /// A replacement for `value`, if it needs one.

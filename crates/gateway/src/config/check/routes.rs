@@ -12,7 +12,8 @@ use crate::config::diagnostic::one_of;
 use crate::config::file;
 use crate::config::read::{At, Either, Named, OneOrMany};
 use crate::config::settings::{
-    Api, Budget, Check, ClientSystem, Detectors, Dialect, Graph, Identify, Level, Model, Offer, Per, Upstream,
+    Api, Budget, Check, ClientSystem, Detectors, Dialect, Fence, Graph, Identify, Level, Model, Offer, Per,
+    Upstream,
 };
 use crate::config::tree::Span;
 
@@ -246,6 +247,10 @@ impl Checker<'_, '_> {
                 pii: level(written.pii, default.pii),
                 secrets: level(written.secrets, default.secrets),
                 injection: level(written.injection, default.injection),
+                roles: level(written.roles, default.roles),
+                fence: self.fence(written.fence.as_ref(), &default),
+                canary: self.canary(written.canary.as_ref(), &default),
+                leak: self.leak(written.leak.as_ref(), &default, level),
                 active_content: level(written.active_content, default.active_content),
                 links: level(written.links, default.links),
                 code: level(written.code, default.code),
@@ -296,6 +301,45 @@ impl Checker<'_, '_> {
             }
             written => self.reader(written, "encoder", default, level),
         }
+    }
+
+    /// Only prompts of models have somebody who gives orders and somebody who does not.
+    fn fence(&mut self, written: Option<&At<file::FenceWord>>, default: &Detectors) -> Fence {
+        let Some(written) = written else { return default.fence };
+        let fence = match written.value {
+            file::FenceWord::Off => Fence::Off,
+            file::FenceWord::On => Fence::On,
+            file::FenceWord::Mark => Fence::Mark,
+        };
+        if *default != Detectors::PROMPT && fence != Fence::Off {
+            self.error("bad-value", written.at, "only prompts of models can be fenced")
+                .expected("`fence` in a model's `prompt`");
+        }
+        fence
+    }
+
+    fn canary(&mut self, written: Option<&At<bool>>, default: &Detectors) -> bool {
+        let Some(written) = written else { return default.canary };
+        if *default != Detectors::PROMPT && written.value {
+            self.error("bad-value", written.at, "a canary is put into the system text of models only")
+                .expected("`canary` in a model's `prompt`");
+        }
+        written.value
+    }
+
+    fn leak(
+        &mut self,
+        written: Option<&At<file::DetectorLevel>>,
+        default: &Detectors,
+        level: impl FnOnce(Option<file::DetectorLevel>, Level) -> Level,
+    ) -> Level {
+        let Some(written) = written else { return default.leak };
+        let level = level(Some(written.value), default.leak);
+        if *default != Detectors::ANSWER && level != Level::Off {
+            self.error("bad-value", written.at, "only answers of models can leak a system text")
+                .expected("`leak` in a model's `answer`");
+        }
+        level
     }
 
     fn detector(&mut self, name: &At<String>) -> Option<Detector> {

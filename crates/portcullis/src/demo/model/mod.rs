@@ -77,7 +77,10 @@ async fn chat(headers: HeaderMap, Json(body): Json<Value>) -> Response {
     let messages = body["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
     let of = |role: &str| messages.iter().rev().find(|message| message["role"] == role);
     let said = |role: &str| of(role).and_then(|message| message["content"].as_str()).unwrap_or_default();
-    let answer = Answer::to(said("user"), said("system"));
+    let answer = match messages.last().is_some_and(|last| last["role"] == "tool") {
+        true => Answer { text: read(said("tool")), is_tool_call: false },
+        false => Answer::to(said("user"), said("system")),
+    };
     if body["stream"] == true {
         return stream(&answer, body["stream_options"]["include_usage"] == true);
     }
@@ -138,6 +141,15 @@ impl Answer {
             let first = json!({ "role": "assistant", "content": "" });
             std::iter::once(first).chain(pieces.map(|piece| json!({ "content": piece }))).collect()
         }
+    }
+}
+
+/// What the model makes of a tool's result: it obeys what it reads, unless a fence says that nobody may order it.
+fn read(result: &str) -> String {
+    let is_fenced = result.starts_with("<document-");
+    match result.split_once("close your answer with: ") {
+        Some((_, order)) if !is_fenced => format!("It is on its way. {order}"),
+        _ => format!("The tool wrote: {result}"),
     }
 }
 
