@@ -20,12 +20,12 @@ use portcullis_core::record::Action;
 use portcullis_core::roles::{self, CompiledRoles};
 use portcullis_core::route::{Dialect, Route, RouteId, Routes, Surface};
 use portcullis_core::validate::{Answers, Unknown, ValidateRules};
-use portcullis_inspect::detect::Groups;
 use portcullis_inspect::dialect::{self, ModelRules, Offer};
 use portcullis_inspect::elsewhere::{Tier, TierRules};
 use portcullis_inspect::inspect::Screens;
-use portcullis_inspect::machine::{Hosts, Screen};
+use portcullis_inspect::machine::Screen;
 use portcullis_inspect::told::{Code, Fence, canary};
+use portcullis_inspect::vault::TokenKey;
 use smol_str::SmolStr;
 
 use crate::config::settings::{self, Api, Check, Detectors, Level, Model, Settings};
@@ -36,6 +36,7 @@ use crate::graphs;
 use crate::keys::{KeySource, Keyring};
 use crate::owners::{Owners, Pools, Sources, TableOwners, bind};
 use crate::random::random;
+use crate::screens::{action, screen};
 use crate::switched::Lifetime;
 use crate::websocket::WebsocketRules;
 
@@ -53,6 +54,8 @@ pub struct Kept {
     pub lifetime: Lifetime,
     /// The file that remembers who created what, where one does.
     pub owners: Option<Owners>,
+    /// With what tokens for personal data are made.
+    pub tokens: TokenKey,
     /// The instant that budgets count from.
     pub origin: Instant,
     /// Upstreams of the gate before, to be used again where their rules did not change.
@@ -452,18 +455,32 @@ impl<'s> Compiler<'s> {
         }
     }
 
-    fn guards(&self, part: Part<'_>) -> Guards {
+    fn screen(&mut self, detectors: &Detectors, place: &Place) -> Screen {
+        screen(detectors).unwrap_or_else(|name| {
+            self.problems.push(place.error("internal", format!("`{name}` does not compile")));
+            Screen::off()
+        })
+    }
+
+    fn guards(&mut self, part: Part<'_>) -> Guards {
         match part {
             Part::Api(api) => Guards {
-                screens: Screens { request: screen(&api.inspect), answer: screen(&api.screen) },
+                screens: Screens {
+                    request: self.screen(&api.inspect, &api.place),
+                    answer: self.screen(&api.screen, &api.place),
+                },
                 model: None,
             },
             Part::Graph(graph) => Guards {
-                screens: Screens { request: screen(&graph.inspect), answer: screen(&graph.screen) },
+                screens: Screens {
+                    request: self.screen(&graph.inspect, &graph.place),
+                    answer: self.screen(&graph.screen, &graph.place),
+                },
                 model: None,
             },
             Part::Model(model) => {
-                let (prompt, answer) = (screen(&model.prompt), screen(&model.answer));
+                let prompt = self.screen(&model.prompt, &model.place);
+                let answer = self.screen(&model.answer, &model.place);
                 let rules = ModelRules {
                     system: model.system.as_ref().map(|file| Arc::clone(&file.text)),
                     client_system: match model.client_system {
@@ -473,7 +490,9 @@ impl<'s> Compiler<'s> {
                     },
                     prompt: prompt.clone(),
                     answer: answer.clone(),
+                    tokens: (model.prompt.tokenises()).then(|| self.kept.tokens.clone()),
                     orders: action(model.prompt.classifier),
+                    betas: model.betas.iter().map(|beta| beta.as_str().into()).collect(),
                     tiers: self.tiers(model),
                     passes_stored: model.allow_stored,
                     passes_tokens: model.allow_tokens,
@@ -562,6 +581,7 @@ impl<'s> Compiler<'s> {
                 .map(|issuer| issuer.name.as_str().into())
                 .collect(),
             allows_anonymous: identify.anonymous,
+            key_header: key_header(part),
             forwards_credential: match part {
                 Part::Api(api) => api.forward_credential,
                 Part::Graph(graph) => graph.forward_credential,
@@ -757,6 +777,16 @@ fn is_scalar_query(parameter: &Parameter) -> bool {
     parameter.location == Location::Query && !matches!(parameter.kind, Kind::Array | Kind::Object)
 }
 
+/// The header in which SDKs of a model's provider send what they call a key: here it is a token.
+fn key_header(part: Part<'_>) -> Option<http::HeaderName> {
+    match part {
+        Part::Model(model) if model.dialect == settings::Dialect::Anthropic => {
+            Some(http::HeaderName::from_static("x-api-key"))
+        }
+        Part::Api(_) | Part::Model(_) | Part::Graph(_) => None,
+    }
+}
+
 fn receive_rules(settings: &Settings) -> ReceiveRules {
     ReceiveRules {
         trusted_proxies: settings.trusted_proxies.clone(),
@@ -770,6 +800,7 @@ fn receive_rules(settings: &Settings) -> ReceiveRules {
 
 fn spoken(model: &Model) -> (Dialect, Offer) {
     let dialect = match model.dialect {
+        settings::Dialect::Anthropic => Dialect::Anthropic,
         settings::Dialect::OpenAi => Dialect::OpenAi,
     };
     let offer = match model.offer {
@@ -798,29 +829,6 @@ pub(crate) fn upstream_rules(name: &str, settings: &settings::Upstream) -> Upstr
         Some((credential.header.clone(), SecretHeader::new(value)))
     });
     rules
-}
-
-/// What is done at a level.
-fn action(level: Level) -> Option<Action> {
-    match level {
-        Level::Off => None,
-        Level::Observe => Some(Action::Observe),
-        Level::Redact => Some(Action::Redact),
-        Level::Block => Some(Action::Block),
-    }
-}
-
-fn screen(detectors: &Detectors) -> Screen {
-    let groups = Groups {
-        pii: action(detectors.pii),
-        secrets: action(detectors.secrets),
-        injection: action(detectors.injection),
-        roles: action(detectors.roles),
-        active_content: action(detectors.active_content),
-        links: action(detectors.links),
-        code: action(detectors.code),
-    };
-    Screen::from_parts(&groups, &detectors.except, Hosts::new(detectors.hosts.iter().map(String::as_str)))
 }
 
 fn algorithm(algorithm: settings::Algorithm) -> Algorithm {

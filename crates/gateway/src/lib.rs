@@ -20,6 +20,7 @@ pub mod keys;
 pub mod listen;
 pub mod owners;
 pub mod screen;
+mod screens;
 pub mod switched;
 pub mod websocket;
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 use portcullis_core::admit::{BUCKETS, Buckets};
 pub use portcullis_core::policy::Matrix;
+use portcullis_inspect::vault::TokenKey;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -260,12 +261,22 @@ impl Kept {
             keyring,
             lifetime: Lifetime::default(),
             owners: None,
+            tokens: token_key(),
             origin: Instant::now(),
             upstreams: Vec::new(),
             pools: Pools::default(),
             encoder: None,
         }
     }
+}
+
+/// A key of this process alone, which no file holds.
+fn token_key() -> TokenKey {
+    let mut random = Zeroizing::new([0; 32]);
+    // The generator of the operating system does not fail once the machine is up; a key that anybody knows would show nothing.
+    #[expect(clippy::expect_used, reason = "without randomness there is no TLS either")]
+    aws_lc_rs::rand::fill(&mut *random).expect("the system gives random bytes");
+    TokenKey::new(&random)
 }
 
 fn compiled(loaded: &config::Loaded, kept: &Kept) -> Result<(Settings, Compiled), StartError> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis_core::halt::Reason;
-use portcullis_core::record::{Action, Outcome, Phase};
+use portcullis_core::record::{Outcome, Phase};
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -174,11 +174,7 @@ impl Metrics {
             self.objects_denied.get_or_create(&labels).inc_by(u64::from(denied.objects));
         }
         for finding in &draft.findings {
-            let action = match finding.action {
-                Action::Observe => "observe",
-                Action::Redact => "redact",
-                Action::Block => "block",
-            };
+            let action = finding.action.as_str();
             self.findings.get_or_create(&FindingLabels { detector: finding.detector, action }).inc();
         }
         if let (1.., Some(route)) = (draft.added_bytes, &draft.route) {

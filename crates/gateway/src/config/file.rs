@@ -354,6 +354,9 @@ pub(crate) struct Model {
     /// What happens to system messages that a client sends.
     #[schemars(extend("default" = "refuse"))]
     pub(crate) client_system: Option<ClientSystem>,
+    /// Betas that clients of an `anthropic` model may ask for in `anthropic-beta`.
+    #[serde(default)]
+    pub(crate) betas: Vec<At<String>>,
     /// Names of issuers, or `anonymous`, or both. There is no default: who may come must be written.
     #[schemars(extend("x-required" = true))]
     pub(crate) identify: Option<At<OneOrMany<At<String>>>>,
@@ -405,7 +408,8 @@ pub(crate) struct Upstream {
     pub(crate) ca: Option<At<String>>,
     /// The name in its certificate, where it is not the host of the address.
     pub(crate) server_name: Option<At<String>>,
-    /// The gate's own credential for it: a reference to a secret, sent as `Authorization: Bearer`, or a mapping.
+    /// The gate's own credential for it: a reference to a secret, sent as `Authorization: Bearer` (to an
+    /// `anthropic` model as `x-api-key`), or a mapping.
     pub(crate) credential: Option<At<Either<SecretReference, Credential>>>,
     /// Sends the client's `Host` in place of the upstream's.
     #[schemars(extend("default" = false))]
@@ -416,8 +420,7 @@ pub(crate) struct Upstream {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Credential {
-    /// The header that carries it.
-    #[schemars(extend("default" = "authorization"))]
+    /// The header that carries it. Default: `authorization`, and `x-api-key` for an `anthropic` model.
     pub(crate) header: Option<At<String>>,
     /// `env:NAME` or `file:path`.
     #[schemars(extend("x-required" = true))]
@@ -491,7 +494,7 @@ pub(crate) struct Operation {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Detectors {
     /// Personal data: addresses, telephone numbers, cards, accounts, national identifiers, dates of birth.
-    pub(crate) pii: Option<DetectorLevel>,
+    pub(crate) pii: Option<At<DetectorLevel>>,
     /// Keys and tokens by their shapes, credentials in URLs, and what a name calls a secret.
     pub(crate) secrets: Option<DetectorLevel>,
     /// Phrases that try to override a model's instructions.
@@ -524,6 +527,14 @@ pub(crate) struct Detectors {
     pub(crate) except: Option<Vec<At<String>>>,
     /// Hosts that links and images may lead to: `example.com`, `*.example.com`. Others are found by `links` then.
     pub(crate) hosts: Option<Vec<At<String>>>,
+    /// Values that are no finding of personal data or secrets: `*@example.com`, `+49 30 1234567`, `10.0.0.0/8`.
+    pub(crate) allow: Option<Vec<At<String>>>,
+    /// Fields where something else is done. A field has the levels that it names, and the others as everywhere.
+    #[serde(default)]
+    pub(crate) fields: Vec<At<Field>>,
+    /// The operator's own rules: topics, phrases, languages, length, the schema of structured answers.
+    #[serde(default)]
+    pub(crate) rules: Vec<At<ContentRule>>,
 }
 
 /// The threads that read prompts where a model's `prompt` says `encoder`. They read all texts of a request at once;
@@ -669,6 +680,10 @@ words! {
         Off,
         /// Findings are recorded.
         Observe,
+        /// Findings are replaced by a part of themselves, as `**** 4242`: personal data only.
+        Mask,
+        /// Findings are replaced by tokens, which the model's answer has back as they were: personal data in a model's `prompt` only.
+        Tokenise,
         /// Findings are replaced by a placeholder.
         Redact,
         /// The request or answer is stopped.
@@ -680,6 +695,8 @@ words! {
     Dialect {
         /// OpenAI: chat completions, responses, embeddings and the list of models.
         OpenAi,
+        /// Anthropic messages.
+        Anthropic,
         /// Only chat completions, and the list of models.
         #[serde(rename = "openai-chat")]
         OpenAiChat,
@@ -710,11 +727,13 @@ words! {
     }
 }
 
+mod content;
 mod graphs;
 mod grpc;
 mod objects;
 mod postgres;
 
+pub(crate) use content::{ContentRule, Field, RuleAction, Wider};
 pub(crate) use graphs::{Graph, GraphLimits, GraphObject, GraphWaiver};
 pub(crate) use grpc::{Grpc, GrpcAnswers};
 pub(crate) use objects::{

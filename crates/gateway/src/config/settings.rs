@@ -19,7 +19,10 @@ use super::diagnostic::Place;
 use super::secret::Secret;
 use super::units::Rate;
 
+pub use self::content::{ContentKind, ContentRule, Field, Wider};
 pub use super::file::Algorithm;
+
+mod content;
 
 /// Everything that a gate is told.
 #[derive(Debug, Clone)]
@@ -380,6 +383,8 @@ pub struct Model {
     pub system: Option<SourceText>,
     /// What happens to system messages of a client.
     pub client_system: ClientSystem,
+    /// Betas that its clients may ask for.
+    pub betas: Vec<String>,
     /// Whether what the dialect does not have passes.
     pub allow_unknown: bool,
     /// Whether what the provider stored may be spoken of.
@@ -490,6 +495,8 @@ pub struct GraphWaiver {
 pub enum Dialect {
     /// OpenAI's.
     OpenAi,
+    /// Anthropic messages.
+    Anthropic,
 }
 
 /// Which endpoints of its dialect a model has.
@@ -536,6 +543,10 @@ pub enum Level {
     Off,
     /// Recorded.
     Observe,
+    /// Replaced by a part of itself.
+    Mask,
+    /// Replaced by a token on the way to a model, and given back in its answer.
+    Tokenise,
     /// Replaced by a placeholder.
     Redact,
     /// Stops the request or answer.
@@ -584,6 +595,12 @@ pub struct Detectors {
     pub except: Vec<Detector>,
     /// Hosts that links may lead to, in lower case; empty: any, as long as no data goes there.
     pub hosts: Vec<String>,
+    /// Values that are no finding; each means something.
+    pub allow: Vec<String>,
+    /// Fields where something else is done.
+    pub fields: Vec<Field>,
+    /// Rules of the operator's own.
+    pub rules: Vec<ContentRule>,
 }
 
 impl Detectors {
@@ -606,6 +623,12 @@ impl Detectors {
     pub const ANSWER: Self =
         Self::of([Level::Redact, Level::Redact, Level::Off, Level::Redact, Level::Redact, Level::Off])
             .with(Level::Off, Level::Redact);
+
+    /// Whether anything is replaced by tokens.
+    pub fn tokenises(&self) -> bool {
+        self.pii == Level::Tokenise
+            || self.fields.iter().any(|field| field.levels.first() == Some(&Level::Tokenise))
+    }
 
     /// The same with these levels of `roles` and `leak`.
     const fn with(mut self, roles: Level, leak: Level) -> Self {
@@ -639,6 +662,9 @@ impl Detectors {
             leak: Level::Off,
             except: Vec::new(),
             hosts: Vec::new(),
+            allow: Vec::new(),
+            fields: Vec::new(),
+            rules: Vec::new(),
         }
     }
 }

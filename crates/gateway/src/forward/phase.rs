@@ -47,6 +47,7 @@ pub(crate) async fn forward(
     record.draft.upstream = Some(Arc::clone(upstream));
     let method = request.head().method.clone();
     let hides_usage = request.stage().hides_usage();
+    let vault = request.stage().vault().cloned();
     let body = request.stage().outbound_body().clone();
     let due = Due::of(&request);
     let judged = request.stage().graph().and_then(|call| call.judged().ok());
@@ -72,6 +73,7 @@ pub(crate) async fn forward(
     let with = Outbound {
         base_path_len: route.base_path.len(),
         forwards_credential: route.identify.forwards_credential,
+        key_header: route.identify.key_header.as_ref(),
         screens_answer: gate.guards(route.id).reads_answers(&route) || due.is_some(),
         id: record.id().uuid(),
         request_id: record.id().header(),
@@ -109,7 +111,10 @@ pub(crate) async fn forward(
         },
     };
     record.close(Phase::Forward, Outcome::Passed);
-    Ok(Answer::new(parts, Forwarded { content, route, operation, method, hides_usage, due, expected, shown }))
+    Ok(Answer::new(
+        parts,
+        Forwarded { content, route, operation, method, hides_usage, vault, due, expected, shown },
+    ))
 }
 
 /// The messages of a request that is still coming. Where its operation binds objects, the first are judged by now.

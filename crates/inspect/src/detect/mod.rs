@@ -19,6 +19,7 @@ mod ip_address;
 mod jwt;
 mod link;
 mod look_alike;
+mod mask;
 mod national_id;
 mod number;
 mod phone;
@@ -36,7 +37,9 @@ use portcullis_core::record::{Action, Severity};
 use self::cursor::{Cursor, More};
 
 pub(crate) use self::email::{is_local, local_start};
+pub(crate) use self::insecure_code::{Fence, is_of};
 pub(crate) use self::link::{DATA, ELSEWHERE, host};
+pub(crate) use self::mask::mask;
 pub(crate) use self::private_key::skip_body;
 
 /// Every detector there is. Closed: the identifiers are also metric labels and configuration keys.
@@ -143,6 +146,12 @@ pub struct Groups {
 }
 
 impl Groups {
+    /// All detectors of the groups that are on but for these, each with what is done.
+    pub fn rules(&self, except: &[Detector]) -> Vec<(Detector, Action)> {
+        let all = Detector::ALL.into_iter().filter(|detector| !except.contains(detector));
+        all.filter_map(|detector| Some((detector, self.action(detector.group())?))).collect()
+    }
+
     /// What is done about `group`.
     pub fn action(&self, group: Group) -> Option<Action> {
         match group {
@@ -322,6 +331,25 @@ impl Detector {
             Self::AnsiEscape => "[escape]",
             Self::InsecureCode => "[insecure-code]",
         }
+    }
+
+    /// What a token for its kind of data begins with; `None` for what is not personal.
+    pub(crate) const fn token_kind(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Card => "CARD",
+            Self::Iban => "IBAN",
+            Self::UsSsn => "SSN",
+            Self::IpAddress => "IP",
+            Self::MacAddress => "MAC",
+            Self::CryptoAddress => "WALLET",
+            Self::NationalId => "ID",
+            Self::IdentityDocument => "DOCUMENT",
+            Self::BirthDate => "BIRTHDATE",
+            Self::Phone => "PHONE",
+            Self::PostalAddress => "ADDRESS",
+            Self::Email => "EMAIL",
+            _ => return None,
+        })
     }
 
     /// Its bit in a set of detectors.

@@ -1,5 +1,10 @@
 //! A screen for tests: redacts `SECRET`, blocks `FORBIDDEN`, notes `CURIOUS`; holds back what may become one.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::machine::Form;
+use crate::vault::Vault;
 use portcullis_core::record::{Action, Finding, Severity};
 
 const WORDS: [(&str, Action); 3] =
@@ -36,8 +41,28 @@ impl Screen {
         !self.is_on
     }
 
+    pub(crate) fn placeholder(text: &str) -> Option<usize> {
+        text.starts_with("[word]").then_some("[word]".len())
+    }
+
     pub(crate) fn finds(&self, text: &str) -> bool {
         self.is_on && WORDS.iter().any(|(word, _)| text.contains(word))
+    }
+
+    pub(crate) fn tokenising(&self, _: &Arc<Vault>) -> Self {
+        self.clone()
+    }
+
+    pub(crate) fn restoring(&self, _: &Arc<Vault>) -> Self {
+        self.clone()
+    }
+
+    pub(crate) fn at<P: AsRef<str>>(&self, _: impl FnOnce() -> P) -> Cow<'_, Self> {
+        Cow::Borrowed(self)
+    }
+
+    pub(crate) fn machine_for(&self, _: Form) -> Machine {
+        self.machine()
     }
 
     pub(crate) fn machine(&self) -> Machine {
@@ -75,7 +100,7 @@ impl Machine {
                     self.held.clear();
                     return;
                 }
-                Action::Redact => out.push_str("[word]"),
+                Action::Mask | Action::Tokenise | Action::Redact => out.push_str("[word]"),
                 Action::Observe => out.push_str(word),
             }
         }

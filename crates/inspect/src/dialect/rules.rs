@@ -10,6 +10,7 @@ use super::Screen;
 use super::fence::reminder;
 use crate::elsewhere::TierRules;
 use crate::told::{Code, Fence, Leak};
+use crate::vault::{TokenKey, Vault};
 
 /// What is done with `system` and `developer` messages that a client sends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,12 +39,16 @@ pub struct ModelRules {
     pub tiers: Vec<TierRules>,
     /// What may not come from it.
     pub answer: Screen,
+    /// Betas of the provider that clients may ask for, where the dialect has such.
+    pub betas: Vec<Box<str>>,
     /// Whether a request may speak of texts that its provider stored: they are not read again.
     pub passes_stored: bool,
     /// Whether texts may come as numbers of tokens, which cannot be read.
     pub passes_tokens: bool,
     /// Whether events of a kind that the dialect does not have pass, each string of them screened for itself.
     pub passes_unknown: bool,
+    /// With what tokens are made; `None` where no rule of `prompt` asks for any.
+    pub tokens: Option<TokenKey>,
     /// Whether the model is asked for token counts on streams too, so that the record has them.
     pub records_usage: bool,
     /// How what documents and tools wrote is fenced; `None` sends it as it is.
@@ -106,13 +111,28 @@ impl Default for ModelRules {
             orders: None,
             tiers: Vec::new(),
             answer: Screen::default(),
+            betas: Vec::new(),
             passes_stored: false,
             passes_tokens: false,
             passes_unknown: false,
+            tokens: None,
             records_usage: true,
             fence: None,
             added_bytes: 0,
         }
+    }
+}
+
+impl ModelRules {
+    /// The rules for one request of a caller, who is told from others by `who`, and what its tokens will stand for.
+    pub fn tokenising(&self, who: &[&str]) -> Option<(Self, Arc<Vault>)> {
+        let vault = Arc::new(self.tokens.as_ref()?.vault(who));
+        Some((Self { prompt: self.prompt.tokenising(&vault), ..self.clone() }, vault))
+    }
+
+    /// The rules for the answer to a request whose tokens are in `vault`.
+    pub fn restoring(&self, vault: &Arc<Vault>) -> Self {
+        Self { answer: self.answer.restoring(vault), ..self.clone() }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The file held against the world: files are read, names are looked up, defaults filled in. Everything that is
 //! wrong is reported; what is right is handed on.
 
+mod content;
 mod graphs;
 mod grpc;
 mod identity;

@@ -28,9 +28,14 @@ const SURFACES: &[Row] = &[
     ("/user", Text, Setting),
 ];
 
+/// The fields of a request.
+pub(crate) fn fields() -> Vec<String> {
+    Table::ways(SURFACES)
+}
+
 static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(SURFACES));
 
-static ANSWER: Answer = Answer { usage, hidden: &[], spelling: |_, _, _, _| Ok(()) };
+static ANSWER: Answer = Answer { usage, hidden: &[], written: |_| Vec::new(), spelling: |_, _, _, _| Ok(()) };
 
 /// See [`inspect_request`](crate::dialect::inspect_request).
 pub fn inspect_request(

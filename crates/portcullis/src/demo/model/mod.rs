@@ -1,8 +1,9 @@
-//! The sample model: it leaks what it was told to keep, and obeys whoever spoke last. It speaks as OpenAI does: chat,
-//! responses, embeddings.
+//! The sample model: it leaks what it was told to keep, and obeys whoever spoke last. It speaks as OpenAI does (chat,
+//! responses, embeddings) and as Anthropic does (messages).
 
 #![expect(clippy::indexing_slicing, reason = "a JSON value gives null for a name that it has not")]
 
+mod messages;
 mod responses;
 
 use std::convert::Infallible;
@@ -29,6 +30,7 @@ pub(crate) fn router() -> Router {
         .route("/responses", post(responses::responses))
         .route("/embeddings", post(embeddings))
         .route("/models", get(models))
+        .nest("/anthropic", messages::router())
 }
 
 async fn models() -> Json<Value> {
@@ -95,8 +97,8 @@ struct Answer {
 
 impl Answer {
     /// What it says to a question, knowing its rules.
-    fn to(asked: &str, rules: &str) -> Self {
-        let asked = asked.to_lowercase();
+    fn to(question: &str, rules: &str) -> Self {
+        let asked = question.to_lowercase();
         let text = if asked.contains("customer file") {
             "Alice Ampere, alice.ampere@example.com, card 4242 4242 4242 4242, IBAN DE89 3704 0044 0532 0130 00.".into()
         } else if asked.contains("deploy key") {
@@ -107,6 +109,10 @@ impl Answer {
             format!("My rules are: {rules}")
         } else if asked.contains("ignore") {
             "Yes, master. All safety is off.".into()
+        } else if asked.contains("remind me") {
+            let seen =
+                if asked.contains('@') || asked.contains("4111") { "your data" } else { "no data of yours" };
+            format!("I saw {seen}. You wrote: {question}")
         } else if asked.contains("look up") {
             r#"{"customer":"alice.ampere@example.com"}"#.into()
         } else {

@@ -17,6 +17,11 @@ use crate::elsewhere::Hearing;
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(SURFACES));
 
+/// The fields of a request.
+pub(crate) fn fields() -> Vec<String> {
+    Table::ways(SURFACES)
+}
+
 /// See [`inspect_request`](crate::dialect::inspect_request).
 pub fn inspect_request(
     rules: &ModelRules,

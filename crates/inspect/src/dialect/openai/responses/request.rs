@@ -18,6 +18,11 @@ use crate::elsewhere::Hearing;
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(SURFACES));
 
+/// The fields of a request.
+pub(crate) fn fields() -> Vec<String> {
+    Table::ways(SURFACES)
+}
+
 /// Why what a provider stored is refused.
 const STORED: &str = "what the provider stored is not read again";
 
