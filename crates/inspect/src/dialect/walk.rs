@@ -126,9 +126,9 @@ impl<'w> Walk<'w> {
             Surface::Nothing | Surface::Sealed => Ok(None),
             Surface::Encoded => self.encoded(value),
             Surface::JsonText => self.text(value, Form::Json),
-            Surface::Link if is_data(value) => self.data(value),
-            Surface::Data if value.is_string() => self.data(value),
-            Surface::Source if self.is_encoded && value.is_string() => self.data(value),
+            Surface::Link if is_data(value) => self.data(value, false),
+            Surface::Data if value.is_string() => self.data(value, false),
+            Surface::Source if self.is_encoded && value.is_string() => self.data(value, true),
             Surface::Parts if value.is_array() => self.parts(value),
             Surface::Text | Surface::Link | Surface::Parts | Surface::Source if value.is_string() => {
                 self.text(value, Form::Plain)
@@ -291,7 +291,7 @@ impl<'w> Walk<'w> {
     }
 
     /// An encoded document: what is text in it is a document's.
-    fn data(&mut self, value: &Value) -> Result<Option<Value>, Halt> {
+    fn data(&mut self, value: &Value, is_declared: bool) -> Result<Option<Value>, Halt> {
         let text = match value.as_str().map(document::read) {
             Some(Document::Binary) => return self.encoded(value),
             Some(Document::Text(text)) => text,
@@ -299,6 +299,7 @@ impl<'w> Walk<'w> {
         };
         // BYPASS: what only looks encoded is read as it is written, too.
         if text.is_guessed()
+            && !is_declared
             && let Some(changed) = self.text(value, Form::Plain)?
         {
             return Ok(Some(changed));
