@@ -530,6 +530,7 @@ impl<'s> Compiler<'s> {
                     unread: screens.request_unread.clone(),
                     tokens: (model.prompt.tokenises()).then(|| self.kept.tokens.clone()),
                     orders: action(model.prompt.classifier),
+                    betas: model.betas.iter().map(|beta| beta.as_str().into()).collect(),
                     tiers: self.tiers(model, prompt_judge.as_deref()),
                     passes_stored: model.allow_stored,
                     passes_tokens: model.allow_tokens,
@@ -633,6 +634,7 @@ impl<'s> Compiler<'s> {
                 .map(|issuer| issuer.name.as_str().into())
                 .collect(),
             allows_anonymous: identify.anonymous,
+            key_header: key_header(part),
             forwards_credential: match part {
                 Part::Api(api) => api.forward_credential,
                 Part::Graph(graph) => graph.forward_credential,
@@ -828,6 +830,16 @@ fn is_scalar_query(parameter: &Parameter) -> bool {
     parameter.location == Location::Query && !matches!(parameter.kind, Kind::Array | Kind::Object)
 }
 
+/// The header in which SDKs of a model's provider send what they call a key: here it is a token.
+fn key_header(part: Part<'_>) -> Option<http::HeaderName> {
+    match part {
+        Part::Model(model) if model.dialect == settings::Dialect::Anthropic => {
+            Some(http::HeaderName::from_static("x-api-key"))
+        }
+        Part::Api(_) | Part::Model(_) | Part::Graph(_) => None,
+    }
+}
+
 fn receive_rules(settings: &Settings) -> ReceiveRules {
     ReceiveRules {
         trusted_proxies: settings.trusted_proxies.clone(),
@@ -841,6 +853,7 @@ fn receive_rules(settings: &Settings) -> ReceiveRules {
 
 fn spoken(model: &Model) -> (Dialect, Offer) {
     let dialect = match model.dialect {
+        settings::Dialect::Anthropic => Dialect::Anthropic,
         settings::Dialect::OpenAi => Dialect::OpenAi,
     };
     let offer = match model.offer {

@@ -156,7 +156,9 @@ impl Site {
             (Field::Sealed, _) => Self::Sealed,
             (Field::Encoded, _) => Self::Encoded,
             (_, Origin::Setting) | (Field::Link, _) => Self::Setting,
-            (Field::Text | Field::Parts | Field::JsonText | Field::Tree | Field::Data, _) => Self::Prose,
+            (Field::Text | Field::Parts | Field::JsonText | Field::Tree | Field::Data | Field::Source, _) => {
+                Self::Prose
+            }
         }
     }
 

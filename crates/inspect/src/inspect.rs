@@ -154,6 +154,9 @@ pub fn inspect(
     if is_inspected && request.stage().graph().is_none() {
         fixed_parts(&screens.request, &request, findings);
     }
+    if let (Some(rules), true) = (model, request.body().is_empty()) {
+        headers(rules, &request)?;
+    }
     fields::screen(&screens.request, &request.head().headers, "header:", findings);
     let mut applied = screens.request.guards();
     let mut unread = GuardSet::NONE;
@@ -274,8 +277,17 @@ fn asked(
     let stage = request.stage();
     let endpoint = Endpoint::of(stage.route(), stage.operation())
         .ok_or_else(|| Halt::new(Reason::Internal, "a model's operation without an endpoint"))?;
+    headers(rules, request)?;
     let document = stage.document().ok_or_else(|| unreadable("the body was not validated"))?;
     dialect::inspect_request(endpoint, rules, document, hearing, findings)
+}
+
+/// Takes the headers of a request to a model by its dialect.
+fn headers(rules: &ModelRules, request: &Request<Validated>) -> Result<(), Halt> {
+    match request.stage().route().surface {
+        Surface::Model(dialect) => dialect::inspect_headers(dialect, rules, &request.head().headers),
+        Surface::Rest | Surface::GraphQl | Surface::Grpc => Ok(()),
+    }
 }
 
 /// Screens what cannot be rewritten: path parameters and query.

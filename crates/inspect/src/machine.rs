@@ -186,6 +186,16 @@ impl Screen {
         Self::compile(Parts { rules: groups.rules(except), hosts, ..Parts::default() })
     }
 
+    /// The length of the placeholder that `text` begins with, if it does.
+    pub(crate) fn placeholder(text: &str) -> Option<usize> {
+        let name = text.strip_prefix('[')?;
+        if !name.starts_with(|first: char| first.is_ascii_alphabetic()) {
+            return None;
+        }
+        let mut placeholders = Detector::ALL.iter().map(|detector| detector.placeholder());
+        placeholders.find(|placeholder| text.starts_with(placeholder)).map(str::len)
+    }
+
     /// Whether no detector is on and nothing was told: the text need not be read at all.
     pub fn is_off(&self) -> bool {
         self.rules.is_none() && self.told.is_nothing() && self.tokens.is_none()

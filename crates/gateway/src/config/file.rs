@@ -357,6 +357,9 @@ pub(crate) struct Model {
     /// What happens to system messages that a client sends.
     #[schemars(extend("default" = "refuse"))]
     pub(crate) client_system: Option<ClientSystem>,
+    /// Betas that clients of an `anthropic` model may ask for in `anthropic-beta`.
+    #[serde(default)]
+    pub(crate) betas: Vec<At<String>>,
     /// Names of issuers, or `anonymous`, or both. There is no default: who may come must be written.
     #[schemars(extend("x-required" = true))]
     pub(crate) identify: Option<At<OneOrMany<At<String>>>>,
@@ -408,7 +411,8 @@ pub(crate) struct Upstream {
     pub(crate) ca: Option<At<String>>,
     /// The name in its certificate, where it is not the host of the address.
     pub(crate) server_name: Option<At<String>>,
-    /// The gate's own credential for it: a reference to a secret, sent as `Authorization: Bearer`, or a mapping.
+    /// The gate's own credential for it: a reference to a secret, sent as `Authorization: Bearer` (to an
+    /// `anthropic` model as `x-api-key`), or a mapping.
     pub(crate) credential: Option<At<Either<SecretReference, Credential>>>,
     /// Sends the client's `Host` in place of the upstream's.
     #[schemars(extend("default" = false))]
@@ -419,8 +423,7 @@ pub(crate) struct Upstream {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Credential {
-    /// The header that carries it.
-    #[schemars(extend("default" = "authorization"))]
+    /// The header that carries it. Default: `authorization`, and `x-api-key` for an `anthropic` model.
     pub(crate) header: Option<At<String>>,
     /// `env:NAME` or `file:path`.
     #[schemars(extend("x-required" = true))]
@@ -700,6 +703,8 @@ words! {
     Dialect {
         /// OpenAI: chat completions, responses, embeddings and the list of models.
         OpenAi,
+        /// Anthropic messages.
+        Anthropic,
         /// Only chat completions, and the list of models.
         #[serde(rename = "openai-chat")]
         OpenAiChat,

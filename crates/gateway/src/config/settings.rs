@@ -432,6 +432,8 @@ pub struct Model {
     pub system: Option<SourceText>,
     /// What happens to system messages of a client.
     pub client_system: ClientSystem,
+    /// Betas that its clients may ask for.
+    pub betas: Vec<String>,
     /// Whether what the dialect does not have passes.
     pub allow_unknown: bool,
     /// Whether what the provider stored may be spoken of.
@@ -542,6 +544,8 @@ pub struct GraphWaiver {
 pub enum Dialect {
     /// OpenAI's.
     OpenAi,
+    /// Anthropic messages.
+    Anthropic,
 }
 
 /// Which endpoints of its dialect a model has.

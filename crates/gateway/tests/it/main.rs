@@ -1,7 +1,11 @@
 //! Behaviour over real sockets: one binary, a module per behaviour.
 
 #[cfg(test)]
+mod anthropic;
+#[cfg(test)]
 mod bypass;
+#[cfg(test)]
+mod content;
 mod contract;
 
 mod coverage;

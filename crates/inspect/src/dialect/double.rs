@@ -45,6 +45,10 @@ impl Screen {
         !self.is_on
     }
 
+    pub(crate) fn placeholder(text: &str) -> Option<usize> {
+        text.starts_with("[word]").then_some("[word]".len())
+    }
+
     pub(crate) fn finds(&self, text: &str) -> bool {
         self.is_on && WORDS.iter().any(|(word, _)| text.contains(word))
     }

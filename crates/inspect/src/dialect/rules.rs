@@ -43,6 +43,8 @@ pub struct ModelRules {
     pub answer: Screen,
     /// What may go to the model though nobody can read it: pictures, sounds, files.
     pub unread: Unread,
+    /// Betas of the provider that clients may ask for, where the dialect has such.
+    pub betas: Vec<Box<str>>,
     /// Whether a request may speak of texts that its provider stored: they are not read again.
     pub passes_stored: bool,
     /// Whether texts may come as numbers of tokens, which cannot be read.
@@ -114,6 +116,7 @@ impl Default for ModelRules {
             tiers: Vec::new(),
             answer: Screen::default(),
             unread: Unread::default(),
+            betas: Vec::new(),
             passes_stored: false,
             passes_tokens: false,
             passes_unknown: false,

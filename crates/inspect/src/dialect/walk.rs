@@ -29,7 +29,7 @@ pub(crate) enum Author {
     Document,
 }
 
-/// Who wrote the element of a list: its path of the table's form, the element, who wrote what it stands in.
+/// Who wrote a member or an element: its path of the table's form, its value, who wrote what it stands in.
 pub(crate) type Authors = fn(&str, &Value, &ModelRules, Author) -> Author;
 
 /// One pass over a document; paths are kept in step with it.
@@ -47,6 +47,8 @@ pub(crate) struct Walk<'w> {
     /// Of the field at hand.
     origin: Origin,
     is_tree: bool,
+    /// Whether the object at hand says that its data are in base64.
+    is_encoded: bool,
     /// Bytes that fences added.
     added: usize,
 }
@@ -62,8 +64,21 @@ impl<'w> Walk<'w> {
     ) -> Self {
         let (path, at) = (String::new(), String::new());
         let (author, origin) = (Author::User, Origin::User);
-        let (is_tree, added) = (false, 0);
-        Self { rules, table, authors, hearing, findings, path, at, author, origin, is_tree, added }
+        let (is_tree, is_encoded, added) = (false, false, 0);
+        Self {
+            rules,
+            table,
+            authors,
+            hearing,
+            findings,
+            path,
+            at,
+            author,
+            origin,
+            is_tree,
+            is_encoded,
+            added,
+        }
     }
 
     /// Who wrote what stands outside of any list.
@@ -113,12 +128,13 @@ impl<'w> Walk<'w> {
             Surface::JsonText => self.text(value, Form::Json),
             Surface::Link if is_data(value) => self.data(value),
             Surface::Data if value.is_string() => self.data(value),
+            Surface::Source if self.is_encoded && value.is_string() => self.data(value),
             Surface::Parts if value.is_array() => self.parts(value),
-            Surface::Text | Surface::Link | Surface::Parts if value.is_string() => {
+            Surface::Text | Surface::Link | Surface::Parts | Surface::Source if value.is_string() => {
                 self.text(value, Form::Plain)
             }
-            Surface::Text => self.container(value),
-            Surface::Tree | Surface::Link | Surface::Data | Surface::Parts => self.tree(value),
+            Surface::Text | Surface::Parts => self.container(value),
+            Surface::Tree | Surface::Link | Surface::Data | Surface::Source => self.tree(value),
         }
     }
 
@@ -128,10 +144,7 @@ impl<'w> Walk<'w> {
         let Some(data) = value.as_str().filter(|_| is_blind && self.rules.unread.is_claimed()) else {
             return Ok(None);
         };
-        let media = data.get(..5).filter(|scheme| scheme.eq_ignore_ascii_case("data:"));
-        let media = media.and_then(|_| data.get(5..)?.split([';', ',']).next()).unwrap_or_default();
-        let media = if media.is_empty() { "application/octet-stream" } else { media };
-        match self.rules.unread.allows(&media.to_ascii_lowercase()) {
+        match self.rules.unread.allows(&document::media(data)) {
             true => Ok(None),
             false => Err(self.blocked("what no detector can read, and `unread` does not list,")),
         }
@@ -164,21 +177,26 @@ impl<'w> Walk<'w> {
 
     fn members(&mut self, members: &Map<String, Value>, is_tree: bool) -> Result<Option<Value>, Halt> {
         let mut replaced: Vec<(&String, Option<String>, Option<Value>)> = Vec::new();
+        let is_encoded = members.get("type").and_then(Value::as_str) == Some("base64");
+        let was_encoded = std::mem::replace(&mut self.is_encoded, is_encoded);
         for (name, value) in members {
-            let (path, at) = (self.path.len(), self.at.len());
+            let (path, at, around) = (self.path.len(), self.at.len(), self.author);
             self.at.push('/');
             self.at.push_str(&name.replace('~', "~0").replace('/', "~1"));
             self.path.push('/');
             self.path.push_str(name);
             let is_unknown = is_tree || self.table.lookup(&self.path).is_none();
             let new_name = if is_unknown { self.name(name)? } else { None };
+            self.author = (self.authors)(&self.path, value, self.rules, around);
             let new_value = if is_tree { self.tree(value)? } else { self.value(value)? };
             if new_name.is_some() || new_value.is_some() {
                 replaced.push((name, new_name, new_value));
             }
+            self.author = around;
             self.path.truncate(path);
             self.at.truncate(at);
         }
+        self.is_encoded = was_encoded;
         if replaced.is_empty() {
             return Ok(None);
         }

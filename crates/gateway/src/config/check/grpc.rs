@@ -8,7 +8,7 @@ use portcullis_core::validate::Told;
 use super::Checker;
 use super::judges::Reads;
 use super::routes::Used;
-use super::upstream::Timeouts;
+use super::upstream::Defaults;
 use crate::config::contract::Contract;
 use crate::config::file;
 use crate::config::read::At;
@@ -178,7 +178,7 @@ impl Checker<'_, '_> {
             self.error("contradiction", written.at, "gRPC is spoken over HTTP/2")
                 .help("leave out `http2: false`");
         }
-        let upstream = self.upstream(written, Timeouts::API)?;
+        let upstream = self.upstream(written, Defaults::API)?;
         Some(Upstream { http2: true, ..upstream })
     }
 

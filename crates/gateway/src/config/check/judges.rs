@@ -7,7 +7,7 @@ use http::Uri;
 use portcullis_core::record::Action;
 
 use super::Checker;
-use super::upstream::{Timeouts, is_loopback};
+use super::upstream::{Defaults, is_loopback};
 use crate::config::file;
 use crate::config::read::{At, Either, Named};
 use crate::config::settings::{Judge, JudgeKind, JudgeUse};
@@ -49,7 +49,7 @@ impl Checker<'_, '_> {
         own: Option<SocketAddr>,
     ) -> Option<Judge> {
         let address = written.upstream.as_ref().map(|upstream| upstream.at);
-        let upstream = written.upstream.and_then(|upstream| self.upstream(upstream, Timeouts::API));
+        let upstream = written.upstream.and_then(|upstream| self.upstream(upstream, Defaults::API));
         if let (Some(upstream), Some(at)) = (&upstream, address) {
             if own.is_some_and(|own| is_own(&upstream.url, own)) {
                 self.error("judges-itself", at, "the judge is this gate, which would ask itself for ever")

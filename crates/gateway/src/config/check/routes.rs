@@ -11,7 +11,7 @@ use portcullis_inspect::dialect::{answer_fields, prompt_fields};
 use super::Checker;
 use super::content::{level_of, levels};
 use super::judges::Reads;
-use super::upstream::Timeouts;
+use super::upstream::Defaults;
 use crate::config::contract::{Contract, Names};
 use crate::config::diagnostic::one_of;
 use crate::config::fields::fields;
@@ -126,7 +126,7 @@ impl Checker<'_, '_> {
         let base_path = self.base_path(name, base_path, used);
         let identify = written.identify.and_then(|identify| self.identify(identify, used));
         let names = contract.as_ref().map(Contract::names);
-        let upstream = written.upstream.and_then(|upstream| self.upstream(upstream, Timeouts::API));
+        let upstream = written.upstream.and_then(|upstream| self.upstream(upstream, Defaults::API));
         let upstream = upstream.map(|upstream| match &server_path {
             Some(path) => Upstream { url: below(&upstream.url, path), ..upstream },
             None => upstream,
@@ -192,7 +192,8 @@ impl Checker<'_, '_> {
     fn model(&mut self, name: &At<String>, written: file::Model, used: &mut Used<'_>) -> Option<Model> {
         let base_path = self.base_path(name, written.base_path, used);
         let identify = written.identify.and_then(|identify| self.identify(identify, used));
-        let upstream = written.upstream.and_then(|upstream| self.upstream(upstream, Timeouts::MODEL));
+        let default = Defaults::model(written.dialect.unwrap_or(file::Dialect::OpenAi));
+        let upstream = written.upstream.and_then(|upstream| self.upstream(upstream, default));
         let system = match written.system {
             None => Some(None),
             Some(written) => self.text(&written).map(Some),
@@ -200,14 +201,17 @@ impl Checker<'_, '_> {
         let budgets = self.budgets(written.budgets, None, identify.as_ref());
         let (dialect, offer) = match written.dialect? {
             file::Dialect::OpenAi => (Dialect::OpenAi, Offer::All),
+            file::Dialect::Anthropic => (Dialect::Anthropic, Offer::All),
             file::Dialect::OpenAiChat => (Dialect::OpenAi, Offer::Chat),
             file::Dialect::OpenAiResponses => (Dialect::OpenAi, Offer::Responses),
             file::Dialect::OpenAiEmbeddings | file::Dialect::Embeddings => {
                 (Dialect::OpenAi, Offer::Embeddings)
             }
         };
+        let betas = self.betas(&written.betas, written.dialect);
         let spoken = match dialect {
             Dialect::OpenAi => SpokenDialect::OpenAi,
+            Dialect::Anthropic => SpokenDialect::Anthropic,
         };
         let (asked, answered) = (prompt_fields(spoken), answer_fields(spoken));
         let unread = written.unread.unwrap_or_default();
@@ -223,6 +227,7 @@ impl Checker<'_, '_> {
                 Some(file::ClientSystem::Demote) => ClientSystem::Demote,
                 Some(file::ClientSystem::Allow) => ClientSystem::Allow,
             },
+            betas,
             allow_unknown: written.unknown == Some(file::Tolerance::Allow),
             allow_stored: unread.contains(&file::Unread::Stored),
             allow_tokens: unread.contains(&file::Unread::Tokens),
@@ -235,6 +240,22 @@ impl Checker<'_, '_> {
             answer: self.detectors_of(written.answer.as_ref(), Detectors::ANSWER, &answered, Reads::Answers),
             place: self.report.place(name.at),
         })
+    }
+
+    fn betas(&mut self, written: &[At<String>], dialect: Option<file::Dialect>) -> Vec<String> {
+        if let (Some(first), true) = (written.first(), dialect != Some(file::Dialect::Anthropic)) {
+            self.error("bad-value", first.at, "this dialect has no betas")
+                .expected("`betas` of an `anthropic` model");
+        }
+        for beta in written {
+            if beta.value.is_empty()
+                || !beta.value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            {
+                self.error("bad-value", beta.at, format!("`{}` is no beta", beta.value))
+                    .expected("a name such as `files-api-2025-04-14`");
+            }
+        }
+        written.iter().map(|beta| beta.value.clone()).collect()
     }
 
     /// What is done about findings: what is written, and the default for the rest.

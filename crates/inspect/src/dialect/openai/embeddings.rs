@@ -35,7 +35,7 @@ pub(crate) fn fields() -> Vec<String> {
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(SURFACES));
 
-static ANSWER: Answer = Answer { usage, hidden: &[], spelling: |_, _, _, _| Ok(()) };
+static ANSWER: Answer = Answer { usage, hidden: &[], written: |_| Vec::new(), spelling: |_, _, _, _| Ok(()) };
 
 /// See [`inspect_request`](crate::dialect::inspect_request).
 pub fn inspect_request(

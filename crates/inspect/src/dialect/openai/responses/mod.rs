@@ -23,6 +23,7 @@ pub(crate) use surfaces::{ANSWERS, SURFACES};
 static ANSWER: Answer = Answer {
     usage: |tape| usage_at(tape, 0),
     hidden: &["instructions"],
+    written: |_| Vec::new(),
     spelling: |_, tape, _, edits| {
         drop_misspelt(tape, edits, |_| true);
         Ok(())
