@@ -40,6 +40,7 @@ impl Dialect {
     /// As the configuration calls it.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Anthropic => "anthropic",
             Self::OpenAi => "openai",
             Self::Anthropic => "anthropic",
         }

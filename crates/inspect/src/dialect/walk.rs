@@ -144,10 +144,7 @@ impl<'w> Walk<'w> {
         let Some(data) = value.as_str().filter(|_| is_blind && self.rules.unread.is_claimed()) else {
             return Ok(None);
         };
-        let media = data.get(..5).filter(|scheme| scheme.eq_ignore_ascii_case("data:"));
-        let media = media.and_then(|_| data.get(5..)?.split([';', ',']).next()).unwrap_or_default();
-        let media = if media.is_empty() { "application/octet-stream" } else { media };
-        match self.rules.unread.allows(&media.to_ascii_lowercase()) {
+        match self.rules.unread.allows(&document::media(data)) {
             true => Ok(None),
             false => Err(self.blocked("what no detector can read, and `unread` does not list,")),
         }
