@@ -42,7 +42,6 @@ impl Dialect {
         match self {
             Self::Anthropic => "anthropic",
             Self::OpenAi => "openai",
-            Self::Anthropic => "anthropic",
         }
     }
 }
