@@ -191,7 +191,12 @@ fn a_full_file_becomes_settings() {
     assert_eq!((api.answers, api.body_limit), (Check::Observe, 2_000_000));
     assert_eq!(api.body_limits, [("login".to_owned(), 4096)]);
     assert_eq!(api.inspect, Detectors::NONE);
-    let screen = Detectors { pii: Level::Redact, injection: Level::Block, ..Detectors::SCREEN };
+    let screen = Detectors {
+        pii: Level::Redact,
+        injection: Level::Block,
+        unread: Some(Vec::new()),
+        ..Detectors::SCREEN
+    };
     assert_eq!(api.screen, screen);
 
     let model = &settings.models[0];
