@@ -153,10 +153,10 @@ fn text_of(bytes: &[u8], head: &str) -> Option<String> {
         String::from_utf16_lossy(&pairs.map(of).collect::<Vec<u16>>())
     };
     match bytes {
-        [0xff, 0xfe, ..] if bytes.len() % 2 == 0 && !is_binary(bytes) => {
+        [0xff, 0xfe, ..] if bytes.len().is_multiple_of(2) && !is_binary(bytes) => {
             return Some(units(u16::from_le_bytes));
         }
-        [0xfe, 0xff, ..] if bytes.len() % 2 == 0 => return Some(units(u16::from_be_bytes)),
+        [0xfe, 0xff, ..] if bytes.len().is_multiple_of(2) => return Some(units(u16::from_be_bytes)),
         _ => {}
     }
     if let Ok(text) = std::str::from_utf8(bytes)
