@@ -493,7 +493,7 @@ fn one_mistake_each() {
     check("    inspect: { pii: tokenise }", "in a model's `prompt`");
     check("    inspect: { secrets: mask }", "only personal data is masked");
     check("    inspect: { allow: [\"10.0.0.0/99\"] }", "is not an address, a network");
-    check("    inspect: { fields: [ { at: /nothing, pii: redact } ] }", "there is no field `/nothing`");
+    check("    inspect: { fields: [ { at: /nothing, pii: redact } ] }", "fields are of APIs with a contract");
     check("    inspect: { rules: [ { name: a, action: block } ] }", "a rule looks for one thing");
     check(
         "    inspect: { rules: [ { name: a, action: block, phrase: \"a+\" } ] }",
