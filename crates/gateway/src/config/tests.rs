@@ -203,7 +203,8 @@ fn a_full_file_becomes_settings() {
     assert_eq!(model.upstream.credential.as_ref().unwrap().value.expose(), "Bearer from-the-environment");
     assert_eq!(model.client_system, ClientSystem::Demote);
     assert_eq!(&*model.system.as_ref().unwrap().text, "Be kind.\n");
-    assert_eq!((&model.prompt, &model.answer), (&Detectors::PROMPT, &Detectors::ANSWER));
+    let prompt = Detectors { unread: Some(Vec::new()), ..Detectors::PROMPT };
+    assert_eq!((&model.prompt, &model.answer), (&prompt, &Detectors::ANSWER));
     assert_eq!(model.upstream.timeout, Duration::from_secs(600));
 
     let policies: Vec<&str> = settings.policies.iter().map(|text| &*text.name).collect();
