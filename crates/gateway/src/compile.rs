@@ -13,6 +13,7 @@ use portcullis_core::graph::Graph;
 use portcullis_core::grpc::Grpc;
 use portcullis_core::identify::{Algorithm, IdentifyRules, Issuer, IssuerRules, Issuers};
 use portcullis_core::json::JsonLimits;
+use portcullis_core::mcp::{Mcp, McpRules as McpOffers};
 use portcullis_core::policy::{ActionKind, ActionSpec, Policy, PolicyProblem, Source, spoken_roles};
 use portcullis_core::receive::ReceiveRules;
 use portcullis_core::receive::strict::HeadLimits;
@@ -21,6 +22,7 @@ use portcullis_core::roles::{self, CompiledRoles};
 use portcullis_core::route::{Dialect, Route, RouteId, Routes, Surface};
 use portcullis_core::validate::{Answers, Unknown, ValidateRules};
 use portcullis_inspect::detect::Groups;
+use portcullis_inspect::dialect::mcp::McpRules;
 use portcullis_inspect::dialect::{self, ModelRules};
 use portcullis_inspect::inspect::Screens;
 use portcullis_inspect::machine::{Hosts, Screen};
@@ -34,6 +36,7 @@ use crate::graphs;
 use crate::keys::{KeySource, Keyring};
 use crate::owners::{Owners, Pools, Sources, TableOwners, bind};
 use crate::switched::Lifetime;
+use crate::tools::Sessions;
 use crate::websocket::WebsocketRules;
 
 /// How long a request body may take in all.
@@ -48,6 +51,8 @@ pub struct Kept {
     pub keyring: Arc<Keyring>,
     /// Connections that are no longer HTTP.
     pub lifetime: Lifetime,
+    /// Whose the sessions with tool servers are.
+    pub sessions: Arc<Sessions>,
     /// The file that remembers who created what, where one does.
     pub owners: Option<Owners>,
     /// The instant that budgets count from.
@@ -131,6 +136,7 @@ pub(crate) fn compile_on(
             ..WebsocketRules::default()
         },
         lifetime: kept.lifetime.clone(),
+        sessions: Arc::clone(&kept.sessions),
         origin: kept.origin,
     };
     Ok(Compiled { gate, key_sources, upstreams, pools: sources.pools, warnings })
@@ -155,6 +161,7 @@ enum Part<'s> {
     Api(&'s Api),
     Model(&'s Model),
     Graph(&'s settings::Graph),
+    Tools(&'s settings::ToolServer),
 }
 
 fn parts(settings: &Settings) -> impl Iterator<Item = Part<'_>> {
@@ -164,6 +171,7 @@ fn parts(settings: &Settings) -> impl Iterator<Item = Part<'_>> {
         .map(Part::Api)
         .chain(settings.models.iter().map(Part::Model))
         .chain(settings.graphs.iter().map(Part::Graph))
+        .chain(settings.tools.iter().map(Part::Tools))
 }
 
 impl<'s> Part<'s> {
@@ -172,6 +180,7 @@ impl<'s> Part<'s> {
             Self::Api(api) => &api.name,
             Self::Model(model) => &model.name,
             Self::Graph(graph) => &graph.name,
+            Self::Tools(server) => &server.name,
         }
     }
 
@@ -180,6 +189,7 @@ impl<'s> Part<'s> {
             Self::Api(api) => &api.upstream,
             Self::Model(model) => &model.upstream,
             Self::Graph(graph) => &graph.upstream,
+            Self::Tools(server) => &server.upstream,
         }
     }
 
@@ -188,6 +198,7 @@ impl<'s> Part<'s> {
             Self::Api(api) => &api.budgets,
             Self::Model(model) => &model.budgets,
             Self::Graph(graph) => &graph.budgets,
+            Self::Tools(server) => &server.budgets,
         }
     }
 }
@@ -244,6 +255,7 @@ impl<'s> Compiler<'s> {
                     let contract = self.own_contract(portcullis_core::graph::TRANSPORT, &graph.place);
                     compiled.and(contract)
                 }
+                Part::Tools(server) => self.own_contract(portcullis_core::mcp::TRANSPORT, &server.place),
             })
             .collect()
     }
@@ -314,13 +326,25 @@ impl<'s> Compiler<'s> {
                 }));
                 continue;
             }
+            if let Part::Tools(server) = part {
+                actions.extend(mcp_of(server).actions().iter().map(|action| ActionSpec {
+                    api: part.name().into(),
+                    operation: action.id.clone(),
+                    reads: action.reads,
+                    kind: ActionKind::Rest {
+                        path: action.fact.into_iter().map(SmolStr::new).collect(),
+                        query: Vec::new(),
+                    },
+                }));
+                continue;
+            }
             for operation in contract.iter().flat_map(Contract::operations) {
                 let kind = match part {
                     Part::Model(_) if operation.method == http::Method::POST => ActionKind::Model,
                     Part::Api(Api { grpc: Some(schema), .. }) => {
                         ActionKind::Rest { path: schema.facts(&operation.id), query: Vec::new() }
                     }
-                    Part::Model(_) | Part::Api(_) | Part::Graph(_) => ActionKind::Rest {
+                    Part::Model(_) | Part::Api(_) | Part::Graph(_) | Part::Tools(_) => ActionKind::Rest {
                         path: names(operation, |one| one.location == Location::Path),
                         query: names(operation, is_scalar_query),
                     },
@@ -440,11 +464,15 @@ impl<'s> Compiler<'s> {
     fn guards(&self, part: Part<'_>) -> Guards {
         match part {
             Part::Api(api) => Guards {
-                screens: Screens { request: screen(&api.inspect), answer: screen(&api.screen) },
+                screens: Screens { request: screen(&api.inspect), answer: screen(&api.screen), tools: None },
                 model: None,
             },
             Part::Graph(graph) => Guards {
-                screens: Screens { request: screen(&graph.inspect), answer: screen(&graph.screen) },
+                screens: Screens {
+                    request: screen(&graph.inspect),
+                    answer: screen(&graph.screen),
+                    tools: None,
+                },
                 model: None,
             },
             Part::Model(model) => {
@@ -461,7 +489,17 @@ impl<'s> Compiler<'s> {
                     orders: action(model.prompt.classifier),
                     records_usage: true,
                 };
-                Guards { screens: Screens { request: prompt, answer }, model: Some(rules) }
+                Guards { screens: Screens { request: prompt, answer, tools: None }, model: Some(rules) }
+            }
+            Part::Tools(server) => {
+                let (request, answer) = (screen(&server.arguments), screen(&server.results));
+                let rules = McpRules {
+                    arguments: request.clone(),
+                    results: answer.clone(),
+                    orders: action(server.results.classifier),
+                    methods: server.methods.iter().map(|one| one.as_str().into()).collect(),
+                };
+                Guards { screens: Screens { request, answer, tools: Some(rules) }, model: None }
             }
         }
     }
@@ -486,12 +524,18 @@ impl<'s> Compiler<'s> {
         let actions =
             contract.operations().iter().map(|operation| policy.action(name, &operation.id)).collect();
         let graph = self.graph_of(part).cloned();
-        let fields = graph.iter().flat_map(|graph| graph.fields());
-        let fields = fields.map(|field| policy.action(name, &field.id)).collect();
+        let mcp = match part {
+            Part::Tools(server) => Some(Arc::new(mcp_of(server))),
+            _ => None,
+        };
+        let fields = graph.iter().flat_map(|graph| graph.fields()).map(|field| &field.id);
+        let called = mcp.iter().flat_map(|mcp| mcp.actions()).map(|action| &action.id);
+        let fields = fields.chain(called).map(|id| policy.action(name, id)).collect();
         let (identify, enforced, hides) = match part {
             Part::Api(api) => (&api.identify, api.authorize, api.hide),
             Part::Model(model) => (&model.identify, model.authorize, model.hide),
             Part::Graph(graph) => (&graph.identify, graph.authorize, graph.hide),
+            Part::Tools(server) => (&server.identify, server.authorize, server.hide),
         };
         let objects = match part {
             Part::Api(api) => {
@@ -500,7 +544,7 @@ impl<'s> Compiler<'s> {
                 self.warnings.extend(bound.warnings);
                 bound.rules
             }
-            Part::Model(_) | Part::Graph(_) => ObjectRules::default(),
+            Part::Model(_) | Part::Graph(_) | Part::Tools(_) => ObjectRules::default(),
         };
         let identify = IdentifyRules {
             issuers: identify
@@ -513,6 +557,7 @@ impl<'s> Compiler<'s> {
             forwards_credential: match part {
                 Part::Api(api) => api.forward_credential,
                 Part::Graph(graph) => graph.forward_credential,
+                Part::Tools(server) => server.forward_credential,
                 Part::Model(_) => false,
             },
         };
@@ -521,6 +566,7 @@ impl<'s> Compiler<'s> {
             name: name.into(),
             surface: Surface::Rest,
             grpc: None,
+            mcp,
             base_path: "".into(),
             identify,
             budgets,
@@ -552,6 +598,14 @@ impl<'s> Compiler<'s> {
                     Check::None => Answers::Off,
                 };
             }
+            Part::Tools(_) => {}
+        }
+        if let Part::Tools(server) = part {
+            route.surface = Surface::Mcp;
+            route.base_path = server.path.as_str().into();
+            route.body_limit = server.body_limit;
+            route.validate.violations = server.violations;
+            route.validate.answers = Answers::Off;
         }
         route.validate.json = JsonLimits { size: usize::MAX, ..route.validate.json };
         route
@@ -612,6 +666,18 @@ impl<'s> Compiler<'s> {
             operations: (!operations.is_empty()).then(|| operations.into()),
         })
     }
+}
+
+/// What a tool server may be asked for.
+fn mcp_of(server: &settings::ToolServer) -> Mcp {
+    Mcp::new(McpOffers {
+        tools: server.tools.clone(),
+        prompts: server.prompts.clone(),
+        lets_unlisted: server.lets_unlisted,
+        methods: server.methods.clone(),
+        lets_unknown_fields: server.lets_unknown_fields,
+        origins: server.origins.clone(),
+    })
 }
 
 /// The day, on which waivers hold or not.

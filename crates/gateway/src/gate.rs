@@ -29,6 +29,7 @@ use crate::pipeline::{self, Rest};
 use crate::record::{Recorder, Recording};
 use crate::respond;
 use crate::switched::Lifetime;
+use crate::tools::Sessions;
 use crate::tracked::Tracked;
 use crate::websocket::WebsocketRules;
 
@@ -61,6 +62,8 @@ pub struct Gate {
     pub websocket: WebsocketRules,
     /// What long-lived connections share. Outlives the snapshot.
     pub lifetime: Lifetime,
+    /// Whose the sessions with tool servers are. Outlives the snapshot.
+    pub sessions: Arc<Sessions>,
     /// The instant that budgets count from.
     pub origin: Instant,
 }
@@ -90,6 +93,7 @@ impl Guards {
             || route.validate.answers != Answers::Off
             || !self.screens.answer.is_off()
             || self.model.is_some()
+            || route.mcp.is_some()
     }
 }
 

@@ -17,6 +17,7 @@ pub mod listen;
 pub mod owners;
 pub mod screen;
 pub mod switched;
+pub mod tools;
 pub mod websocket;
 
 mod respond;

@@ -52,6 +52,7 @@ use portcullis_core::validate::{
     AnswerLines, Answers, answer_needs_body, strip_answer_headers, validate_answer, validate_answer_head,
 };
 use portcullis_inspect::answer::{screen_json, screen_text};
+use portcullis_inspect::dialect::mcp::{self, McpRules, McpStream};
 use portcullis_inspect::dialect::{self, Endpoint, Stream};
 use portcullis_inspect::judge::Verdict;
 
@@ -61,6 +62,7 @@ use crate::gate::{Gate, Guards};
 use crate::owners::{self, Due};
 use crate::record::{Draft, Recording};
 use crate::switched::Switched;
+use crate::tools::Exchange;
 
 mod body;
 mod grpc;
@@ -92,6 +94,8 @@ pub struct Forwarded {
     pub(crate) expected: Option<Expected>,
     /// What a request shows that is still coming.
     pub(crate) shown: Option<Arc<Mutex<Shown>>>,
+    /// With a tool server.
+    pub(crate) tools: Option<Exchange>,
 }
 
 /// What follows the head of an upstream's answer.
@@ -138,7 +142,7 @@ pub(crate) async fn screen(
     record: &mut Recording,
 ) -> Result<Answer<Screened>, Halt> {
     let Answer { mut parts, stage } = answer;
-    let Forwarded { content, route, operation, method, hides_usage, due, expected, shown } = stage;
+    let Forwarded { content, route, operation, method, hides_usage, due, expected, shown, tools } = stage;
     let body = match content {
         Content::Body(body) => body,
         Content::Switched(switched) => {
@@ -153,9 +157,10 @@ pub(crate) async fn screen(
         due: due.as_ref(),
         expected: expected.as_ref(),
         shown,
+        tools: tools.as_ref(),
     };
     let manner = judged.manner(&method, &parts, &body)?;
-    if !matches!(manner, Manner::Whole | Manner::Model) && route.surface != Surface::Grpc {
+    if !matches!(manner, Manner::Whole | Manner::Model | Manner::Tools) && route.surface != Surface::Grpc {
         judged.hold_head_to_contract(&parts, &mut record.draft)?;
     }
     strip_answer_headers(&route, operation, parts.status, &mut parts.headers);
@@ -210,7 +215,17 @@ pub(crate) async fn screen(
                 .ok_or_else(|| Halt::new(Reason::AnswerUnreadable, "a stream in answer to what has none"))?;
             ScreenedBody::model(body, stream)
         }
+        Manner::Tools => {
+            record.draft.is_stream = true;
+            without_length(&mut parts.headers);
+            let (rules, tools) = judged.tools()?;
+            let stream = McpStream::new(rules, tools.shows(), tools.open(), record.id().as_str());
+            // A stream that answers nothing has no end of its own: it ends with the gate.
+            let stop = tools.open().is_none().then(|| gate.lifetime.stop.clone());
+            ScreenedBody::tools(body, stream, stop)
+        }
     };
+    record.draft.message = Bytes::new();
     Ok(Answer::screened(parts, body, None))
 }
 
@@ -231,6 +246,8 @@ enum Manner {
     Grpc,
     /// Deltas of a model.
     Model,
+    /// Messages of a tool server.
+    Tools,
 }
 
 /// By what an answer is judged.
@@ -242,6 +259,7 @@ struct Judged<'a> {
     due: Option<&'a Due>,
     expected: Option<&'a Expected>,
     shown: Option<Arc<Mutex<Shown>>>,
+    tools: Option<&'a Exchange>,
 }
 
 impl Judged<'_> {
@@ -282,6 +300,13 @@ impl Judged<'_> {
             Surface::Model(_) => {
                 Err(Halt::new(Reason::AnswerUnreadable, format!("a model answered with `{media}`")))
             }
+            Surface::Mcp if body.is_end_stream() => Ok(Manner::Empty),
+            Surface::Mcp if media == "text/event-stream" => Ok(Manner::Tools),
+            Surface::Mcp if is_json(media) => Ok(Manner::Whole),
+            Surface::Mcp if is_text(media) => Ok(Manner::Text),
+            Surface::Mcp => {
+                Err(Halt::new(Reason::AnswerUnreadable, format!("a tool server answered with `{media}`")))
+            }
             Surface::GraphQl if is_bodiless || is_json(media) => Ok(Manner::Whole),
             Surface::GraphQl => {
                 Err(Halt::new(Reason::AnswerUnreadable, format!("a graph answered with `{media}`")))
@@ -310,6 +335,12 @@ impl Judged<'_> {
     fn endpoint(&self) -> Result<Endpoint, Halt> {
         Endpoint::of(self.route, self.operation)
             .ok_or_else(|| Halt::new(Reason::Internal, "a model's operation without an endpoint"))
+    }
+
+    /// By what a tool server is judged.
+    fn tools(&self) -> Result<(&McpRules, &Exchange), Halt> {
+        let rules = self.guards.screens.tools.as_ref().zip(self.tools);
+        rules.ok_or_else(|| Halt::new(Reason::Internal, "a tool server without rules"))
     }
 
     fn grpc_manner(&self, parts: &response::Parts, body: &UpstreamBody) -> Result<Manner, Halt> {
@@ -414,6 +445,21 @@ impl Judged<'_> {
                 Ok((screened.body, Verdict::Pass))
             }
             Surface::Grpc => Err(Halt::new(Reason::Internal, "messages are not read as one")),
+            Surface::Mcp => {
+                let (rules, tools) = self.tools()?;
+                let shows = tools.shows();
+                let message = mcp::screen_answer(rules, &*shows, &bytes, &mut draft.findings);
+                match message {
+                    // Whatever refuses a request before it is read as a message says so in a form of its own.
+                    Err(halt)
+                        if halt.reason() == Some(Reason::AnswerUnreadable) && !parts.status.is_success() => {}
+                    other => return Ok((other?, Verdict::Pass)),
+                }
+                let screened = screen_json(screen, &bytes, "answer:")
+                    .map_err(|error| Halt::new(Reason::AnswerUnreadable, error.to_string()))?;
+                draft.findings.extend(screened.findings);
+                Ok((screened.body, screened.verdict))
+            }
             Surface::Rest | Surface::GraphQl if screen.is_off() || bytes.is_empty() => {
                 Ok((bytes, Verdict::Pass))
             }

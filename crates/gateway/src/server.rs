@@ -254,6 +254,7 @@ impl Kept {
             buckets: Arc::new(Buckets::new(BUCKETS)),
             keyring,
             lifetime: Lifetime::default(),
+            sessions: Arc::default(),
             owners: None,
             origin: Instant::now(),
             upstreams: Vec::new(),

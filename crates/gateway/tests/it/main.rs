@@ -27,5 +27,6 @@ mod record;
 mod roles;
 #[cfg(test)]
 mod support;
+mod tools;
 #[cfg(test)]
 mod websocket;

@@ -4,6 +4,7 @@
 //! screening of one text, whole or in deltas. What differs lies with the dialect, one folder each; this page is the
 //! only one that knows them all.
 
+pub mod mcp;
 pub mod openai;
 
 mod deltas;

@@ -4,6 +4,7 @@ use bytes::BytesMut;
 use portcullis_core::halt::Reason;
 use portcullis_core::record::{Finding, Usage};
 
+use super::mcp::McpStream;
 use super::openai::chat::ChatStream;
 use super::tape::TapeError;
 use super::{Endpoint, ModelRules};
@@ -30,6 +31,9 @@ pub enum StreamEnd {
     /// A choice without a usable index.
     #[error("a choice has no usable index")]
     BadIndex,
+    /// An event that is no message of the protocol, or one of a kind that is not known.
+    #[error("an event is no message of the protocol")]
+    NotMessage,
     /// More texts at a time than any request asks for.
     #[error("too many choices or texts")]
     TooManyTexts,
@@ -43,6 +47,7 @@ impl StreamEnd {
             Self::Sse(_)
             | Self::Json(_)
             | Self::NotText
+            | Self::NotMessage
             | Self::LateText
             | Self::BadIndex
             | Self::TooManyTexts => Reason::AnswerUnreadable,
@@ -55,6 +60,8 @@ impl StreamEnd {
 pub enum Stream {
     /// OpenAI chat completions.
     Chat(Box<ChatStream>),
+    /// Messages of a tool server.
+    Mcp(Box<McpStream>),
 }
 
 impl Stream {
@@ -76,6 +83,7 @@ impl Stream {
     pub fn push(&mut self, bytes: &[u8], out: &mut BytesMut) -> Result<(), StreamEnd> {
         match self {
             Self::Chat(stream) => stream.push(bytes, out),
+            Self::Mcp(stream) => stream.push(bytes, out),
         }
     }
 
@@ -86,6 +94,7 @@ impl Stream {
     pub fn finish(&mut self, out: &mut BytesMut) -> Result<(), StreamEnd> {
         match self {
             Self::Chat(stream) => stream.finish(out),
+            Self::Mcp(stream) => stream.finish(out),
         }
     }
 
@@ -93,6 +102,7 @@ impl Stream {
     pub fn usage(&self) -> Option<Usage> {
         match self {
             Self::Chat(stream) => stream.usage(),
+            Self::Mcp(_) => None,
         }
     }
 
@@ -100,6 +110,7 @@ impl Stream {
     pub fn is_over(&self) -> bool {
         match self {
             Self::Chat(stream) => stream.is_over(),
+            Self::Mcp(stream) => stream.is_over(),
         }
     }
 
@@ -107,6 +118,7 @@ impl Stream {
     pub fn take_findings(&mut self) -> Vec<Finding> {
         match self {
             Self::Chat(stream) => stream.take_findings(),
+            Self::Mcp(stream) => stream.take_findings(),
         }
     }
 }

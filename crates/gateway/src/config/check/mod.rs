@@ -9,6 +9,7 @@ mod lookups;
 mod objects;
 mod postgres;
 mod routes;
+mod tools;
 mod upstream;
 
 use super::diagnostic::{Diagnostic, Report};
@@ -36,7 +37,7 @@ impl Checker<'_, '_> {
         let issuers = self.issuers(file.identity.unwrap_or_default().issuers);
         let names: Vec<At<String>> = issuers.iter().map(|(name, _)| name.clone()).collect();
         self.postgres = self.servers(file.postgres);
-        let routes = self.routes(file.apis, file.models, file.graphs, file.grpc, &names);
+        let routes = self.routes(file.apis, file.models, file.graphs, file.grpc, file.tools, &names);
         let roles = self.roles(file.policy.as_ref());
         let has_roles = roles.as_ref().is_some_and(|roles| !roles.book.roles.is_empty());
         let asked = routes.is_policy_asked.filter(|_| !has_roles);
@@ -59,6 +60,7 @@ impl Checker<'_, '_> {
             apis: routes.apis,
             models: routes.models,
             graphs: routes.graphs,
+            tools: routes.tools,
             policies,
             ownership,
             roles,

@@ -17,12 +17,24 @@ use crate::config::settings::{Credential, Upstream};
 pub(super) struct Timeouts {
     total: Duration,
     first_byte: Duration,
+    /// Longest pause within an answer.
+    idle: Duration,
 }
 
 impl Timeouts {
-    pub(super) const API: Self = Self { total: Duration::from_secs(60), first_byte: Duration::from_secs(30) };
-    pub(super) const MODEL: Self =
-        Self { total: Duration::from_secs(600), first_byte: Duration::from_secs(120) };
+    pub(super) const API: Self = Self::of(60, 30, 60);
+    pub(super) const MODEL: Self = Self::of(600, 120, 60);
+    // A stream of messages is silent as long as a tool works, and one that answers nothing as long as nothing happens.
+    pub(super) const TOOLS: Self = Self::of(600, 120, 300);
+
+    /// In seconds.
+    const fn of(total: u64, first_byte: u64, idle: u64) -> Self {
+        Self {
+            total: Duration::from_secs(total),
+            first_byte: Duration::from_secs(first_byte),
+            idle: Duration::from_secs(idle),
+        }
+    }
 }
 
 /// Headers that frame a message or that the gate writes itself.
@@ -77,7 +89,7 @@ impl Checker<'_, '_> {
             timeout,
             connect_timeout: span(written.connect_timeout, Duration::from_secs(5)).min(timeout),
             first_byte_timeout: span(written.first_byte_timeout, default.first_byte).min(timeout),
-            idle_timeout: span(written.idle_timeout, Duration::from_secs(60)).min(timeout),
+            idle_timeout: span(written.idle_timeout, default.idle).min(timeout),
             http2: written.http2.unwrap_or(false),
             ca: flatten(ca)?,
             server_name: written.server_name.map(|name| name.value),
