@@ -27,6 +27,7 @@ mod record;
 mod roles;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
 mod tools;
 #[cfg(test)]
 mod websocket;

@@ -278,12 +278,12 @@ async fn a_reload_keeps_sessions() {
     assert_eq!(send(&gate, "u1", "POST", "", INITIALIZE).await.status, 200);
     let config = gate.file("portcullis.yaml");
     let text = std::fs::read_to_string(&config).unwrap();
-    std::fs::write(&config, text.replace("search: { reads: true }, ", "")).unwrap();
-    let message = call("search", json!({})).to_string();
+    std::fs::write(&config, text.replace("identify: corp", "identify: corp\n    hide: true")).unwrap();
+    let message = call("refund", json!({})).to_string();
     let answer = until("the reload", async || {
         let answer = send(&gate, "u1", "POST", "Mcp-Session-Id: s-1\n", &message).await;
-        (answer.status != 200).then_some(answer)
+        (answer.status != 403).then_some(answer)
     });
-    assert_eq!(refused(&answer.await).3, "forbidden");
+    assert_eq!(refused(&answer.await).3, "not_found");
     assert_eq!(send(&gate, "u1", "POST", "Mcp-Session-Id: s-1\n", INITIALIZED).await.status, 200);
 }
