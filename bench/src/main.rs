@@ -20,6 +20,7 @@ use portcullis_core::receive::{Received, receive};
 use portcullis_core::request::{Request, Wire};
 use portcullis_core::validate::{Validated, validate};
 use portcullis_inspect::dialect::openai::chat::ChatStream;
+use portcullis_inspect::elsewhere::Hearing;
 use portcullis_inspect::inspect::{Inspected, inspect};
 
 /// Fills caches, builds what is built on first use, and grows what grows.
@@ -104,7 +105,8 @@ fn validated(request: Request<Authorized>) -> Result<Request<Validated>> {
 
 fn inspected(gate: &Gate, request: Request<Validated>) -> Result<Request<Inspected>> {
     let mut findings = Vec::new();
-    let inspected = inspect(&gate.screens, None, request, &mut findings).map_err(stopped)?;
+    let inspected =
+        inspect(&gate.screens, None, request, &mut Hearing::default(), &mut findings).map_err(stopped)?;
     ensure!(findings.is_empty(), "something was found in the request");
     Ok(inspected)
 }

@@ -23,7 +23,7 @@ use portcullis_core::route::{Dialect, Route, RouteId, Routes, Surface};
 use portcullis_core::validate::{Answers, Unknown, ValidateRules};
 use portcullis_inspect::detect::Groups;
 use portcullis_inspect::dialect::mcp::McpRules;
-use portcullis_inspect::dialect::{self, ModelRules};
+use portcullis_inspect::dialect::{self, ModelRules, Offer};
 use portcullis_inspect::inspect::Screens;
 use portcullis_inspect::machine::{Hosts, Screen};
 use smol_str::SmolStr;
@@ -248,14 +248,20 @@ impl<'s> Compiler<'s> {
             .map(|part| match part {
                 Part::Api(api) => self.contract(api),
                 Part::Model(model) => {
-                    self.own_contract(dialect::contract(spoken(model.dialect)), &model.place)
+                    let (speech, offer) = spoken(model);
+                    let document = dialect::contract(speech, offer, model.allow_unknown);
+                    self.own_contract(Ok(document), &model.place)
                 }
                 Part::Graph(graph) => {
                     let compiled = self.graph(graph);
-                    let contract = self.own_contract(portcullis_core::graph::TRANSPORT, &graph.place);
+                    let transport = serde_json::from_str(portcullis_core::graph::TRANSPORT);
+                    let contract = self.own_contract(transport, &graph.place);
                     compiled.and(contract)
                 }
-                Part::Tools(server) => self.own_contract(portcullis_core::mcp::TRANSPORT, &server.place),
+                Part::Tools(server) => {
+                    let transport = serde_json::from_str(portcullis_core::mcp::TRANSPORT);
+                    self.own_contract(transport, &server.place)
+                }
             })
             .collect()
     }
@@ -283,9 +289,12 @@ impl<'s> Compiler<'s> {
     }
 
     /// A contract of the gate's own.
-    fn own_contract(&mut self, text: &str, place: &Place) -> Option<Contract> {
-        let document = serde_json::from_str(text).map_err(|error| error.to_string());
-        let compiled = document.and_then(|document| {
+    fn own_contract(
+        &mut self,
+        document: Result<serde_json::Value, serde_json::Error>,
+        place: &Place,
+    ) -> Option<Contract> {
+        let compiled = document.map_err(|error| error.to_string()).and_then(|document| {
             Contract::compile(document, &ContractOptions::default())
                 .map_err(|problems| format!("{problems:?}"))
         });
@@ -487,6 +496,10 @@ impl<'s> Compiler<'s> {
                     prompt: prompt.clone(),
                     answer: answer.clone(),
                     orders: action(model.prompt.classifier),
+                    tiers: Vec::new(),
+                    passes_stored: model.allow_stored,
+                    passes_tokens: model.allow_tokens,
+                    passes_unknown: model.allow_unknown,
                     records_usage: true,
                 };
                 Guards { screens: Screens { request: prompt, answer, tools: None }, model: Some(rules) }
@@ -581,10 +594,13 @@ impl<'s> Compiler<'s> {
         match part {
             Part::Api(api) => self.finish_api(&mut route, api),
             Part::Model(model) => {
-                route.surface = Surface::Model(spoken(model.dialect));
+                route.surface = Surface::Model(spoken(model).0);
                 route.base_path = model.base_path.as_str().into();
                 route.body_limit = model.body_limit;
                 route.validate.answers = Answers::Off;
+                if model.allow_unknown {
+                    route.validate.unknown_fields = Unknown::Allow;
+                }
             }
             Part::Graph(graph) => {
                 route.surface = Surface::GraphQl;
@@ -779,10 +795,17 @@ fn receive_rules(settings: &Settings) -> ReceiveRules {
     }
 }
 
-fn spoken(dialect: settings::Dialect) -> Dialect {
-    match dialect {
+fn spoken(model: &Model) -> (Dialect, Offer) {
+    let dialect = match model.dialect {
         settings::Dialect::OpenAi => Dialect::OpenAi,
-    }
+    };
+    let offer = match model.offer {
+        settings::Offer::All => Offer::All,
+        settings::Offer::Chat => Offer::Chat,
+        settings::Offer::Responses => Offer::Responses,
+        settings::Offer::Embeddings => Offer::Embeddings,
+    };
+    (dialect, offer)
 }
 
 pub(crate) fn upstream_rules(name: &str, settings: &settings::Upstream) -> UpstreamRules {

@@ -9,6 +9,7 @@ pub mod review;
 pub mod routes;
 pub mod server;
 
+mod hearing;
 mod pipeline;
 
 pub mod forward;

@@ -21,6 +21,7 @@ use portcullis_inspect::inspect::{Inspected, inspect};
 
 use crate::forward::phase::{Follows, forward};
 use crate::gate::Gate;
+use crate::hearing::hear;
 use crate::listen::body;
 use crate::owners::own;
 use crate::record::{Draft, Noted, Recording};
@@ -76,8 +77,9 @@ async fn pass(
     let request = record.passed(request.inspect_err(|_| record.alarm(gate.policy.take_differences()))?);
     let request = record.passed(validate(request)?);
     let guards = gate.guards(request.stage().route().id);
+    let mut hearing = hear(guards, &request).await;
     let findings = &mut record.draft.findings;
-    let request = inspect(&guards.screens, guards.model.as_ref(), request, findings)?;
+    let request = inspect(&guards.screens, guards.model.as_ref(), request, &mut hearing, findings)?;
     let request = record.passed(request);
     let request = own(gate, request, record).await?;
     let answer = forward(gate, request, Follows { upgrade, stream }, record).await?;

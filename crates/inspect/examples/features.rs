@@ -2,7 +2,8 @@
 //!
 //! `features` writes blocks in binary, little-endian: for each line the number of blocks; for each block its count
 //! of features, its number of pairs, and pairs of index and count, each in four bytes. `raw` does the same without
-//! undoing anything. `score` writes JSON: both channels' probability, the canonical text, the signals.
+//! undoing anything. `text` writes JSON: the canonical text. `score` writes JSON: both channels' probability, the
+//! canonical text, the signals.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
@@ -19,6 +20,9 @@ fn main() -> std::io::Result<()> {
         let text = row.get("text").and_then(serde_json::Value::as_str).unwrap_or_default();
         match mode.as_str() {
             "raw" => write_blocks(&mut out, &[text])?,
+            "text" => {
+                writeln!(out, "{}", serde_json::json!({ "text": views(text).canonical().text() }))?;
+            }
             "score" => score(&mut out, text)?,
             _ => {
                 let views = views(text);

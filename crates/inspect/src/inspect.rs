@@ -4,10 +4,11 @@
 //!
 //! ```
 //! use portcullis_core::{halt::Halt, request::Request, validate::Validated};
+//! use portcullis_inspect::elsewhere::Hearing;
 //! use portcullis_inspect::inspect::{Inspected, Screens, inspect};
 //!
 //! fn pass(screens: &Screens, request: Request<Validated>) -> Result<Request<Inspected>, Halt> {
-//!     inspect(screens, None, request, &mut Vec::new())
+//!     inspect(screens, None, request, &mut Hearing::default(), &mut Vec::new())
 //! }
 //! ```
 //!
@@ -15,10 +16,11 @@
 //!
 //! ```compile_fail,E0308
 //! use portcullis_core::{authorize::Authorized, halt::Halt, request::Request};
+//! use portcullis_inspect::elsewhere::Hearing;
 //! use portcullis_inspect::inspect::{Inspected, Screens, inspect};
 //!
 //! fn pass(screens: &Screens, request: Request<Authorized>) -> Result<Request<Inspected>, Halt> {
-//!     inspect(screens, None, request, &mut Vec::new())
+//!     inspect(screens, None, request, &mut Hearing::default(), &mut Vec::new())
 //! }
 //! ```
 //!
@@ -45,7 +47,8 @@ use portcullis_core::route::Surface;
 use portcullis_core::validate::Validated;
 
 use crate::dialect::mcp::{self, McpRules};
-use crate::dialect::{self, Endpoint, ModelRules};
+use crate::dialect::{self, Asked, Endpoint, ModelRules};
+use crate::elsewhere::{Hearing, Passage};
 use crate::judge::{Verdict, judge};
 use crate::machine::Screen;
 use crate::media::{Media, decode, encode, pairs};
@@ -96,7 +99,8 @@ impl Deref for Inspected {
 }
 
 /// Takes a request that meets its contract; proves that it carries nothing which the route's screen stops. What was
-/// found goes to `findings`, also on a refusal. `model` has the rules of a model route.
+/// found goes to `findings`, also on a refusal. `model` has the rules of a model route, `hearing` what was said of its
+/// texts elsewhere; what was not asked about or not answered counts as not read.
 ///
 /// Redaction rewrites the body only. Path and query were what the permit was given for, so what would have to be
 /// redacted there is blocked; so is what would have to be redacted in a body of a kind that cannot be rewritten.
@@ -108,10 +112,11 @@ pub fn inspect(
     screens: &Screens,
     model: Option<&ModelRules>,
     request: Request<Validated>,
+    hearing: &mut Hearing,
     findings: &mut Vec<Finding>,
 ) -> Result<Request<Inspected>, Halt> {
     let known = findings.len();
-    let asks_for_orders = model.is_some_and(|rules| rules.orders.is_some());
+    let asks_for_orders = model.is_some_and(|rules| rules.orders.is_some() || !rules.tiers.is_empty());
     let is_inspected = !screens.request.is_off() || asks_for_orders;
     // The query of a graph's request is not sent on: what it said is in the operations.
     if is_inspected && request.stage().graph().is_none() {
@@ -119,11 +124,7 @@ pub fn inspect(
     }
     let asked = match (request.stage().route().surface, model) {
         (Surface::Model(_), Some(rules)) if !request.body().is_empty() => {
-            let stage = request.stage();
-            let endpoint = Endpoint::of(stage.route(), stage.operation())
-                .ok_or_else(|| Halt::new(Reason::Internal, "a model's operation without an endpoint"))?;
-            let document = stage.document().ok_or_else(|| unreadable("the body was not validated"))?;
-            let asked = dialect::inspect_request(endpoint, rules, document, findings)?;
+            let asked = asked(rules, &request, hearing, findings)?;
             (asked.body, asked.hides_usage)
         }
         (Surface::Model(_), None) => {
@@ -163,6 +164,35 @@ pub fn inspect(
     }
     let (body, hides_usage) = asked;
     Ok(request.advance(|validated| Inspected { validated, body, is_inspected, hides_usage }))
+}
+
+/// What of a request has to be read elsewhere and has no answer in `hearing` yet. Nothing of what is refused without
+/// asking.
+pub fn unheard(
+    model: Option<&ModelRules>,
+    request: &Request<Validated>,
+    hearing: &mut Hearing,
+) -> Vec<Passage> {
+    let Some(rules) = model.filter(|rules| !rules.tiers.is_empty() && !request.body().is_empty()) else {
+        return Vec::new();
+    };
+    let mut is_refused = false;
+    let open = hearing.ask(|hearing| is_refused = asked(rules, request, hearing, &mut Vec::new()).is_err());
+    if is_refused { Vec::new() } else { open }
+}
+
+/// Takes a request to a model by its dialect.
+fn asked(
+    rules: &ModelRules,
+    request: &Request<Validated>,
+    hearing: &mut Hearing,
+    findings: &mut Vec<Finding>,
+) -> Result<Asked, Halt> {
+    let stage = request.stage();
+    let endpoint = Endpoint::of(stage.route(), stage.operation())
+        .ok_or_else(|| Halt::new(Reason::Internal, "a model's operation without an endpoint"))?;
+    let document = stage.document().ok_or_else(|| unreadable("the body was not validated"))?;
+    dialect::inspect_request(endpoint, rules, document, hearing, findings)
 }
 
 /// Screens what cannot be rewritten: path parameters and query.

@@ -2,13 +2,16 @@
 //!
 //! Like the core it is synchronous and pure: bytes in, findings and bytes out. [`mod@inspect`] is the phase that reads
 //! requests, [`answer`] reads what upstreams answer. Both run their texts through a [`machine`], which asks the
-//! detectors in [`detect`]. What is wrapped, [`normal`] unwraps; what no pattern describes, [`linear`] weighs. What follows from their findings is decided in [`mod@judge`] and nowhere else.
+//! detectors in [`detect`]. What is wrapped, [`normal`] unwraps; what no pattern describes, [`linear`] weighs; what takes longer is asked [`elsewhere`]. What follows from their findings is decided in [`mod@judge`] and nowhere else.
 
 pub mod answer;
 pub mod inspect;
 
 pub mod detect;
 pub mod dialect;
+pub mod elsewhere;
+#[cfg(feature = "ml")]
+pub mod encoder;
 pub mod judge;
 pub mod linear;
 pub mod machine;

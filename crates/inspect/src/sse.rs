@@ -43,6 +43,9 @@ pub struct Event<'a> {
     pub data: Option<Cow<'a, [u8]>>,
     /// Whether the event is one `data` line and nothing else: no comment, no other field, no byte order mark.
     pub is_plain: bool,
+    /// Where the value of the only `data` line begins in `raw`; `None` where there is none or more than one, or where
+    /// the stream's byte order mark stands before it.
+    pub data_at: Option<usize>,
     /// Whether the stream's byte order mark stands before it.
     has_bom: bool,
 }
@@ -240,6 +243,7 @@ impl Progress {
             raw,
             data,
             is_plain: self.data_lines == 1 && self.other_lines == 0 && !self.has_bom,
+            data_at: (self.data_lines == 1 && !self.has_bom).then_some(self.data.0),
             has_bom: self.has_bom,
         }
     }

@@ -8,6 +8,7 @@ use portcullis_core::record::{Action, Finding};
 use portcullis_inspect::detect::Detector;
 use portcullis_inspect::dialect::openai::chat::{ChatStream, inspect_request, screen_answer};
 use portcullis_inspect::dialect::{ModelRules, StreamEnd};
+use portcullis_inspect::elsewhere::Hearing;
 use portcullis_inspect::machine::Screen;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -98,10 +99,12 @@ fn requests_and_whole_answers_meet_the_same_detectors() {
     let document =
         json!({"model": "m", "messages": [{"role": "user", "content": format!("card {CARD} please")}]});
     let mut findings = Vec::new();
-    let inspected = inspect_request(&rules(Action::Redact), &document, &mut findings).unwrap();
+    let inspected =
+        inspect_request(&rules(Action::Redact), &document, &mut Hearing::default(), &mut findings).unwrap();
     assert!(!std::str::from_utf8(&inspected.body).unwrap().contains("1111"));
     assert_eq!(findings[0].at, "/messages/0/content");
-    let halt = inspect_request(&rules(Action::Block), &document, &mut findings).unwrap_err();
+    let halt = inspect_request(&rules(Action::Block), &document, &mut Hearing::default(), &mut findings)
+        .unwrap_err();
     assert_eq!(halt.reason(), Some(Reason::ContentBlocked));
     let body =
         Bytes::from(format!("{{\"choices\":[{{\"message\":{{\"content\":\"card {CARD} please\"}}}}]}}"));

@@ -27,9 +27,9 @@ const SHOWN: usize = 64;
 #[derive(Debug, Clone, Default)]
 pub struct McpRules {
     /// Its tools.
-    pub tools: Vec<Offer>,
+    pub tools: Vec<Callable>,
     /// Its prompts.
-    pub prompts: Vec<Offer>,
+    pub prompts: Vec<Callable>,
     /// Whether tools and prompts that are not listed may be called, under the actions `tools.call` and `prompts.get`.
     pub lets_unlisted: bool,
     /// Methods, of either side, that no table knows and that pass nevertheless.
@@ -42,7 +42,7 @@ pub struct McpRules {
 
 /// A tool or a prompt that may be called.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Offer {
+pub struct Callable {
     /// Its name.
     pub name: SmolStr,
     /// Whether it only reads: decides between the groups `<server>.read` and `<server>.write`.

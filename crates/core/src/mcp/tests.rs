@@ -4,7 +4,7 @@ use http::header::CONTENT_TYPE;
 use super::*;
 
 fn server(rules: McpRules) -> Mcp {
-    let offer = |name: &str| Offer { name: name.into(), reads: name == "search" };
+    let offer = |name: &str| Callable { name: name.into(), reads: name == "search" };
     Mcp::new(McpRules {
         tools: vec![offer("search"), offer("delete")],
         prompts: vec![offer("greet")],

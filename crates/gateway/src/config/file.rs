@@ -358,6 +358,12 @@ pub(crate) struct Model {
     /// Names of issuers, or `anonymous`, or both. There is no default: who may come must be written.
     #[schemars(extend("x-required" = true))]
     pub(crate) identify: Option<At<OneOrMany<At<String>>>>,
+    /// Fields, kinds of messages and parts, and events of a stream that the dialect does not have. What passes is read
+    /// string by string.
+    #[schemars(extend("default" = "refuse"))]
+    pub(crate) unknown: Option<Tolerance>,
+    /// What clients may send although nobody can read it here. Default: nothing.
+    pub(crate) unread: Option<Vec<Unread>>,
     /// Whether policy decides.
     #[schemars(extend("default" = "policy"))]
     pub(crate) authorize: Option<Authorize>,
@@ -621,8 +627,27 @@ words! {
     }
     /// Which interface a model speaks.
     Dialect {
-        /// OpenAI chat completions.
+        /// OpenAI: chat completions, responses, embeddings and the list of models.
         OpenAi,
+        /// Only chat completions, and the list of models.
+        #[serde(rename = "openai-chat")]
+        OpenAiChat,
+        /// Only responses, and the list of models.
+        #[serde(rename = "openai-responses")]
+        OpenAiResponses,
+        /// Only embeddings, and the list of models.
+        #[serde(rename = "openai-embeddings")]
+        OpenAiEmbeddings,
+        /// The same as `openai-embeddings`.
+        Embeddings,
+    }
+    /// What a model is asked with although it cannot be read here.
+    Unread {
+        /// What the provider stored: earlier responses, conversations, prompts and items by their names. With it, responses
+        /// may be stored.
+        Stored,
+        /// Texts for embeddings as numbers of tokens.
+        Tokens,
     }
     /// What happens to system messages that a client sends.
     ClientSystem {

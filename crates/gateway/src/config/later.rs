@@ -17,12 +17,7 @@ const LATER_KEYS: [(&str, &str, &str); 12] = [
 ];
 
 /// Words of a later version: the type, the word.
-const LATER_WORDS: [(&str, &str); 4] = [
-    ("Dialect", "openai-responses"),
-    ("Dialect", "anthropic"),
-    ("Dialect", "embeddings"),
-    ("Dialect", "openai-embeddings"),
-];
+const LATER_WORDS: [(&str, &str); 1] = [("Dialect", "anthropic")];
 
 /// Keys that other gates, or earlier drafts, call otherwise: the type, their word, ours.
 const CALLED_OTHERWISE: [(&str, &str, &str); 68] = [

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use portcullis_core::authorize::{CreatedId, Place as Stands, Pointer, Who};
 use portcullis_core::graph::GraphLimits;
 use portcullis_core::grpc::Schema;
-use portcullis_core::mcp::Offer;
+use portcullis_core::mcp::Callable;
 use portcullis_core::roles::{Book, Mark};
 use portcullis_core::validate::Told;
 use portcullis_inspect::detect::Detector;
@@ -353,6 +353,8 @@ pub struct Model {
     pub name: String,
     /// What its clients and its provider speak.
     pub dialect: Dialect,
+    /// Which of its endpoints there are.
+    pub offer: Offer,
     /// Empty, or `/v1` without a final slash.
     pub base_path: String,
     /// Where its requests go.
@@ -361,13 +363,19 @@ pub struct Model {
     pub system: Option<SourceText>,
     /// What happens to system messages of a client.
     pub client_system: ClientSystem,
+    /// Whether what the dialect does not have passes.
+    pub allow_unknown: bool,
+    /// Whether what the provider stored may be spoken of.
+    pub allow_stored: bool,
+    /// Whether texts may come as numbers of tokens.
+    pub allow_tokens: bool,
     /// Who may call.
     pub identify: Identify,
     /// Whether policy decides.
     pub authorize: bool,
     /// 404 in place of 403.
     pub hide: bool,
-    /// Budgets, in the file's order; their `operations` are empty.
+    /// Budgets, in the file's order.
     pub budgets: Vec<Budget>,
     /// Largest request body in bytes.
     pub body_limit: usize,
@@ -397,9 +405,9 @@ pub struct ToolServer {
     /// 404 in place of 403.
     pub hide: bool,
     /// Its tools.
-    pub tools: Vec<Offer>,
+    pub tools: Vec<Callable>,
     /// Its prompts.
-    pub prompts: Vec<Offer>,
+    pub prompts: Vec<Callable>,
     /// Whether other tools and prompts may be called.
     pub lets_unlisted: bool,
     /// Methods that pass though the protocol does not name them.
@@ -506,8 +514,21 @@ pub struct GraphWaiver {
 /// Which interface a model speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
-    /// OpenAI chat completions.
+    /// OpenAI's.
     OpenAi,
+}
+
+/// Which endpoints of its dialect a model has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offer {
+    /// All of them.
+    All,
+    /// Chat completions.
+    Chat,
+    /// Responses.
+    Responses,
+    /// Embeddings.
+    Embeddings,
 }
 
 /// What happens to system messages of a client.

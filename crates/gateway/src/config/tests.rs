@@ -275,7 +275,7 @@ apis:
     body_limit:
   swagger: { contract: swagger.json, upstream: "http://127.0.0.1:1", identify: anonymous }
 models:
-  orders: { dialect: anthropic, upstream: "http://127.0.0.1:1", identify: anonymous, answer: nope }
+  orders: { dialect: cohere, upstream: "http://127.0.0.1:1", identify: anonymous, answer: nope }
 "#,
     );
     insta::assert_snapshot!(said);
@@ -289,7 +289,7 @@ listeners: { public: { address: "127.0.0.1:8080" } }
 identity: { api_keys: {}, issuers: {} }
 models:
   assistant:
-    dialect: openai-responses
+    dialect: anthropic
     upstream: { url: "https://api.example", credential: "vault:kv/openai#key" }
     identify: anonymous
     budgets: [ { per: principal, tokens: 50k/hour, cost: 5 USD/day, limit: 1/s } ]

@@ -7,14 +7,20 @@
 pub mod mcp;
 pub mod openai;
 
+mod answer;
 mod deltas;
+mod document;
 mod escape;
+mod events;
+mod frame;
 mod prompt;
 mod rules;
+mod spelling;
 mod splice;
 mod stream;
 mod surfaces;
 mod tape;
+mod template;
 mod text;
 mod walk;
 
@@ -28,6 +34,8 @@ use portcullis_core::record::{Finding, Usage};
 use portcullis_core::route::{Dialect, Route, Surface};
 use serde_json::Value;
 
+use crate::elsewhere::Hearing;
+
 // Tests that need to know what is held back run against a screen of two fixed words.
 #[cfg(test)]
 pub(crate) use double::{Machine, Screen};
@@ -35,14 +43,29 @@ pub(crate) use double::{Machine, Screen};
 #[cfg(not(test))]
 pub(crate) use crate::machine::{Machine, Screen};
 
+pub use events::EventStream;
 pub use rules::{ClientSystem, ModelRules};
 pub use stream::{Stream, StreamEnd};
 pub use tape::TapeError;
 
-/// The OpenAPI 3.1 document of what a model of this dialect offers, as JSON text.
-pub fn contract(dialect: Dialect) -> &'static str {
+/// Which endpoints of its dialect a route offers. Lists of models are always among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offer {
+    /// All that the dialect has.
+    All,
+    /// Chat completions.
+    Chat,
+    /// Responses.
+    Responses,
+    /// Embeddings.
+    Embeddings,
+}
+
+/// The OpenAPI 3.1 document of what a model of this dialect offers. `passes_unknown` says that kinds of messages and
+/// parts which the dialect does not have pass too; unknown members of what it has are for `validate` to judge.
+pub fn contract(dialect: Dialect, offer: Offer, passes_unknown: bool) -> Value {
     match dialect {
-        Dialect::OpenAi => openai::CONTRACT,
+        Dialect::OpenAi => openai::contract(offer, passes_unknown),
     }
 }
 
@@ -51,6 +74,10 @@ pub fn contract(dialect: Dialect) -> &'static str {
 pub enum Endpoint {
     /// OpenAI chat completions.
     Chat,
+    /// OpenAI responses.
+    Responses,
+    /// OpenAI embeddings.
+    Embeddings,
     /// What has no text of a client's: the list of models.
     Listing,
 }
@@ -61,7 +88,9 @@ impl Endpoint {
         let Surface::Model(dialect) = route.surface else { return None };
         match (dialect, &*route.contract.operation(operation)?.id) {
             (Dialect::OpenAi, "createChatCompletion") => Some(Self::Chat),
-            (Dialect::OpenAi, "listModels") => Some(Self::Listing),
+            (Dialect::OpenAi, "createResponse") => Some(Self::Responses),
+            (Dialect::OpenAi, "createEmbedding") => Some(Self::Embeddings),
+            (Dialect::OpenAi, "listModels" | "retrieveModel") => Some(Self::Listing),
             _ => None,
         }
     }
@@ -91,7 +120,8 @@ pub struct Screened {
 
 /// Takes a request that met the contract. Proves that the operator's system text stands first and is the only one,
 /// unless the rules say otherwise, and that every text in the request passed the prompt's screen. What was found
-/// goes to `findings`, also on a refusal; `at` is a JSON pointer into the client's document.
+/// goes to `findings`, also on a refusal; `at` is a JSON pointer into the client's document. `hearing` has what was said
+/// of texts that are read elsewhere.
 ///
 /// # Errors
 /// [`Reason::ContentBlocked`] for text that speaks for the operator where none may be sent, and for what a rule
@@ -100,10 +130,13 @@ pub fn inspect_request(
     endpoint: Endpoint,
     rules: &ModelRules,
     document: &Value,
+    hearing: &mut Hearing,
     findings: &mut Vec<Finding>,
 ) -> Result<Asked, Halt> {
     match endpoint {
-        Endpoint::Chat => openai::chat::inspect_request(rules, document, findings),
+        Endpoint::Chat => openai::chat::inspect_request(rules, document, hearing, findings),
+        Endpoint::Responses => openai::responses::inspect_request(rules, document, hearing, findings),
+        Endpoint::Embeddings => openai::embeddings::inspect_request(rules, document, hearing, findings),
         Endpoint::Listing => Err(Halt::new(Reason::BodyInvalid, "a list is asked for without a body")),
     }
 }
@@ -121,6 +154,8 @@ pub fn screen_answer(
 ) -> Result<Screened, Halt> {
     match endpoint {
         Endpoint::Chat | Endpoint::Listing => openai::chat::screen_answer(rules, body, findings),
+        Endpoint::Responses => openai::responses::screen_answer(rules, body, findings),
+        Endpoint::Embeddings => openai::embeddings::screen_answer(rules, body, findings),
     }
 }
 

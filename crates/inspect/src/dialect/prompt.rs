@@ -2,13 +2,15 @@
 //!
 //! The detectors of a screen see a text as it is written. Here the same screen sees it as a model may read it
 //! ([`crate::normal`]), and the classifier ([`crate::linear`]) says whether it tries to take over. Both speak of bytes
-//! of the text as it was written, so that what is redacted is what was meant.
+//! of the text as it was written, so that what is redacted is what was meant. What others said of the text, who were
+//! asked elsewhere ([`crate::elsewhere`]), counts the same.
 
 use std::ops::Range;
 
 use portcullis_core::record::{Action, Finding, Severity};
 
 use super::Screen;
+use crate::elsewhere::{Hearing, Said, TierRules};
 use crate::linear::{Channel, Classifier, Score};
 use crate::normal::{View, Views, views};
 
@@ -16,6 +18,8 @@ use crate::normal::{View, Views, views};
 const ORDERS: &str = "prompt-injection";
 /// The name of text that is not shown to people.
 const UNSEEN: &str = "unseen-text";
+/// The name of text that somebody should have read who did not.
+const UNREAD: &str = "unread-text";
 /// What stands in the place of what was found in another reading.
 const DISGUISED: &str = "[disguised]";
 /// What stands in the place of what gives orders.
@@ -30,6 +34,15 @@ pub(crate) struct Reader<'s> {
     pub(crate) screen: &'s Screen,
     /// What is done about orders; `None` asks nobody whether a text gives any.
     pub(crate) orders: Option<Action>,
+    /// Who else is asked.
+    pub(crate) tiers: &'s [TierRules],
+}
+
+/// What was said of a text elsewhere.
+pub(crate) struct Elsewhere<'h> {
+    pub(crate) hearing: &'h mut Hearing,
+    /// Where the text stands.
+    pub(crate) at: &'h str,
 }
 
 /// What is left of a text.
@@ -49,7 +62,13 @@ type Cut = (Range<usize>, &'static str);
 impl Reader<'_> {
     /// Reads a text that passed the screen as it is written. `channel` says who wrote it, if it is somebody who may
     /// give no orders. Findings have no place yet.
-    pub(crate) fn read(self, text: &str, channel: Option<Channel>, findings: &mut Vec<Finding>) -> Read {
+    pub(crate) fn read(
+        self,
+        text: &str,
+        channel: Option<Channel>,
+        elsewhere: Elsewhere<'_>,
+        findings: &mut Vec<Finding>,
+    ) -> Read {
         let views = views(text);
         let is_unseen = match self.unseen(&views, findings) {
             Some(Action::Block) => return Read::Blocked,
@@ -58,16 +77,12 @@ impl Reader<'_> {
         if is_unseen {
             // Nobody meant to send what nobody sees: what is left is what the text says aloud.
             let clean = views.canonical().text().to_owned();
-            return match self.read_seen(&clean, channel, findings) {
+            return match self.readings(&clean, &crate::normal::views(&clean), channel, elsewhere, findings) {
                 Read::Same => Read::Changed(clean),
                 other => other,
             };
         }
-        self.readings(text, &views, channel, findings)
-    }
-
-    fn read_seen(self, text: &str, channel: Option<Channel>, findings: &mut Vec<Finding>) -> Read {
-        self.readings(text, &views(text), channel, findings)
+        self.readings(text, &views, channel, elsewhere, findings)
     }
 
     fn readings(
@@ -75,6 +90,7 @@ impl Reader<'_> {
         text: &str,
         views: &Views<'_>,
         channel: Option<Channel>,
+        elsewhere: Elsewhere<'_>,
         findings: &mut Vec<Finding>,
     ) -> Read {
         let mut cuts = Vec::new();
@@ -94,10 +110,48 @@ impl Reader<'_> {
                 }
             }
         }
+        if let Some(channel) = channel
+            && self.heard(text, channel, elsewhere, &mut cuts, findings).is_err()
+        {
+            return Read::Blocked;
+        }
         match cuts.is_empty() {
             true => Read::Same,
             false => Read::Changed(without(text, cuts)),
         }
+    }
+
+    /// Takes what was said of the text elsewhere; fails where it is blocked, or was not read and may not pass so.
+    fn heard(
+        self,
+        text: &str,
+        channel: Channel,
+        elsewhere: Elsewhere<'_>,
+        cuts: &mut Vec<Cut>,
+        findings: &mut Vec<Finding>,
+    ) -> Result<(), Blocked> {
+        let Elsewhere { hearing, at } = elsewhere;
+        for rules in self.tiers.iter().filter(|_| !text.trim().is_empty()) {
+            let (detector, action, severity, evidence) = match hearing.said(rules.tier, channel, at, text) {
+                // The next one is asked about what this one lets pass.
+                None => return Ok(()),
+                Some(Said::Ordinary) => continue,
+                Some(Said::Order { evidence, is_sure, range }) => {
+                    if rules.action == Action::Redact {
+                        cuts.push((range, ORDER));
+                    }
+                    let severity = if is_sure { Severity::High } else { Severity::Medium };
+                    (ORDERS, rules.action, severity, evidence)
+                }
+                Some(Said::Unread(why)) => (UNREAD, rules.unread, Severity::Medium, why.to_owned()),
+            };
+            let evidence = format!("{}: {evidence}", rules.tier.id());
+            findings.push(Finding { detector, at: String::new(), severity, action, evidence });
+            if action == Action::Block {
+                return Err(Blocked);
+            }
+        }
+        Ok(())
     }
 
     /// Reads one view with the screen; fails where it blocks.
@@ -182,8 +236,9 @@ mod tests {
     fn read(action: Action, channel: Option<Channel>, text: &str) -> (Read, Vec<&'static str>) {
         let screen = Screen::on();
         let mut findings = Vec::new();
-        let reader = Reader { screen: &screen, orders: Some(action) };
-        let read = reader.read(text, channel, &mut findings);
+        let reader = Reader { screen: &screen, orders: Some(action), tiers: &[] };
+        let elsewhere = Elsewhere { hearing: &mut Hearing::default(), at: "" };
+        let read = reader.read(text, channel, elsewhere, &mut findings);
         (read, findings.into_iter().map(|finding| finding.detector).collect())
     }
 
@@ -233,6 +288,55 @@ mod tests {
         let (left, _) = read(Action::Redact, None, &text);
         assert!(matches!(&left, Read::Changed(left) if left.is_ascii()), "{left:?}");
         assert_eq!(read(Action::Observe, None, &text), (Read::Same, vec![UNSEEN]));
+    }
+
+    #[test]
+    fn what_is_said_elsewhere_counts_and_what_is_not_read_is_not_passed() {
+        use crate::elsewhere::Tier::{Encoder, Judge};
+        let order = |range| Said::Order { evidence: "0.9".into(), is_sure: true, range };
+        // The action, what is done about what was not read, what each said, what is left, findings.
+        for (action, unread, said, expected, found) in [
+            (Action::Block, Action::Block, vec![Said::Ordinary, Said::Ordinary], Read::Same, vec![]),
+            (Action::Block, Action::Block, vec![order(2..4)], Read::Blocked, vec![ORDERS]),
+            (Action::Block, Action::Block, vec![Said::Ordinary], Read::Blocked, vec![UNREAD]),
+            (Action::Block, Action::Observe, vec![Said::Ordinary], Read::Same, vec![UNREAD]),
+            (
+                Action::Observe,
+                Action::Observe,
+                vec![order(2..4), Said::Unread("late")],
+                Read::Same,
+                vec![ORDERS, UNREAD],
+            ),
+            (
+                Action::Redact,
+                Action::Block,
+                vec![order(2..4), Said::Ordinary],
+                Read::Changed("a [prompt-injection] c".into()),
+                vec![ORDERS],
+            ),
+        ] {
+            let tiers = [Encoder, Judge].map(|tier| TierRules { tier, action, unread });
+            let screen = Screen::on();
+            let reader = Reader { screen: &screen, orders: None, tiers: &tiers };
+            let mut hearing = Hearing::default();
+            let mut asked = Vec::new();
+            let mut read = |hearing: &mut Hearing, findings: &mut Vec<Finding>| {
+                reader.read("a bb c", Some(Channel::User), Elsewhere { hearing, at: "/x" }, findings)
+            };
+            for said in said {
+                let mut open = hearing.ask(|hearing| {
+                    read(hearing, &mut Vec::new());
+                });
+                let passage = open.pop().expect("a text without an answer");
+                assert_eq!((open.len(), passage.at.as_str()), (0, "/x"));
+                asked.push(passage.tier);
+                hearing.hear(passage, said);
+            }
+            assert_eq!(asked, [Encoder, Judge][..asked.len()]);
+            let mut findings = Vec::new();
+            assert_eq!(read(&mut hearing, &mut findings), expected);
+            assert_eq!(findings.iter().map(|one| one.detector).collect::<Vec<_>>(), found);
+        }
     }
 
     #[test]

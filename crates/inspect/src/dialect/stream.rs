@@ -4,8 +4,10 @@ use bytes::BytesMut;
 use portcullis_core::halt::Reason;
 use portcullis_core::record::{Finding, Usage};
 
+use super::events::EventStream;
 use super::mcp::McpStream;
 use super::openai::chat::ChatStream;
+use super::openai::responses;
 use super::tape::TapeError;
 use super::{Endpoint, ModelRules};
 use crate::sse::SseError;
@@ -25,15 +27,18 @@ pub enum StreamEnd {
     /// An event that is not UTF-8.
     #[error("an event is not utf-8")]
     NotText,
-    /// Text for a choice that was already over, and so no longer joined to what was screened before it.
-    #[error("text after the end of its choice")]
+    /// Text for a choice or a block that was already over, and so no longer joined to what was screened before it.
+    #[error("text after its end")]
     LateText,
-    /// A choice without a usable index.
-    #[error("a choice has no usable index")]
+    /// A choice or a block without a usable index.
+    #[error("a text has no usable index")]
     BadIndex,
     /// An event that is no message of the protocol, or one of a kind that is not known.
     #[error("an event is no message of the protocol")]
     NotMessage,
+    /// An event of a kind that the dialect does not have, or that says two kinds.
+    #[error("an event of an unknown kind")]
+    UnknownEvent,
     /// More texts at a time than any request asks for.
     #[error("too many choices or texts")]
     TooManyTexts,
@@ -50,6 +55,7 @@ impl StreamEnd {
             | Self::NotMessage
             | Self::LateText
             | Self::BadIndex
+            | Self::UnknownEvent
             | Self::TooManyTexts => Reason::AnswerUnreadable,
         }
     }
@@ -62,6 +68,8 @@ pub enum Stream {
     Chat(Box<ChatStream>),
     /// Messages of a tool server.
     Mcp(Box<McpStream>),
+    /// Typed events: OpenAI responses.
+    Events(Box<EventStream>),
 }
 
 impl Stream {
@@ -71,7 +79,8 @@ impl Stream {
     pub fn new(endpoint: Endpoint, rules: &ModelRules, hides_usage: bool, record_id: &str) -> Option<Self> {
         match endpoint {
             Endpoint::Chat => Some(Self::Chat(Box::new(ChatStream::new(rules, hides_usage, record_id)))),
-            Endpoint::Listing => None,
+            Endpoint::Responses => Some(Self::Events(Box::new(responses::stream(rules, record_id)))),
+            Endpoint::Embeddings | Endpoint::Listing => None,
         }
     }
 
@@ -84,6 +93,7 @@ impl Stream {
         match self {
             Self::Chat(stream) => stream.push(bytes, out),
             Self::Mcp(stream) => stream.push(bytes, out),
+            Self::Events(stream) => stream.push(bytes, out),
         }
     }
 
@@ -95,6 +105,7 @@ impl Stream {
         match self {
             Self::Chat(stream) => stream.finish(out),
             Self::Mcp(stream) => stream.finish(out),
+            Self::Events(stream) => stream.finish(out),
         }
     }
 
@@ -103,6 +114,7 @@ impl Stream {
         match self {
             Self::Chat(stream) => stream.usage(),
             Self::Mcp(_) => None,
+            Self::Events(stream) => stream.usage(),
         }
     }
 
@@ -111,6 +123,7 @@ impl Stream {
         match self {
             Self::Chat(stream) => stream.is_over(),
             Self::Mcp(stream) => stream.is_over(),
+            Self::Events(stream) => stream.is_over(),
         }
     }
 
@@ -119,6 +132,7 @@ impl Stream {
         match self {
             Self::Chat(stream) => stream.take_findings(),
             Self::Mcp(stream) => stream.take_findings(),
+            Self::Events(stream) => stream.take_findings(),
         }
     }
 }

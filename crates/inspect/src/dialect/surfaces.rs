@@ -13,9 +13,11 @@ pub(crate) enum Surface {
     JsonText,
     /// JSON of the client's own shape: every string and every name in it is text.
     Tree,
-    /// A link, which is text, or data inside a `data:` URL, which is not.
+    /// A link, which is text, or a document inside a `data:` URL.
     Link,
-    /// Encoded sound or file, or a value that the contract enumerates: nothing to read.
+    /// A document in base64 or a `data:` URL: what is text in it is read, other formats are not.
+    Data,
+    /// Encoded sound, what only the provider can read, or a value that the contract enumerates: nothing to read.
     Nothing,
 }
 

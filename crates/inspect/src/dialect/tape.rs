@@ -39,6 +39,12 @@ impl Span {
     pub(crate) fn of(self, text: &str) -> &str {
         text.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
+
+    /// The same range of a text that begins so many bytes earlier.
+    pub(crate) fn moved(self, by: usize) -> Option<Self> {
+        let by = u32::try_from(by).ok()?;
+        Some(Self { start: self.start.checked_add(by)?, end: self.end.checked_add(by)? })
+    }
 }
 
 /// What a node is.

@@ -6,9 +6,11 @@ use portcullis_core::record::Finding;
 use serde_json::{Map, Value};
 
 use super::ModelRules;
-use super::prompt::{Read, Reader};
+use super::document::{self, Document};
+use super::prompt::{Elsewhere, Read, Reader};
 use super::surfaces::{Known, Origin, Surface, Table};
 use super::text::{Form, Left, keep, whole};
+use crate::elsewhere::Hearing;
 use crate::linear::Channel;
 
 /// Shortest text that is asked for orders where it is one of many in a tree, in bytes: a name is no sentence.
@@ -33,6 +35,7 @@ pub(crate) struct Walk<'w> {
     rules: &'w ModelRules,
     table: &'w Table,
     authors: Authors,
+    hearing: &'w mut Hearing,
     findings: &'w mut Vec<Finding>,
     /// Of the table's form, with `*` for elements.
     path: String,
@@ -50,11 +53,18 @@ impl<'w> Walk<'w> {
         rules: &'w ModelRules,
         table: &'w Table,
         authors: Authors,
+        hearing: &'w mut Hearing,
         findings: &'w mut Vec<Finding>,
     ) -> Self {
         let (path, at) = (String::new(), String::new());
         let (author, origin) = (Author::User, Origin::User);
-        Self { rules, table, authors, findings, path, at, author, origin, is_tree: false }
+        Self { rules, table, authors, hearing, findings, path, at, author, origin, is_tree: false }
+    }
+
+    /// Who wrote what stands outside of any list.
+    pub(crate) fn by(mut self, author: Author) -> Self {
+        self.author = author;
+        self
     }
 
     /// Screens and reads the document; what is to be sent in its place, if that differs.
@@ -62,7 +72,8 @@ impl<'w> Walk<'w> {
     /// # Errors
     /// [`Reason::ContentBlocked`] for what a rule blocks, and for what would have to be redacted and cannot be.
     pub(crate) fn document(&mut self, document: &Value) -> Result<Option<Value>, Halt> {
-        let is_off = self.rules.prompt.is_off() && self.rules.orders.is_none();
+        let asks = self.rules.orders.is_some() || !self.rules.tiers.is_empty();
+        let is_off = self.rules.prompt.is_off() && !asks;
         if is_off { Ok(None) } else { self.container(document) }
     }
 
@@ -80,13 +91,14 @@ impl<'w> Walk<'w> {
         match surface {
             Surface::Nothing => Ok(None),
             Surface::JsonText => self.text(value, Form::Json),
-            Surface::Link if is_data(value) => Ok(None),
+            Surface::Link if is_data(value) => self.data(value),
+            Surface::Data if value.is_string() => self.data(value),
             Surface::Parts if value.is_array() => self.parts(value),
             Surface::Text | Surface::Link | Surface::Parts if value.is_string() => {
                 self.text(value, Form::Plain)
             }
             Surface::Text => self.container(value),
-            Surface::Tree | Surface::Link | Surface::Parts => self.tree(value),
+            Surface::Tree | Surface::Link | Surface::Data | Surface::Parts => self.tree(value),
         }
     }
 
@@ -222,6 +234,25 @@ impl<'w> Walk<'w> {
         }
     }
 
+    /// An encoded document: what is text in it is a document's.
+    fn data(&mut self, value: &Value) -> Result<Option<Value>, Halt> {
+        let text = match value.as_str().map(document::read) {
+            Some(Document::Binary) => return Ok(None),
+            Some(Document::Text(text)) => text,
+            Some(Document::Plain) | None => return self.text(value, Form::Plain),
+        };
+        // BYPASS: what only looks encoded is read as it is written, too.
+        if text.is_guessed()
+            && let Some(changed) = self.text(value, Form::Plain)?
+        {
+            return Ok(Some(changed));
+        }
+        let origin = std::mem::replace(&mut self.origin, Origin::Document);
+        let left = self.screen(&text.text, Form::Plain);
+        self.origin = origin;
+        Ok(left?.map(|left| Value::String(text.with(&left))))
+    }
+
     /// The name of a member that the table does not know. It is text, but no sentence.
     fn name(&mut self, name: &str) -> Result<Option<String>, Halt> {
         let origin = std::mem::replace(&mut self.origin, Origin::Setting);
@@ -253,9 +284,12 @@ impl<'w> Walk<'w> {
 
     /// Reads a text that passed as it is written, as a model may read it.
     fn read(&mut self, text: &str) -> Result<Option<String>, Halt> {
-        let reader = Reader { screen: &self.rules.prompt, orders: self.rules.orders };
+        let reader =
+            Reader { screen: &self.rules.prompt, orders: self.rules.orders, tiers: &self.rules.tiers };
         let mut found = Vec::new();
-        let read = reader.read(text, self.channel(text), &mut found);
+        let channel = self.channel(text);
+        let elsewhere = Elsewhere { hearing: self.hearing, at: &self.at };
+        let read = reader.read(text, channel, elsewhere, &mut found);
         keep(found, self.findings, || self.at.clone());
         match read {
             Read::Same => Ok(None),
@@ -286,8 +320,6 @@ fn is_json(text: &str) -> bool {
 }
 
 fn is_data(value: &Value) -> bool {
-    value.as_str().is_some_and(|url| {
-        let is_base64 = url.split_once(',').is_some_and(|(head, _)| head.ends_with(";base64"));
-        is_base64 && url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
-    })
+    let scheme = value.as_str().and_then(|url| url.get(..5));
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
 }

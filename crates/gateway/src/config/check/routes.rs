@@ -12,8 +12,8 @@ use crate::config::diagnostic::one_of;
 use crate::config::file;
 use crate::config::read::{At, Either, Named, OneOrMany};
 use crate::config::settings::{
-    Api, Budget, Check, ClientSystem, Detectors, Dialect, Graph, Identify, Level, Model, Per, ToolServer,
-    Upstream,
+    Api, Budget, Check, ClientSystem, Detectors, Dialect, Graph, Identify, Level, Model, Offer, Per,
+    ToolServer, Upstream,
 };
 use crate::config::tree::Span;
 
@@ -206,17 +206,20 @@ impl Checker<'_, '_> {
             None => Some(None),
             Some(written) => self.text(&written).map(Some),
         };
-        for budget in &written.budgets {
-            if let Some(operation) = budget.value.operations.iter().flatten().next() {
-                self.error("bad-value", operation.at, "a model has one operation, so it cannot be named");
-            }
-        }
         let budgets = self.budgets(written.budgets, None, identify.as_ref());
+        let (dialect, offer) = match written.dialect? {
+            file::Dialect::OpenAi => (Dialect::OpenAi, Offer::All),
+            file::Dialect::OpenAiChat => (Dialect::OpenAi, Offer::Chat),
+            file::Dialect::OpenAiResponses => (Dialect::OpenAi, Offer::Responses),
+            file::Dialect::OpenAiEmbeddings | file::Dialect::Embeddings => {
+                (Dialect::OpenAi, Offer::Embeddings)
+            }
+        };
+        let unread = written.unread.unwrap_or_default();
         Some(Model {
             name: name.value.clone(),
-            dialect: match written.dialect? {
-                file::Dialect::OpenAi => Dialect::OpenAi,
-            },
+            dialect,
+            offer,
             base_path: base_path?,
             upstream: upstream?,
             system: system?,
@@ -225,6 +228,9 @@ impl Checker<'_, '_> {
                 Some(file::ClientSystem::Demote) => ClientSystem::Demote,
                 Some(file::ClientSystem::Allow) => ClientSystem::Allow,
             },
+            allow_unknown: written.unknown == Some(file::Tolerance::Allow),
+            allow_stored: unread.contains(&file::Unread::Stored),
+            allow_tokens: unread.contains(&file::Unread::Tokens),
             identify: identify?,
             authorize: written.authorize != Some(file::Authorize::None),
             hide: written.hide.unwrap_or(false),

@@ -1,7 +1,7 @@
 //! Tool servers: paths, what they offer, from where they may be called, who may come.
 
 use http::Uri;
-use portcullis_core::mcp::Offer;
+use portcullis_core::mcp::Callable;
 use portcullis_core::validate::Told;
 
 use super::Checker;
@@ -85,7 +85,7 @@ impl Checker<'_, '_> {
         })
     }
 
-    fn offers(&mut self, written: file::Offers, reads: bool) -> Vec<Offer> {
+    fn offers(&mut self, written: file::Offers, reads: bool) -> Vec<Callable> {
         let mut offers = Vec::new();
         for (name, offer) in written.0.0 {
             let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'/');
@@ -95,7 +95,7 @@ impl Checker<'_, '_> {
                     .expected("at most 128 of A-Z, a-z, 0-9, `_`, `-`, `.` and `/`");
                 continue;
             }
-            offers.push(Offer { name: name.value.into(), reads: offer.reads.unwrap_or(reads) });
+            offers.push(Callable { name: name.value.into(), reads: offer.reads.unwrap_or(reads) });
         }
         offers
     }

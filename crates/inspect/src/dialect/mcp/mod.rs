@@ -62,7 +62,7 @@ pub fn inspect_request(
     let text = std::str::from_utf8(body).map_err(|_| unreadable())?;
     let tape = Tape::parse(text).map_err(|_| unreadable())?;
     let table = surfaces::sent(message.method());
-    let reader = Reader { screen: &rules.arguments, orders: None };
+    let reader = Reader { screen: &rules.arguments, orders: None, tiers: &[] };
     let by = By { reader, table, otherwise: Origin::User, rewrites_settings: false };
     match pass(by, &tape, findings) {
         Ok(edits) if edits.is_empty() => Ok(body.clone()),

@@ -5,14 +5,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_core::record::Finding;
 
-use crate::dialect::prompt::{Read, Reader};
+use crate::dialect::prompt::{Elsewhere, Read, Reader};
 use crate::dialect::splice::{Edit, pointer};
 use crate::dialect::surfaces::{Known, Origin, Surface, Table};
 use crate::dialect::tape::{Kind, Span, Tape};
 use crate::dialect::text::{Form, Left, keep, whole};
+use crate::elsewhere::Hearing;
 use crate::linear::Channel;
 
-/// Shortest text that is asked for orders where it is one of many in a tree, in bytes: a name is no sentence.
+/// Shortest text that is asked for orders, in bytes: a word is no sentence. Words that make one together are asked together.
 const SENTENCE: usize = 16;
 /// Shortest number that can be a card number.
 const SHORTEST_NUMBER: usize = 13;
@@ -63,7 +64,7 @@ impl Pass<'_> {
         match self.by.table.lookup(&self.path) {
             None => self.within(id, if self.path.is_empty() { None } else { Some(self.by.otherwise) }),
             Some(Known::Way) => self.within(id, None),
-            Some(Known::Field(Surface::Nothing, origin)) => self.encoded(id, around, origin),
+            Some(Known::Field(Surface::Data, origin)) => self.encoded(id, around, origin),
             Some(Known::Field(Surface::Parts, origin)) => {
                 // One part in the place of a list of them has fields of its own.
                 let is_list = self.tape.node(id).is_some_and(|node| node.kind == Kind::Array);
@@ -145,7 +146,7 @@ impl Pass<'_> {
         origin: Origin,
         is_tree: bool,
     ) -> Result<bool, Blocked> {
-        let Some(left) = self.left(id, text, origin, is_tree)? else { return Ok(false) };
+        let Some(left) = self.left(id, text, origin)? else { return Ok(false) };
         if origin == Origin::Setting && !is_tree && !self.by.rewrites_settings {
             return Err(self.blocked(id, "not to be redacted"));
         }
@@ -154,13 +155,7 @@ impl Pass<'_> {
     }
 
     /// What is left of a text; `None` where that is all of it.
-    fn left(
-        &mut self,
-        id: u32,
-        text: &str,
-        origin: Origin,
-        is_tree: bool,
-    ) -> Result<Option<String>, Blocked> {
+    fn left(&mut self, id: u32, text: &str, origin: Origin) -> Result<Option<String>, Blocked> {
         let tape = self.tape;
         let reader = self.by.reader;
         let left = match whole(reader.screen, text, Form::Plain, self.findings, || pointer(tape, id)) {
@@ -170,7 +165,7 @@ impl Pass<'_> {
         };
         let mut found = Vec::new();
         let seen = left.as_deref().unwrap_or(text);
-        let read = reader.read(seen, channel(seen, origin, is_tree), &mut found);
+        let read = reader.read(seen, channel(seen, origin), nobody(&mut Hearing::default()), &mut found);
         keep(found, self.findings, || pointer(tape, id));
         match read {
             Read::Same => Ok(left),
@@ -194,7 +189,7 @@ impl Pass<'_> {
             return Ok(());
         }
         let Ok(inner) = String::from_utf8(bytes) else { return Ok(()) };
-        if let (Some(left), Some(node)) = (self.left(id, &inner, origin, false)?, self.tape.node(id)) {
+        if let (Some(left), Some(node)) = (self.left(id, &inner, origin)?, self.tape.node(id)) {
             self.edits.push(Edit::string(node.span, &STANDARD.encode(left)));
         }
         Ok(())
@@ -224,7 +219,10 @@ impl Pass<'_> {
         let mut found = Vec::new();
         let screened = whole(reader.screen, &together, Form::Plain, &mut found, || pointer(tape, list));
         let read = match screened {
-            Left::Same => reader.read(&together, channel(&together, origin, false), &mut found),
+            Left::Same => {
+                let channel = channel(&together, origin);
+                reader.read(&together, channel, nobody(&mut Hearing::default()), &mut found)
+            }
             Left::Changed(_) | Left::Blocked => Read::Blocked,
         };
         let own = self.findings.get(known..).unwrap_or_default();
@@ -238,9 +236,14 @@ impl Pass<'_> {
     }
 }
 
+/// Nobody else is asked about a message: a stream waits for nobody.
+fn nobody(hearing: &mut Hearing) -> Elsewhere<'_> {
+    Elsewhere { hearing, at: "" }
+}
+
 /// Who wrote a text, if it is somebody who may give no orders.
-fn channel(text: &str, origin: Origin, is_tree: bool) -> Option<Channel> {
-    if is_tree && text.len() < SENTENCE {
+fn channel(text: &str, origin: Origin) -> Option<Channel> {
+    if text.len() < SENTENCE {
         return None;
     }
     match origin {

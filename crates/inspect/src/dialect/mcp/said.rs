@@ -69,7 +69,7 @@ pub(super) fn screen(
             None => return Err(unreadable("a message has a method that is not known")),
         },
     };
-    let reader = Reader { screen: &rules.results, orders: rules.orders };
+    let reader = Reader { screen: &rules.results, orders: rules.orders, tiers: &[] };
     let by = By { reader, table, otherwise: Origin::Document, rewrites_settings: true };
     match pass(by, &tape, findings) {
         Ok(edits) if edits.is_empty() => Ok(shortened),

@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 
 use crate::dialect::surfaces::{Origin, Row, Surface, Table};
 use Origin::{Document, Setting, User};
-use Surface::{Nothing, Parts, Text, Tree};
+use Surface::{Data, Parts, Text, Tree};
 
 /// What a method's messages hold.
 pub(super) type Messages = (&'static str, &'static [Row]);
@@ -131,9 +131,9 @@ pub(super) const SAID: &[Messages] = &[
             ("/params/messages/*/role", Text, Setting),
             ("/params/messages/*/content", Parts, Document),
             ("/params/messages/*/content/text", Text, Document),
-            ("/params/messages/*/content/data", Nothing, Document),
+            ("/params/messages/*/content/data", Data, Document),
             ("/params/messages/*/content/*/text", Text, Document),
-            ("/params/messages/*/content/*/data", Nothing, Document),
+            ("/params/messages/*/content/*/data", Data, Document),
             ("/params/systemPrompt", Text, Document),
             ("/params/includeContext", Text, Setting),
             ("/params/stopSequences/*", Text, Document),
@@ -203,7 +203,7 @@ pub(super) const ANSWERED: &[Row] = &[
     ("/result/content", Parts, Document),
     ("/result/content/*/type", Text, Setting),
     ("/result/content/*/text", Text, Document),
-    ("/result/content/*/data", Nothing, Document),
+    ("/result/content/*/data", Data, Document),
     ("/result/content/*/mimeType", Text, Setting),
     ("/result/content/*/uri", Text, Setting),
     ("/result/content/*/name", Text, Document),
@@ -213,7 +213,7 @@ pub(super) const ANSWERED: &[Row] = &[
     ("/result/content/*/resource/uri", Text, Setting),
     ("/result/content/*/resource/mimeType", Text, Setting),
     ("/result/content/*/resource/text", Text, Document),
-    ("/result/content/*/resource/blob", Nothing, Document),
+    ("/result/content/*/resource/blob", Data, Document),
     ("/result/structuredContent", Tree, Document),
     // prompts/list, prompts/get
     ("/result/prompts/*/name", Text, Setting),
@@ -226,12 +226,12 @@ pub(super) const ANSWERED: &[Row] = &[
     ("/result/messages/*/content", Parts, Document),
     ("/result/messages/*/content/type", Text, Setting),
     ("/result/messages/*/content/text", Text, Document),
-    ("/result/messages/*/content/data", Nothing, Document),
+    ("/result/messages/*/content/data", Data, Document),
     ("/result/messages/*/content/mimeType", Text, Setting),
     ("/result/messages/*/content/resource/uri", Text, Setting),
     ("/result/messages/*/content/resource/mimeType", Text, Setting),
     ("/result/messages/*/content/resource/text", Text, Document),
-    ("/result/messages/*/content/resource/blob", Nothing, Document),
+    ("/result/messages/*/content/resource/blob", Data, Document),
     // resources/list, resources/templates/list, resources/read
     ("/result/resources/*/uri", Text, Setting),
     ("/result/resources/*/name", Text, Document),
@@ -249,7 +249,7 @@ pub(super) const ANSWERED: &[Row] = &[
     ("/result/contents/*/uri", Text, Setting),
     ("/result/contents/*/mimeType", Text, Setting),
     ("/result/contents/*/text", Text, Document),
-    ("/result/contents/*/blob", Nothing, Document),
+    ("/result/contents/*/blob", Data, Document),
     // completion/complete
     ("/result/completion/values/*", Text, Document),
 ];

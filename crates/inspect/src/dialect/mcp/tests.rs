@@ -169,7 +169,7 @@ fn parts_are_read_as_the_one_text_that_they_are() {
     );
     let parts: Vec<String> = ORDER
         .as_bytes()
-        .chunks(6)
+        .chunks(14)
         .map(|part| format!(r#"{{"type":"text","text":"{}"}}"#, std::str::from_utf8(part).unwrap()))
         .collect();
     blocked(&format!(r#"{{"content":[{}]}}"#, parts.join(",")), "/result/content");

@@ -1,10 +1,14 @@
 //! OpenAI: what a client may ask, what a model may answer, and how both are refused.
 
 pub mod chat;
+pub mod embeddings;
+pub mod responses;
 
+mod contract;
 mod refusal;
 
+pub use contract::contract;
 pub use refusal::error_body;
 
-/// The OpenAPI 3.1 document of the dialect, as JSON text: `POST /chat/completions` and `GET /models`.
-pub const CONTRACT: &str = include_str!("../../../contracts/openai-chat.openapi.json");
+#[cfg(test)]
+pub(crate) use contract::{CHAT, EMBEDDINGS, RESPONSES};

@@ -1,85 +1,18 @@
-//! Answers that come whole: every string of the JSON is screened where it stands, and only what changed is replaced.
+//! Log probabilities of a whole completion, and what is the same in all whole answers, as a completion shows it.
 
-use bytes::Bytes;
-use portcullis_core::halt::{Halt, Reason};
+use portcullis_core::halt::Halt;
 use portcullis_core::record::Finding;
 
 use super::usage;
-use crate::dialect::splice::{Edit, contains, pointer, splice};
-use crate::dialect::tape::{Kind, Span, Tape};
+use crate::dialect::ModelRules;
+use crate::dialect::answer::{Answer, blocked};
+use crate::dialect::spelling::tokens;
+use crate::dialect::splice::{Edit, contains, pointer};
+use crate::dialect::tape::{Kind, Tape};
 use crate::dialect::text::{Form, Left, whole};
-use crate::dialect::{ModelRules, Screened};
 
-/// Takes a whole JSON answer of the model (a completion, an error, a list of models). Proves that every string in
-/// it, names of members included, passed the answer's screen. What was found goes to `findings`, also on a refusal.
-///
-/// Log probabilities spell the text once more: a choice that was redacted loses them.
-///
-/// # Errors
-/// [`Reason::AnswerUnreadable`] for what is not unambiguous JSON, [`Reason::AnswerBlocked`] for what a rule blocks.
-pub fn screen_answer(
-    rules: &ModelRules,
-    body: &Bytes,
-    findings: &mut Vec<Finding>,
-) -> Result<Screened, Halt> {
-    let unreadable = |detail: String| Halt::new(Reason::AnswerUnreadable, detail);
-    let text = std::str::from_utf8(body).map_err(|error| unreadable(error.to_string()))?;
-    let tape = Tape::parse(text).map_err(|error| unreadable(error.to_string()))?;
-    let usage = usage(&tape);
-    if rules.answer.is_off() {
-        return Ok(Screened { body: body.clone(), usage });
-    }
-    let mut edits = Vec::new();
-    for id in 0..tape.nodes.len() {
-        let id = u32::try_from(id).unwrap_or(u32::MAX);
-        screen_node(rules, &tape, id, findings, &mut edits)?;
-    }
-    drop_logprobs(rules, &tape, findings, &mut edits)?;
-    let body = if edits.is_empty() { body.clone() } else { Bytes::from(splice(text, &mut edits)) };
-    Ok(Screened { body, usage })
-}
-
-/// Screens a node's name and, if it is a string, its text.
-fn screen_node(
-    rules: &ModelRules,
-    tape: &Tape<'_>,
-    id: u32,
-    findings: &mut Vec<Finding>,
-    edits: &mut Vec<Edit>,
-) -> Result<(), Halt> {
-    let Some(node) = tape.node(id) else { return Ok(()) };
-    let key = tape.key(id);
-    if let (Some(name), Some(span)) = (&key, node.key) {
-        replace(rules, tape, id, (name, span, Form::Plain), findings, edits)?;
-    }
-    if let Some(text) = tape.string(id) {
-        let form = if key.as_deref() == Some("arguments") { Form::Json } else { Form::Plain };
-        replace(rules, tape, id, (&text, node.span, form), findings, edits)?;
-    }
-    Ok(())
-}
-
-fn replace(
-    rules: &ModelRules,
-    tape: &Tape<'_>,
-    id: u32,
-    (text, span, form): (&str, Span, Form),
-    findings: &mut Vec<Finding>,
-    edits: &mut Vec<Edit>,
-) -> Result<(), Halt> {
-    match whole(&rules.answer, text, form, findings, || pointer(tape, id)) {
-        Left::Same => Ok(()),
-        Left::Changed(text) => {
-            edits.push(Edit::string(span, &text));
-            Ok(())
-        }
-        Left::Blocked => Err(blocked(tape, id)),
-    }
-}
-
-fn blocked(tape: &Tape<'_>, id: u32) -> Halt {
-    Halt::new(Reason::AnswerBlocked, format!("blocked at {}", pointer(tape, id)))
-}
+/// A completion, an error, a list of models.
+pub(crate) static ANSWER: Answer = Answer { usage, hidden: &[], spelling: drop_logprobs };
 
 /// Takes the log probabilities from every choice that was changed, and from those whose tokens together spell what
 /// must not leave.
@@ -121,17 +54,15 @@ fn tokens_pass(
     Ok(true)
 }
 
-/// What the tokens of a list of log probabilities spell together.
-pub(super) fn tokens(tape: &Tape<'_>, list: u32) -> String {
-    tape.children(list).filter_map(|one| tape.member(one, "token")).filter_map(|id| tape.string(id)).collect()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use bytes::Bytes;
+    use portcullis_core::halt::Reason;
     use portcullis_core::record::Usage;
 
+    use super::*;
     use crate::dialect::Screen;
+    use crate::dialect::openai::chat::screen_answer;
 
     fn rules() -> ModelRules {
         ModelRules { answer: Screen::on(), ..ModelRules::default() }
@@ -182,6 +113,12 @@ mod tests {
             &["/function/arguments"],
         );
         same(r#"{"function":{"arguments":"{\"to\":\"\\u0053ECRE\\n\"}"}}"#);
+    }
+
+    #[test]
+    fn what_is_encoded_for_machines_is_no_text() {
+        same(r#"{"data":[{"embedding":"SECRET++"},{"b64_json":"iVBORw0KGgo="}]}"#);
+        check(r#"{"b64_json":"SECRET"}"#, r#"{"b64_json":"[word]"}"#, &["/b64_json"]);
     }
 
     #[test]

@@ -5,15 +5,27 @@ mod channel;
 mod request;
 mod stream;
 mod surfaces;
-mod template;
 
-use portcullis_core::record::Usage;
+use bytes::Bytes;
+use portcullis_core::halt::Halt;
+use portcullis_core::record::{Finding, Usage};
 
-use super::super::tape::Tape;
+use crate::dialect::tape::Tape;
+use crate::dialect::{ModelRules, Screened, answer as whole};
 
-pub use answer::screen_answer;
 pub use request::inspect_request;
 pub use stream::ChatStream;
+
+/// See [`screen_answer`](crate::dialect::screen_answer).
+///
+/// Log probabilities spell the text once more: a choice that was redacted loses them.
+pub fn screen_answer(
+    rules: &ModelRules,
+    body: &Bytes,
+    findings: &mut Vec<Finding>,
+) -> Result<Screened, Halt> {
+    whole::screen_answer(&answer::ANSWER, rules, body, findings)
+}
 
 /// Token counts of an answer or a chunk, where it has them.
 fn usage(tape: &Tape<'_>) -> Option<Usage> {

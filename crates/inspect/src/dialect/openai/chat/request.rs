@@ -3,15 +3,17 @@
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use portcullis_core::halt::{Halt, Reason, Violation};
+use portcullis_core::halt::{Halt, Reason};
 use portcullis_core::record::Finding;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::surfaces::SURFACES;
+use crate::dialect::rules::not_open;
 use crate::dialect::surfaces::Table;
 use crate::dialect::walk::{Author, Walk};
 use crate::dialect::{Asked, ClientSystem, ModelRules};
+use crate::elsewhere::Hearing;
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(SURFACES));
 
@@ -19,12 +21,13 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(SURFACES));
 pub fn inspect_request(
     rules: &ModelRules,
     document: &Value,
+    hearing: &mut Hearing,
     findings: &mut Vec<Finding>,
 ) -> Result<Asked, Halt> {
     let root = document.as_object().ok_or_else(|| invalid("the body is no object"))?;
     let messages = root.get("messages").and_then(Value::as_array).ok_or_else(|| invalid("no messages"))?;
     let demoted = demoted(rules.client_system, messages)?;
-    let screened = Walk::new(rules, &TABLE, author, findings).document(document)?;
+    let screened = Walk::new(rules, &TABLE, author, hearing, findings).document(document)?;
     let root = screened.as_ref().and_then(Value::as_object).unwrap_or(root);
     let flag =
         |object: Option<&Value>, name: &str| object.and_then(|it| it.get(name)) == Some(&Value::Bool(true));
@@ -56,12 +59,7 @@ fn demoted(client_system: ClientSystem, messages: &[Value]) -> Result<Vec<usize>
         match client_system {
             ClientSystem::Allow => {}
             ClientSystem::Demote => demoted.push(nth),
-            ClientSystem::Refuse => {
-                let at = format!("/messages/{nth}/role");
-                let message = "this role is not open to clients".to_owned();
-                return Err(Halt::new(Reason::ContentBlocked, format!("client_system: {role:?} at {at}"))
-                    .with_violations(vec![Violation { at, message }]));
-            }
+            ClientSystem::Refuse => return Err(not_open(format!("/messages/{nth}/role"), role)),
         }
     }
     Ok(demoted)
@@ -152,7 +150,7 @@ mod tests {
 
     fn run(rules: &ModelRules, document: &Value) -> Result<(Value, Vec<String>, Asked), Halt> {
         let mut findings = Vec::new();
-        let inspected = inspect_request(rules, document, &mut findings)?;
+        let inspected = inspect_request(rules, document, &mut Hearing::default(), &mut findings)?;
         let at = findings.into_iter().map(|finding| finding.at).collect();
         Ok((serde_json::from_slice(&inspected.body).unwrap(), at, inspected))
     }

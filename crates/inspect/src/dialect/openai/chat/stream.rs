@@ -5,14 +5,13 @@ mod chunk;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
-
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 use portcullis_core::record::{Finding, Usage};
 
 use super::super::error_body;
 use super::channel::Channel;
-use super::template::{Hole, Template};
+use crate::dialect::frame::send;
+use crate::dialect::template::{HOLES, Template};
 use crate::dialect::text::{Form, Left, whole};
 use crate::dialect::{ModelRules, Screen, StreamEnd};
 use crate::sse::{Decoder, Event, Limits};
@@ -34,6 +33,15 @@ pub struct ChatStream {
     state: State,
 }
 
+/// Where a text of the chunk goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hole {
+    /// To the channel of this number.
+    Channel(usize),
+    /// It is screened for itself.
+    Aside,
+}
+
 /// All but the decoder, so that events may borrow from that one.
 #[derive(Debug)]
 struct State {
@@ -42,7 +50,7 @@ struct State {
     record_id: Box<str>,
     channels: Vec<Channel>,
     choices: Vec<Choice>,
-    templates: Vec<Template>,
+    templates: Vec<Template<Hole>>,
     oldest_template: usize,
     /// Members that a chunk of our own repeats from the model's: id, object, created, model.
     head: String,
@@ -177,13 +185,13 @@ impl State {
         let template = self.templates.get(nth)?;
         let mut released = std::mem::take(&mut self.released);
         released.clear();
-        let mut ends = [0; super::template::HOLES];
+        let mut ends = [0; HOLES];
         let (mut is_same, mut is_blocked) = (true, false);
-        for ((hole, text), end) in template.holes.iter().zip(&texts).zip(&mut ends) {
+        for ((hole, text), end) in template.holes().zip(&texts).zip(&mut ends) {
             match hole {
                 Hole::Channel(channel) => {
                     let passed =
-                        self.channels.get_mut(*channel)?.push(text, &mut released, &mut self.findings);
+                        self.channels.get_mut(channel)?.push(text, &mut released, &mut self.findings);
                     is_same &= passed.is_same;
                     is_blocked |= passed.is_blocked;
                 }
@@ -206,10 +214,10 @@ impl State {
         }
         let result = if is_blocked {
             let mut start = 0;
-            for (hole, end) in template.holes.iter().zip(ends) {
+            for (hole, end) in template.holes().zip(ends) {
                 let text = released.get(start..end).unwrap_or_default();
                 if let (Hole::Channel(channel), false) = (hole, text.is_empty()) {
-                    self.own_chunk(*channel, text, out);
+                    self.own_chunk(channel, text, out);
                 }
                 start = end;
             }
@@ -218,47 +226,17 @@ impl State {
             out.extend_from_slice(raw);
             Ok(())
         } else {
-            write(template, &released, &ends, out);
+            out.extend_from_slice(b"data: ");
+            template.write(&released, &ends, out);
+            out.extend_from_slice(b"\n\n");
             Ok(())
         };
         self.released = released;
         Some(result)
     }
 
-    /// Sends an event: as it came, or with `json` for its data; other lines only if they pass the screen.
     fn send(&mut self, event: &Event<'_>, json: Option<&str>, out: &mut BytesMut) -> Result<(), StreamEnd> {
-        let mut others = Vec::new();
-        let mut is_same = true;
-        if !event.is_plain && !self.screen.is_off() {
-            for line in event.other_lines() {
-                let left = std::str::from_utf8(line).map(|line| {
-                    whole(&self.screen, line, Form::Plain, &mut self.findings, || "event".into())
-                });
-                match left {
-                    Ok(Left::Same) => others.push(line),
-                    Ok(Left::Blocked) => return Err(StreamEnd::Blocked),
-                    Ok(Left::Changed(_)) | Err(_) => is_same = false,
-                }
-            }
-        } else if json.is_some() {
-            others.extend(event.other_lines());
-        }
-        if is_same && json.is_none() {
-            out.extend_from_slice(event.raw);
-            return Ok(());
-        }
-        for line in others {
-            out.extend_from_slice(line);
-            out.put_u8(b'\n');
-        }
-        let data = json.map(Cow::Borrowed).or_else(|| event.data.as_deref().map(String::from_utf8_lossy));
-        for line in data.iter().flat_map(|data| data.split('\n')) {
-            out.extend_from_slice(b"data: ");
-            out.extend_from_slice(line.as_bytes());
-            out.put_u8(b'\n');
-        }
-        out.put_u8(b'\n');
-        Ok(())
+        send(&self.screen, &mut self.findings, event, json, out)
     }
 
     /// Lets go what the channels of `choice`, or all, still hold, in chunks of our own.
@@ -325,29 +303,4 @@ impl State {
         out.extend_from_slice(b"data: [DONE]\n\n");
         end
     }
-}
-
-/// Writes a known event with other texts in its holes.
-fn write(template: &Template, texts: &str, ends: &[usize], out: &mut BytesMut) {
-    out.extend_from_slice(b"data: ");
-    let mut start = 0;
-    for (nth, literal) in template.literals().enumerate() {
-        out.extend_from_slice(literal.as_bytes());
-        if nth < template.holes.len() {
-            let end = ends.get(nth).copied().unwrap_or(start);
-            write_escaped(texts.get(start..end).unwrap_or_default(), out);
-            start = end;
-        }
-    }
-    out.extend_from_slice(b"\n\n");
-}
-
-/// Writes the body of a JSON string.
-fn write_escaped(text: &str, out: &mut BytesMut) {
-    if text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
-        out.extend_from_slice(text.as_bytes());
-        return;
-    }
-    let quoted = serde_json::to_string(text).unwrap_or_default();
-    out.extend_from_slice(quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().as_bytes());
 }

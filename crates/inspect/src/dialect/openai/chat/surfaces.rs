@@ -2,7 +2,7 @@
 
 use crate::dialect::surfaces::Origin::{Author, Document, Setting, User};
 use crate::dialect::surfaces::Row;
-use crate::dialect::surfaces::Surface::{JsonText, Link, Nothing, Parts, Text, Tree};
+use crate::dialect::surfaces::Surface::{Data, JsonText, Link, Nothing, Parts, Text, Tree};
 
 /// Every field of the request.
 pub(super) const SURFACES: &[Row] = &[
@@ -16,7 +16,7 @@ pub(super) const SURFACES: &[Row] = &[
     ("/messages/*/content/*/image_url/detail", Nothing, Setting),
     ("/messages/*/content/*/input_audio/data", Nothing, Setting),
     ("/messages/*/content/*/input_audio/format", Nothing, Setting),
-    ("/messages/*/content/*/file/file_data", Nothing, Setting),
+    ("/messages/*/content/*/file/file_data", Data, Document),
     ("/messages/*/content/*/file/file_id", Text, Setting),
     ("/messages/*/content/*/file/filename", Text, Setting),
     ("/messages/*/content/*/prompt_cache_breakpoint/mode", Nothing, Setting),
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn every_field_of_the_contract_is_in_the_table_and_every_row_is_a_field() {
-        let encoded = ["/messages/*/content/*/input_audio/data", "/messages/*/content/*/file/file_data"];
-        check_table(super::super::super::CONTRACT, "ChatCompletionRequest", SURFACES, &encoded);
+        let encoded = ["/messages/*/content/*/input_audio/data"];
+        check_table(crate::dialect::openai::CHAT, "ChatCompletionRequest", SURFACES, &encoded);
     }
 }

@@ -2,13 +2,13 @@
 
 use bytes::BytesMut;
 
-use super::super::answer::tokens;
 use super::super::channel::{Channel, Step};
-use super::super::template::{Hole, Template};
 use super::super::usage;
-use super::{CHANNELS, Choice, State, StreamEnd, TEMPLATES};
+use super::{CHANNELS, Choice, Hole, State, StreamEnd, TEMPLATES};
+use crate::dialect::spelling::tokens;
 use crate::dialect::splice::{Edit, contains, pointer, splice};
 use crate::dialect::tape::{Kind, Node, Span, Tape};
+use crate::dialect::template::{Filling, Template};
 use crate::dialect::text::{Form, Left, whole};
 use crate::sse::Event;
 
@@ -268,8 +268,10 @@ impl State {
             return;
         }
         let deltas = work.deltas.iter().map(|delta| (delta.span, Hole::Channel(delta.channel)));
-        let mut spans: Vec<_> = deltas.chain(work.asides.iter().map(|span| (*span, Hole::Aside))).collect();
-        spans.sort_by_key(|(span, _)| span.start);
+        let asides = work.asides.iter().map(|span| (*span, Hole::Aside));
+        let mut spans: Vec<_> =
+            deltas.chain(asides).map(|(span, hole)| (span, Filling::Text, hole)).collect();
+        spans.sort_by_key(|(span, ..)| span.start);
         let Some(template) = Template::new(text, &spans) else { return };
         match self.templates.get_mut(self.oldest_template) {
             Some(oldest) => *oldest = template,
