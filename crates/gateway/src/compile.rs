@@ -559,21 +559,7 @@ impl<'s> Compiler<'s> {
             }
             Part::Model(_) | Part::Graph(_) | Part::Tools(_) => ObjectRules::default(),
         };
-        let identify = IdentifyRules {
-            issuers: identify
-                .issuers
-                .iter()
-                .filter_map(|index| self.settings.issuers.get(*index))
-                .map(|issuer| issuer.name.as_str().into())
-                .collect(),
-            allows_anonymous: identify.anonymous,
-            forwards_credential: match part {
-                Part::Api(api) => api.forward_credential,
-                Part::Graph(graph) => graph.forward_credential,
-                Part::Tools(server) => server.forward_credential,
-                Part::Model(_) => false,
-            },
-        };
+        let identify = self.identify(part, identify);
         let mut route = Route {
             id,
             name: name.into(),
@@ -625,6 +611,24 @@ impl<'s> Compiler<'s> {
         }
         route.validate.json = JsonLimits { size: usize::MAX, ..route.validate.json };
         route
+    }
+
+    fn identify(&self, part: Part<'_>, identify: &settings::Identify) -> IdentifyRules {
+        IdentifyRules {
+            issuers: identify
+                .issuers
+                .iter()
+                .filter_map(|index| self.settings.issuers.get(*index))
+                .map(|issuer| issuer.name.as_str().into())
+                .collect(),
+            allows_anonymous: identify.anonymous,
+            forwards_credential: match part {
+                Part::Api(api) => api.forward_credential,
+                Part::Graph(graph) => graph.forward_credential,
+                Part::Tools(server) => server.forward_credential,
+                Part::Model(_) => false,
+            },
+        }
     }
 
     fn finish_api(&mut self, route: &mut Route, api: &Api) {

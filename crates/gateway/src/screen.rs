@@ -169,11 +169,7 @@ pub(crate) async fn screen(
             if route.surface == Surface::Grpc {
                 let draft = &mut record.draft;
                 let screen = &guards.screens.answer;
-                if let Some(shown) = &judged.shown {
-                    let mut shown = shown.lock();
-                    draft.findings.append(&mut shown.findings);
-                    draft.bytes_in = shown.bytes;
-                }
+                judged.note_shown(draft);
                 grpc::head_alone(screen, &parts.headers, &mut draft.findings, &mut draft.notes)?;
             }
             record.close(Phase::Screen, Outcome::Passed);
@@ -218,11 +214,7 @@ pub(crate) async fn screen(
         Manner::Tools => {
             record.draft.is_stream = true;
             without_length(&mut parts.headers);
-            let (rules, tools) = judged.tools()?;
-            let stream = McpStream::new(rules, tools.shows(), tools.open(), record.id().as_str());
-            // A stream that answers nothing has no end of its own: it ends with the gate.
-            let stop = tools.open().is_none().then(|| gate.lifetime.stop.clone());
-            ScreenedBody::tools(body, stream, stop)
+            judged.messages(body, record)?
         }
     };
     record.draft.message = Bytes::new();
@@ -335,6 +327,23 @@ impl Judged<'_> {
     fn endpoint(&self) -> Result<Endpoint, Halt> {
         Endpoint::of(self.route, self.operation)
             .ok_or_else(|| Halt::new(Reason::Internal, "a model's operation without an endpoint"))
+    }
+
+    /// What a request showed that was still coming when its answer began.
+    fn note_shown(&self, draft: &mut Draft) {
+        if let Some(shown) = &self.shown {
+            let mut shown = shown.lock();
+            draft.findings.append(&mut shown.findings);
+            draft.bytes_in = shown.bytes;
+        }
+    }
+
+    /// Messages of a tool server, one by one.
+    fn messages(&self, body: UpstreamBody, record: &Recording) -> Result<ScreenedBody, Halt> {
+        let (rules, tools) = self.tools()?;
+        let stream = McpStream::new(rules, tools.shows(), tools.open(), record.id().as_str());
+        let stop = tools.is_endless().then(|| self.gate.lifetime.stop.clone());
+        Ok(ScreenedBody::tools(body, stream, stop))
     }
 
     /// By what a tool server is judged.

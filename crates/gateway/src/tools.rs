@@ -119,6 +119,8 @@ pub(crate) struct Exchange {
     open: Option<Box<str>>,
     /// Whether a session may begin with it.
     begins: bool,
+    /// Whether its answer has no end of its own.
+    is_endless: bool,
     /// The session that ends with it.
     ends: Option<Hash>,
 }
@@ -134,6 +136,7 @@ impl Exchange {
         Some(Self {
             owner: owner(&route, &principal),
             open: message.and_then(|message| message.id()).map(Into::into),
+            is_endless: message.is_none_or(|message| message.method() == "subscriptions/listen"),
             begins: message.is_some_and(|message| message.method() == "initialize"),
             ends: if ends { session(&route, &head.headers) } else { None },
             visible: Arc::new(Visible { gate: Arc::clone(gate), route, principal, peer: head.peer }),
@@ -156,6 +159,11 @@ impl Exchange {
     /// What the caller may see.
     pub(crate) fn shows(&self) -> Arc<dyn Shows> {
         Arc::clone(&self.visible) as Arc<dyn Shows>
+    }
+
+    /// Whether a stream in answer to it only ends with the gate.
+    pub(crate) fn is_endless(&self) -> bool {
+        self.is_endless
     }
 
     /// The id of the request that is answered, as JSON.
