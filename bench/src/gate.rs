@@ -182,10 +182,39 @@ fn all_detectors() -> Screen {
         pii: block,
         secrets: block,
         injection: block,
+        roles: block,
         active_content: block,
         links: block,
         code: block,
     })
+}
+
+/// The rules of a model as they are by default.
+pub(crate) fn default_model() -> ModelRules {
+    let prompt = Screen::from_groups(&Groups {
+        injection: Some(Action::Block),
+        roles: Some(Action::Redact),
+        ..Groups::default()
+    });
+    ModelRules { prompt, orders: Some(Action::Observe), ..ModelRules::default() }
+}
+
+/// The bench's model, which was told a text that it may not repeat and a canary.
+pub(crate) fn told(model: &ModelRules) -> ModelRules {
+    let system = "You are the assistant of a small shop. Answer questions about products and orders, briefly. \
+        An order leaves our warehouse within three days. Never promise a refund, and never name a supplier. \
+        If somebody asks for the receipt, say where it is in their account and nothing else.";
+    let model = ModelRules { system: Some(system.into()), ..model.clone() };
+    model.telling(None, Some("k7mq2xw9dtc4ebz5"), Some(Action::Redact))
+}
+
+/// A chat request whose only text is 2 KiB of what people write.
+pub(crate) fn prompt() -> serde_json::Value {
+    let text = "I ordered a kettle on Monday and wonder whether it can still be sent to another address, because we \
+        move at the end of the month. My neighbour would take it in, but only in the morning. If that is too late, \
+        please tell me what it costs to send it back, and whether the lid can be had by itself. ";
+    let text: String = text.chars().cycle().take(2048).collect();
+    json!({ "model": "demo-1", "messages": [{ "role": "user", "content": text }] })
 }
 
 /// A streamed answer of so many chunks of text, in which no detector finds anything.

@@ -19,9 +19,11 @@ use portcullis_core::identify::{Identified, identify};
 use portcullis_core::receive::{Received, receive};
 use portcullis_core::request::{Request, Wire};
 use portcullis_core::validate::{Validated, validate};
-use portcullis_inspect::dialect::openai::chat::ChatStream;
+use portcullis_inspect::dialect::openai::chat::{ChatStream, inspect_request};
+use portcullis_inspect::dialect::{Asked, ModelRules};
 use portcullis_inspect::elsewhere::Hearing;
 use portcullis_inspect::inspect::{Inspected, inspect};
+use serde_json::Value;
 
 /// Fills caches, builds what is built on first use, and grows what grows.
 const WARM_UP: u32 = 32;
@@ -52,7 +54,15 @@ fn main() -> Result<()> {
         }
         "screen-stream" => {
             let answer = gate::answer(CHUNKS);
-            run(iterations, || Ok(()), |()| screened(&gate, &answer))
+            run(iterations, || Ok(()), |()| screened(&gate.model, &answer))
+        }
+        "screen-told" => {
+            let (answer, model) = (gate::answer(CHUNKS), gate::told(&gate.model));
+            run(iterations, || Ok(()), |()| screened(&model, &answer))
+        }
+        "inspect-prompt" => {
+            let (prompt, model) = (gate::prompt(), gate::default_model());
+            run(iterations, || Ok(()), |()| read(&model, &prompt))
         }
         other => bail!("no scenario `{other}`"),
     }
@@ -112,13 +122,21 @@ fn inspected(gate: &Gate, request: Request<Validated>) -> Result<Request<Inspect
 }
 
 /// A whole stream that comes at once and in which nothing is found.
-fn screened(gate: &Gate, answer: &[u8]) -> Result<BytesMut> {
+fn screened(model: &ModelRules, answer: &[u8]) -> Result<BytesMut> {
     let mut out = BytesMut::new();
-    let mut stream = ChatStream::new(&gate.model, false, "record");
+    let mut stream = ChatStream::new(model, false, "record");
     stream.push(answer, &mut out)?;
     stream.finish(&mut out)?;
     ensure!(stream.take_findings().is_empty(), "something was found in the stream");
     Ok(out)
+}
+
+/// A prompt in which nothing is found.
+fn read(model: &ModelRules, prompt: &Value) -> Result<Asked> {
+    let mut findings = Vec::new();
+    let asked = inspect_request(model, prompt, &mut Hearing::default(), &mut findings).map_err(stopped)?;
+    ensure!(findings.is_empty(), "something was found in the prompt");
+    Ok(asked)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]

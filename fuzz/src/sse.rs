@@ -8,8 +8,7 @@ use std::sync::LazyLock;
 use bytes::BytesMut;
 use portcullis_core::record::{Action, Finding, Usage};
 use portcullis_inspect::detect::Groups;
-use portcullis_inspect::dialect::openai::chat::ChatStream;
-use portcullis_inspect::dialect::{ModelRules, StreamEnd};
+use portcullis_inspect::dialect::{Endpoint, ModelRules, Stream, StreamEnd};
 use portcullis_inspect::machine::Screen;
 use portcullis_inspect::sse::{Decoder, Event, Limits, SseError};
 
@@ -25,6 +24,7 @@ fn screen(action: Action) -> Screen {
         pii: action,
         secrets: action,
         injection: action,
+        roles: action,
         active_content: action,
         links: action,
         code: action,
@@ -42,8 +42,14 @@ pub fn run(bytes: &[u8]) {
         }
     }
     for rules in &*RULES {
-        for hides_usage in [false, true] {
-            let [whole, rest @ ..] = splits.each_ref().map(|pieces| screened(rules, hides_usage, pieces));
+        for (endpoint, hides_usage) in [
+            (Endpoint::Chat, false),
+            (Endpoint::Chat, true),
+            (Endpoint::Responses, false),
+            (Endpoint::Messages, false),
+        ] {
+            let screened = |pieces: &Vec<&[u8]>| screened(endpoint, rules, hides_usage, pieces);
+            let [whole, rest @ ..] = splits.each_ref().map(screened);
             let out = decode(&[&whole.out], Limits::default());
             assert_eq!(out.1, None, "what leaves is no stream of events");
             for other in rest {
@@ -104,8 +110,8 @@ struct Screened {
     is_over: bool,
 }
 
-fn screened(rules: &ModelRules, hides_usage: bool, pieces: &[&[u8]]) -> Screened {
-    let mut stream = ChatStream::new(rules, hides_usage, "record");
+fn screened(endpoint: Endpoint, rules: &ModelRules, hides_usage: bool, pieces: &[&[u8]]) -> Screened {
+    let mut stream = Stream::new(endpoint, rules, hides_usage, "record").expect("it has streams");
     let mut out = BytesMut::new();
     let pushed = pieces.iter().try_for_each(|piece| stream.push(piece, &mut out));
     let end = pushed.and_then(|()| stream.finish(&mut out));

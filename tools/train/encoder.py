@@ -58,12 +58,12 @@ def lower(net, taught):
     return out
 
 
-def train(net, taught, known, rounds, log=print):
+def train(net, taught, known, rounds, share=1.0, log=print):
     torch.manual_seed(SEED)
     rng = np.random.default_rng(SEED)
     upper = [p for layer in net.layers[FROZEN:] for p in layer.parameters()]
     heads = list(net.inner.parameters()) + list(net.heads.parameters())
-    optimizer = torch.optim.AdamW([{"params": upper, "lr": RATE}, {"params": heads, "lr": HEAD_RATE}], weight_decay=0.01, betas=(0.9, 0.98))
+    optimizer = torch.optim.AdamW([{"params": upper, "lr": RATE * share}, {"params": heads, "lr": HEAD_RATE * share}], weight_decay=0.01, betas=(0.9, 0.98))
     lengths = [len(one.pieces) for one in taught]
     wanted = torch.tensor([[one.user, one.doc] for one in taught], dtype=torch.float32)
     weight = torch.tensor([one.weight for one in taught])
@@ -111,13 +111,13 @@ def main():
     parser.add_argument("--out", type=Path, required=True, help="where the weights go: encoder.pt")
     parser.add_argument("--start", type=Path, help="weights to go on with")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--only", default="", help="sources to go on with, by the beginning of their names")
+    parser.add_argument("--share", type=float, default=1.0, help="of the rows that were not written for this, and of the rates: to go on with new rows")
     options = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(SEED)
     base = bases.read(options.base)
     rows = windows.load(options.data, options.rows)
-    chosen = windows.picked(rows, SEED)
+    chosen = windows.picked(rows, SEED, options.share)
     texts = windows.normal([rows[i].text for i in chosen], options.program)
     payloads = windows.normal([rows[i].payload or "" for i in chosen], options.program)
     if options.start:
@@ -134,7 +134,7 @@ def main():
     started = time.time()
     known = lower(net, taught)
     print(f"lower layers {time.time() - started:.0f} s", flush=True)
-    for step in train(net, taught, known, options.rounds):
+    for step in train(net, taught, known, options.rounds, options.share):
         torch.save({"kept": kept, "net": net.state_dict(), "step": step}, options.out / "encoder.pt")
 
 

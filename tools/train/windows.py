@@ -12,7 +12,7 @@ from base import SPACE, Pieces
 
 # Pieces of a window without its two ends, and how far apart windows begin: as the gate has them.
 WIDTH = 96
-STRIDE = 64
+STRIDE = 80
 
 # Whole sources that are never trained on, besides the development set: they set thresholds and measure.
 HELD = {
@@ -62,7 +62,7 @@ def normal(texts: list[str], program: str) -> list[str]:
     return [json.loads(line)["text"] for line in out.splitlines()]
 
 
-def picked(rows: list[data.Row], seed: int) -> list[int]:
+def picked(rows: list[data.Row], seed: int, share: float = 1.0) -> list[int]:
     """The rows that are taught."""
     rng, groups = np.random.default_rng(seed), {}
     for index, row in enumerate(rows):
@@ -70,7 +70,7 @@ def picked(rows: list[data.Row], seed: int) -> list[int]:
             groups.setdefault((row.source, row.channel, row.label), []).append(index)
     out = []
     for (source, _, _), members in sorted(groups.items()):
-        cap = len(members) if source.startswith("written/") else CAPS.get(source, DEFAULT)
+        cap = len(members) if source.startswith("written/") else round(CAPS.get(source, DEFAULT) * share)
         out += [members[i] for i in sorted(rng.permutation(len(members))[:cap])]
     return out
 

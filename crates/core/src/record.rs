@@ -92,10 +92,32 @@ pub enum Severity {
 pub enum Action {
     /// Noted only.
     Observe,
+    /// Replaced by a part of itself: `**** 4242`.
+    Mask,
+    /// Replaced by a token on the way to a model, and given back in its answer.
+    Tokenise,
     /// Replaced by a placeholder.
     Redact,
     /// The request or answer was stopped.
     Block,
+}
+
+impl Action {
+    /// Whether the text goes on with something else in the place of what was found.
+    pub const fn rewrites(self) -> bool {
+        matches!(self, Self::Mask | Self::Tokenise | Self::Redact)
+    }
+
+    /// The lower-case name, as in records, metrics and the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Observe => "observe",
+            Self::Mask => "mask",
+            Self::Tokenise => "tokenise",
+            Self::Redact => "redact",
+            Self::Block => "block",
+        }
+    }
 }
 
 /// What a detector reported, fit for the record: the evidence is redacted.

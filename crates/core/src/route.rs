@@ -33,6 +33,8 @@ pub enum Surface {
 /// Whose interface a model speaks: decides how requests, answers, streams and refusals look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dialect {
+    /// Anthropic's messages.
+    Anthropic,
     /// OpenAI's, which many others speak.
     OpenAi,
 }

@@ -21,20 +21,24 @@ use portcullis_core::record::Action;
 use portcullis_core::roles::{self, CompiledRoles};
 use portcullis_core::route::{Dialect, Route, RouteId, Routes, Surface};
 use portcullis_core::validate::{Answers, Unknown, ValidateRules};
-use portcullis_inspect::detect::Groups;
 use portcullis_inspect::dialect::mcp::McpRules;
 use portcullis_inspect::dialect::{self, ModelRules, Offer};
+use portcullis_inspect::elsewhere::{Tier, TierRules};
 use portcullis_inspect::inspect::Screens;
-use portcullis_inspect::machine::{Hosts, Screen};
+use portcullis_inspect::machine::Screen;
+use portcullis_inspect::told::{Code, Fence, canary};
+use portcullis_inspect::vault::TokenKey;
 use smol_str::SmolStr;
 
 use crate::config::settings::{self, Api, Check, Detectors, Level, Model, Settings};
 use crate::config::{Diagnostic, Place};
 use crate::forward::{Roots, SecretHeader, TlsClientRules, Upstream, UpstreamRules};
-use crate::gate::{BodyTimes, Gate, Guards};
+use crate::gate::{BodyTimes, Gate, Guards, Pool};
 use crate::graphs;
 use crate::keys::{KeySource, Keyring};
 use crate::owners::{Owners, Pools, Sources, TableOwners, bind};
+use crate::random::random;
+use crate::screens::{action, screen};
 use crate::switched::Lifetime;
 use crate::tools::Sessions;
 use crate::websocket::WebsocketRules;
@@ -55,12 +59,16 @@ pub struct Kept {
     pub sessions: Arc<Sessions>,
     /// The file that remembers who created what, where one does.
     pub owners: Option<Owners>,
+    /// With what tokens for personal data are made.
+    pub tokens: TokenKey,
     /// The instant that budgets count from.
     pub origin: Instant,
     /// Upstreams of the gate before, to be used again where their rules did not change.
     pub upstreams: Vec<(UpstreamRules, Arc<Upstream>)>,
     /// Connections to databases of the gate before, likewise.
     pub pools: Pools,
+    /// Threads that read prompts of the gate before, likewise, with what they remember.
+    pub encoder: Option<(settings::Encoder, Arc<Pool>)>,
 }
 
 /// A gate, and what is worth knowing about it.
@@ -74,6 +82,8 @@ pub struct Compiled {
     pub upstreams: Vec<(UpstreamRules, Arc<Upstream>)>,
     /// Its connections to databases, for the next reload.
     pub pools: Pools,
+    /// Its threads that read prompts, for the next reload.
+    pub encoder: Option<(settings::Encoder, Arc<Pool>)>,
     /// Warnings: policies that can never apply and the like.
     pub warnings: Vec<Diagnostic>,
 }
@@ -113,6 +123,7 @@ pub(crate) fn compile_on(
         }
     }
     let owners = compiler.owners();
+    let encoder = compiler.encoder();
     let Compiler { problems, upstreams, sources, warnings: unbound, .. } = compiler;
     warnings.extend(unbound);
     let (Some(policy), Some(issuers), true) = (policy, issuers, problems.is_empty()) else {
@@ -128,6 +139,7 @@ pub(crate) fn compile_on(
         guards,
         upstreams: upstreams.iter().map(|(_, upstream)| Arc::clone(upstream)).collect(),
         owners,
+        encoder: encoder.as_ref().map(|(_, pool)| Arc::clone(pool)),
         lookups: sources.lookups,
         body_times: BodyTimes { progress: settings.limits.body_progress, total: BODY_TOTAL },
         websocket: WebsocketRules {
@@ -139,7 +151,7 @@ pub(crate) fn compile_on(
         sessions: Arc::clone(&kept.sessions),
         origin: kept.origin,
     };
-    Ok(Compiled { gate, key_sources, upstreams, pools: sources.pools, warnings })
+    Ok(Compiled { gate, key_sources, upstreams, pools: sources.pools, encoder, warnings })
 }
 
 /// The Cedar schema that the policies of these settings are checked against.
@@ -470,22 +482,34 @@ impl<'s> Compiler<'s> {
         }
     }
 
-    fn guards(&self, part: Part<'_>) -> Guards {
+    fn screen(&mut self, detectors: &Detectors, place: &Place) -> Screen {
+        screen(detectors).unwrap_or_else(|name| {
+            self.problems.push(place.error("internal", format!("`{name}` does not compile")));
+            Screen::off()
+        })
+    }
+
+    fn guards(&mut self, part: Part<'_>) -> Guards {
         match part {
             Part::Api(api) => Guards {
-                screens: Screens { request: screen(&api.inspect), answer: screen(&api.screen), tools: None },
+                screens: Screens {
+                    request: self.screen(&api.inspect, &api.place),
+                    answer: self.screen(&api.screen, &api.place),
+                    tools: None,
+                },
                 model: None,
             },
             Part::Graph(graph) => Guards {
                 screens: Screens {
-                    request: screen(&graph.inspect),
-                    answer: screen(&graph.screen),
+                    request: self.screen(&graph.inspect, &graph.place),
+                    answer: self.screen(&graph.screen, &graph.place),
                     tools: None,
                 },
                 model: None,
             },
             Part::Model(model) => {
-                let (prompt, answer) = (screen(&model.prompt), screen(&model.answer));
+                let prompt = self.screen(&model.prompt, &model.place);
+                let answer = self.screen(&model.answer, &model.place);
                 let rules = ModelRules {
                     system: model.system.as_ref().map(|file| Arc::clone(&file.text)),
                     client_system: match model.client_system {
@@ -495,17 +519,28 @@ impl<'s> Compiler<'s> {
                     },
                     prompt: prompt.clone(),
                     answer: answer.clone(),
+                    tokens: (model.prompt.tokenises()).then(|| self.kept.tokens.clone()),
                     orders: action(model.prompt.classifier),
-                    tiers: Vec::new(),
+                    betas: model.betas.iter().map(|beta| beta.as_str().into()).collect(),
+                    tiers: self.tiers(model),
                     passes_stored: model.allow_stored,
                     passes_tokens: model.allow_tokens,
                     passes_unknown: model.allow_unknown,
-                    records_usage: true,
+                    ..ModelRules::default()
                 };
+                let fence = match model.prompt.fence {
+                    settings::Fence::Off => None,
+                    settings::Fence::On => Some(false),
+                    settings::Fence::Mark => Some(true),
+                };
+                let fence = fence.map(|marks| Fence { marks, code: Code::new(random()) });
+                let canary = model.prompt.canary.then(|| canary(random()));
+                let rules = rules.telling(fence, canary.as_deref(), action(model.answer.leak));
                 Guards { screens: Screens { request: prompt, answer, tools: None }, model: Some(rules) }
             }
             Part::Tools(server) => {
-                let (request, answer) = (screen(&server.arguments), screen(&server.results));
+                let request = self.screen(&server.arguments, &server.place);
+                let answer = self.screen(&server.results, &server.place);
                 let rules = McpRules {
                     arguments: request.clone(),
                     results: answer.clone(),
@@ -515,6 +550,31 @@ impl<'s> Compiler<'s> {
                 Guards { screens: Screens { request, answer, tools: Some(rules) }, model: None }
             }
         }
+    }
+
+    /// Who else is asked about a model's prompts.
+    fn tiers(&self, model: &Model) -> Vec<TierRules> {
+        let encoder = action(model.prompt.encoder).map(|action| {
+            let refuses = self.settings.encoder.refuses_unread.unwrap_or(action == Action::Block);
+            let unread = if refuses { Action::Block } else { Action::Observe };
+            TierRules { tier: Tier::Encoder, action, unread }
+        });
+        encoder.into_iter().collect()
+    }
+
+    /// The threads that read prompts, where a model asks for them: those of the gate before, if they are to be the same.
+    fn encoder(&mut self) -> Option<(settings::Encoder, Arc<Pool>)> {
+        self.settings.models.iter().find(|model| model.prompt.encoder != Level::Off)?;
+        let rules = self.settings.encoder;
+        if let Some(kept) = self.kept.encoder.as_ref().filter(|(known, _)| *known == rules) {
+            return Some(kept.clone());
+        }
+        #[cfg(feature = "ml")]
+        match Pool::start(&rules) {
+            Ok(pool) => return Some((rules, Arc::new(pool))),
+            Err(error) => self.problems.push(Place::default().error("bad-value", error.to_string())),
+        }
+        None
     }
 
     fn upstream(&mut self, part: Part<'_>) {
@@ -622,6 +682,7 @@ impl<'s> Compiler<'s> {
                 .map(|issuer| issuer.name.as_str().into())
                 .collect(),
             allows_anonymous: identify.anonymous,
+            key_header: key_header(part),
             forwards_credential: match part {
                 Part::Api(api) => api.forward_credential,
                 Part::Graph(graph) => graph.forward_credential,
@@ -788,6 +849,16 @@ fn is_scalar_query(parameter: &Parameter) -> bool {
     parameter.location == Location::Query && !matches!(parameter.kind, Kind::Array | Kind::Object)
 }
 
+/// The header in which SDKs of a model's provider send what they call a key: here it is a token.
+fn key_header(part: Part<'_>) -> Option<http::HeaderName> {
+    match part {
+        Part::Model(model) if model.dialect == settings::Dialect::Anthropic => {
+            Some(http::HeaderName::from_static("x-api-key"))
+        }
+        Part::Api(_) | Part::Model(_) | Part::Graph(_) | Part::Tools(_) => None,
+    }
+}
+
 fn receive_rules(settings: &Settings) -> ReceiveRules {
     ReceiveRules {
         trusted_proxies: settings.trusted_proxies.clone(),
@@ -801,6 +872,7 @@ fn receive_rules(settings: &Settings) -> ReceiveRules {
 
 fn spoken(model: &Model) -> (Dialect, Offer) {
     let dialect = match model.dialect {
+        settings::Dialect::Anthropic => Dialect::Anthropic,
         settings::Dialect::OpenAi => Dialect::OpenAi,
     };
     let offer = match model.offer {
@@ -829,28 +901,6 @@ pub(crate) fn upstream_rules(name: &str, settings: &settings::Upstream) -> Upstr
         Some((credential.header.clone(), SecretHeader::new(value)))
     });
     rules
-}
-
-/// What is done at a level.
-fn action(level: Level) -> Option<Action> {
-    match level {
-        Level::Off => None,
-        Level::Observe => Some(Action::Observe),
-        Level::Redact => Some(Action::Redact),
-        Level::Block => Some(Action::Block),
-    }
-}
-
-fn screen(detectors: &Detectors) -> Screen {
-    let groups = Groups {
-        pii: action(detectors.pii),
-        secrets: action(detectors.secrets),
-        injection: action(detectors.injection),
-        active_content: action(detectors.active_content),
-        links: action(detectors.links),
-        code: action(detectors.code),
-    };
-    Screen::from_parts(&groups, &detectors.except, Hosts::new(detectors.hosts.iter().map(String::as_str)))
 }
 
 fn algorithm(algorithm: settings::Algorithm) -> Algorithm {

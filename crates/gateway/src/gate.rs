@@ -3,6 +3,7 @@
 //! A request takes one `Arc<Gate>` at its beginning and keeps it to its end: a reload never mixes old and new rules.
 //! What must outlive a reload (budgets, keys, upstream connections, the record) is shared between snapshots.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,18 +21,28 @@ use portcullis_core::route::{Route, RouteId, Routes};
 use portcullis_core::validate::Answers;
 use portcullis_inspect::dialect::ModelRules;
 use portcullis_inspect::inspect::Screens;
+use portcullis_inspect::told::Code;
 
 use crate::forward::Upstream;
 use crate::keys::Keyring;
 use crate::listen::Handler;
 use crate::owners::{Lookup, Owners};
 use crate::pipeline::{self, Rest};
+use crate::random::random;
 use crate::record::{Recorder, Recording};
 use crate::respond;
 use crate::switched::Lifetime;
 use crate::tools::Sessions;
 use crate::tracked::Tracked;
 use crate::websocket::WebsocketRules;
+
+#[cfg(feature = "ml")]
+pub use crate::encoder::Pool;
+
+/// What reads prompts in a program that was built without the feature `ml`: nothing.
+#[cfg(not(feature = "ml"))]
+#[derive(Debug)]
+pub enum Pool {}
 
 /// Everything a request is judged by.
 #[derive(Debug)]
@@ -54,6 +65,8 @@ pub struct Gate {
     pub upstreams: Vec<Arc<Upstream>>,
     /// What remembers who created what, where something does. Outlives the snapshot.
     pub owners: Option<Owners>,
+    /// Threads that read prompts, where a route asks for it.
+    pub encoder: Option<Arc<Pool>>,
     /// Servers that know whose objects are, by the index in the rules.
     pub lookups: Vec<Arc<Lookup>>,
     /// How long a request body may take.
@@ -69,7 +82,7 @@ pub struct Gate {
 }
 
 /// The detectors of one route.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Guards {
     /// What requests and answers are read for.
     pub screens: Screens,
@@ -87,6 +100,14 @@ pub struct BodyTimes {
 }
 
 impl Guards {
+    /// The same guards for one request: fences have a code that is drawn for it.
+    pub(crate) fn for_request(&self) -> Cow<'_, Self> {
+        match self.model.as_ref().map(|rules| rules.for_request(|| Code::new(random()))) {
+            None | Some(Cow::Borrowed(_)) => Cow::Borrowed(self),
+            Some(Cow::Owned(rules)) => Cow::Owned(Self { screens: self.screens.clone(), model: Some(rules) }),
+        }
+    }
+
     /// Whether anything reads the answers of this route, so that they must come unencoded.
     pub(crate) fn reads_answers(&self, route: &Route) -> bool {
         route.graph.is_some()

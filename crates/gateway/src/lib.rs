@@ -5,10 +5,13 @@ pub mod config;
 pub mod explain;
 pub mod gate;
 mod graphs;
+mod random;
 pub mod review;
 pub mod routes;
 pub mod server;
 
+#[cfg(feature = "ml")]
+pub mod encoder;
 mod hearing;
 mod pipeline;
 
@@ -17,6 +20,7 @@ pub mod keys;
 pub mod listen;
 pub mod owners;
 pub mod screen;
+mod screens;
 pub mod switched;
 pub mod tools;
 pub mod websocket;

@@ -76,14 +76,14 @@ async fn pass(
     let request = authorize(&gate.policy, request.with_body(body), record.time());
     let request = record.passed(request.inspect_err(|_| record.alarm(gate.policy.take_differences()))?);
     let request = record.passed(validate(request)?);
-    let guards = gate.guards(request.stage().route().id);
-    let mut hearing = hear(guards, &request).await;
+    let guards = gate.guards(request.stage().route().id).for_request();
+    let mut hearing = hear(gate, &guards, &request).await;
     let findings = &mut record.draft.findings;
     let request = inspect(&guards.screens, guards.model.as_ref(), request, &mut hearing, findings)?;
     let request = record.passed(request);
     let request = own(gate, request, record).await?;
     let answer = forward(gate, request, Follows { upgrade, stream }, record).await?;
-    screen(gate, guards, answer, record).await
+    screen(gate, &guards, answer, record).await
 }
 
 /// Whether the request is a stream of messages, by its method's descriptor.
@@ -157,7 +157,8 @@ impl Noted for Request<Validated> {
 
 impl Noted for Request<Inspected> {
     const PHASE: Phase = Phase::Inspect;
-    fn note(&self, _: &mut Draft) -> Outcome {
+    fn note(&self, draft: &mut Draft) -> Outcome {
+        draft.added_bytes = self.stage().added_bytes() as u64;
         if self.stage().is_inspected() { Outcome::Passed } else { Outcome::None }
     }
 }

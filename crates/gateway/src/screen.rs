@@ -53,8 +53,9 @@ use portcullis_core::validate::{
 };
 use portcullis_inspect::answer::{screen_json, screen_text};
 use portcullis_inspect::dialect::mcp::{self, McpRules, McpStream};
-use portcullis_inspect::dialect::{self, Endpoint, Stream};
+use portcullis_inspect::dialect::{self, Endpoint, ModelRules, Stream};
 use portcullis_inspect::judge::Verdict;
+use portcullis_inspect::vault::Vault;
 
 use crate::forward::UpstreamBody;
 use crate::forward::asked::Shown;
@@ -89,6 +90,8 @@ pub struct Forwarded {
     pub(crate) operation: OperationIndex,
     pub(crate) method: Method,
     pub(crate) hides_usage: bool,
+    /// What the tokens stand for that the model was shown.
+    pub(crate) vault: Option<Arc<Vault>>,
     pub(crate) due: Option<Due>,
     /// What a graph was asked for.
     pub(crate) expected: Option<Expected>,
@@ -142,16 +145,19 @@ pub(crate) async fn screen(
     record: &mut Recording,
 ) -> Result<Answer<Screened>, Halt> {
     let Answer { mut parts, stage } = answer;
-    let Forwarded { content, route, operation, method, hides_usage, due, expected, shown, tools } = stage;
+    let Forwarded { content, route, operation, method, hides_usage, vault, due, expected, shown, tools } =
+        stage;
     let body = match content {
         Content::Body(body) => body,
         Content::Switched(switched) => {
             return Ok(Answer::screened(parts, ScreenedBody::empty(), Some(switched)));
         }
     };
+    let restoring = guards.model.as_ref().zip(vault).map(|(rules, vault)| rules.restoring(&vault));
     let judged = Judged {
         gate,
         guards,
+        model: restoring.as_ref().or(guards.model.as_ref()),
         route: &route,
         operation,
         due: due.as_ref(),
@@ -204,7 +210,7 @@ pub(crate) async fn screen(
         Manner::Model => {
             record.draft.is_stream = true;
             without_length(&mut parts.headers);
-            let rules = guards.model.as_ref().ok_or_else(no_rules)?;
+            let rules = judged.model.ok_or_else(no_rules)?;
             let endpoint = judged.endpoint()?;
             let stream = Stream::new(endpoint, rules, hides_usage, record.id().as_str());
             let stream = stream
@@ -246,6 +252,8 @@ enum Manner {
 struct Judged<'a> {
     gate: &'a Gate,
     guards: &'a Guards,
+    /// The rules of a model, which know what the tokens of this request stand for.
+    model: Option<&'a ModelRules>,
     route: &'a Arc<Route>,
     operation: OperationIndex,
     due: Option<&'a Due>,
@@ -448,7 +456,7 @@ impl Judged<'_> {
         let screen = &self.guards.screens.answer;
         match self.route.surface {
             Surface::Model(_) => {
-                let rules = self.guards.model.as_ref().ok_or_else(no_rules)?;
+                let rules = self.model.ok_or_else(no_rules)?;
                 let screened = dialect::screen_answer(self.endpoint()?, rules, &bytes, &mut draft.findings)?;
                 draft.usage = screened.usage;
                 Ok((screened.body, Verdict::Pass))

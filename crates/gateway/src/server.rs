@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 use portcullis_core::admit::{BUCKETS, Buckets};
 pub use portcullis_core::policy::Matrix;
+use portcullis_inspect::vault::TokenKey;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -195,7 +196,12 @@ impl Server {
         let reload = Reload {
             path: path.to_owned(),
             front,
-            kept: Kept { upstreams: compiled.upstreams, pools: compiled.pools, ..kept },
+            kept: Kept {
+                upstreams: compiled.upstreams,
+                pools: compiled.pools,
+                encoder: compiled.encoder,
+                ..kept
+            },
             certificates,
             fixed: Fixed::of(&settings),
         };
@@ -256,11 +262,22 @@ impl Kept {
             lifetime: Lifetime::default(),
             sessions: Arc::default(),
             owners: None,
+            tokens: token_key(),
             origin: Instant::now(),
             upstreams: Vec::new(),
             pools: Pools::default(),
+            encoder: None,
         }
     }
+}
+
+/// A key of this process alone, which no file holds.
+fn token_key() -> TokenKey {
+    let mut random = Zeroizing::new([0; 32]);
+    // The generator of the operating system does not fail once the machine is up; a key that anybody knows would show nothing.
+    #[expect(clippy::expect_used, reason = "without randomness there is no TLS either")]
+    aws_lc_rs::rand::fill(&mut *random).expect("the system gives random bytes");
+    TokenKey::new(&random)
 }
 
 fn compiled(loaded: &config::Loaded, kept: &Kept) -> Result<(Settings, Compiled), StartError> {
@@ -456,6 +473,7 @@ impl Reload {
         }
         self.kept.upstreams = compiled.upstreams;
         self.kept.pools = compiled.pools;
+        self.kept.encoder = compiled.encoder;
         self.kept.keyring.keep(&compiled.key_sources);
         let gate: Gate = compiled.gate;
         self.front.gate.store(Arc::new(gate));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis_core::halt::Reason;
-use portcullis_core::record::{Action, Outcome, Phase};
+use portcullis_core::record::{Outcome, Phase};
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -29,6 +29,11 @@ struct HaltLabels {
 struct FindingLabels {
     detector: &'static str,
     action: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RouteLabels {
+    route: String,
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -57,6 +62,7 @@ pub struct Metrics {
     halts: Family<HaltLabels, Counter>,
     findings: Family<FindingLabels, Counter>,
     tokens: Family<TokenLabels, Counter>,
+    added_tokens: Family<RouteLabels, Counter>,
     objects_denied: Family<DeniedLabels, Counter>,
     deprecated: Family<OperationLabels, Counter>,
     abandoned: Counter,
@@ -86,6 +92,7 @@ impl Default for Metrics {
             halts: Family::default(),
             findings: Family::default(),
             tokens: Family::default(),
+            added_tokens: Family::default(),
             objects_denied: Family::default(),
             deprecated: Family::default(),
             abandoned: Counter::default(),
@@ -110,6 +117,8 @@ impl Default for Metrics {
         registry.register("halts", "Requests stopped, by phase, reason and source", metrics.halts.clone());
         registry.register("findings", "Findings of detectors, by action", metrics.findings.clone());
         registry.register("model_tokens", "Tokens that model providers counted", metrics.tokens.clone());
+        let help = "Tokens that the gate added to prompts, by an estimate of four bytes each";
+        registry.register("prompt_tokens_added", help, metrics.added_tokens.clone());
         let help = "Objects of others that callers named, or that were left out of lists";
         registry.register("objects_denied", help, metrics.objects_denied.clone());
         let help = "Calls of operations that their contract says are deprecated";
@@ -165,12 +174,12 @@ impl Metrics {
             self.objects_denied.get_or_create(&labels).inc_by(u64::from(denied.objects));
         }
         for finding in &draft.findings {
-            let action = match finding.action {
-                Action::Observe => "observe",
-                Action::Redact => "redact",
-                Action::Block => "block",
-            };
+            let action = finding.action.as_str();
             self.findings.get_or_create(&FindingLabels { detector: finding.detector, action }).inc();
+        }
+        if let (1.., Some(route)) = (draft.added_bytes, &draft.route) {
+            let labels = RouteLabels { route: route.name.to_string() };
+            self.added_tokens.get_or_create(&labels).inc_by(draft.added_tokens());
         }
         if let (Some(usage), Some(route)) = (draft.usage, &draft.route) {
             for (kind, count) in [("prompt", usage.prompt_tokens), ("completion", usage.completion_tokens)] {

@@ -1,6 +1,6 @@
-//! Prints how the detectors do on labelled texts, one JSON object a line: `figures secrets FILE`, `pii`, `personal`, `active`, `links`, `lines`, `code`.
+//! Prints how the detectors do on labelled texts, one JSON object a line: `figures secrets FILE`, `pii`, `personal`, `active`, `links`, `roles`, `lines`, `code`.
 //!
-//! `secrets`, `personal`, `active`, `links`, `lines`: `text`, `label` (1: something must be found, 0: nothing may be), `sub`. `pii`: `text` and `spans` with
+//! `secrets`, `personal`, `active`, `links`, `roles`, `lines`: `text`, `label` (1: something must be found, 0: nothing may be), `sub`. `pii`: `text` and `spans` with
 //! `type`, `start`, `end` in characters; a finding counts where it covers at least half of what both cover together. `code`:
 //! `text`, `lang`, `sub` (the weakness) and `line_text`.
 #![expect(
@@ -30,6 +30,7 @@ fn main() {
         "code" => code(&rows),
         "active" => labels(&rows, Group::ActiveContent),
         "links" => labels(&rows, Group::Links),
+        "roles" => labels(&rows, Group::Roles),
         "lines" => labels(&rows, Group::Code),
         other => println!("no such kind: {other}"),
     }

@@ -24,7 +24,7 @@ use crate::normal::views;
 /// Pieces of a window, without its two ends.
 pub const WIDTH: usize = 96;
 /// How far apart windows begin.
-pub const STRIDE: usize = 64;
+pub const STRIDE: usize = 80;
 /// The most windows of one text; a longer one is not read: see [`Unread::TooLong`].
 pub const WINDOWS: usize = 1024;
 /// The most bytes of a window's pieces that are worth cutting: what is longer has too many windows in any script.

@@ -24,7 +24,7 @@ pub(crate) fn screen(screen: &Screen, judged: &Judged, findings: &mut Vec<Findin
             text::screen(screen, literal, findings, || format!("{before}/query"));
         }
         for finding in findings.iter_mut().skip(known) {
-            if finding.action == Action::Redact {
+            if finding.action.rewrites() {
                 finding.action = Action::Block;
             }
         }

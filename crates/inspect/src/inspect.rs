@@ -32,15 +32,17 @@
 //!
 //! fn unread(request: Request<Validated>) -> Request<Inspected> {
 //!     let body = request.body().clone();
-//!     request.advance(|validated| Inspected { validated, body, is_inspected: true, hides_usage: false })
+//!     request.advance(|validated| Inspected { validated, body, is_inspected: true, hides_usage: false, added_bytes: 0, vault: None })
 //! }
 //! ```
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use portcullis_core::grpc;
 use portcullis_core::halt::{Halt, Reason};
+use portcullis_core::identify::Principal;
 use portcullis_core::record::{Action, Finding};
 use portcullis_core::request::Request;
 use portcullis_core::route::Surface;
@@ -52,6 +54,7 @@ use crate::elsewhere::{Hearing, Passage};
 use crate::judge::{Verdict, judge};
 use crate::machine::Screen;
 use crate::media::{Media, decode, encode, pairs};
+use crate::vault::Vault;
 use crate::{graph, json, text};
 
 /// What a route looks for: in what its clients send, and in what its upstream answers.
@@ -72,6 +75,8 @@ pub struct Inspected {
     body: Bytes,
     is_inspected: bool,
     hides_usage: bool,
+    added_bytes: usize,
+    vault: Option<Arc<Vault>>,
 }
 
 impl Inspected {
@@ -85,9 +90,19 @@ impl Inspected {
         self.is_inspected
     }
 
+    /// What the tokens of the outbound body stand for, where any do.
+    pub fn vault(&self) -> Option<&Arc<Vault>> {
+        self.vault.as_ref()
+    }
+
     /// Whether the gate asked a model for token counts that the client did not ask for.
     pub fn hides_usage(&self) -> bool {
         self.hides_usage
+    }
+
+    /// Bytes that the gate added to a prompt: what fences mean, fences, a canary.
+    pub fn added_bytes(&self) -> usize {
+        self.added_bytes
     }
 }
 
@@ -122,10 +137,18 @@ pub fn inspect(
     if is_inspected && request.stage().graph().is_none() {
         fixed_parts(&screens.request, &request, findings);
     }
+    if let (Some(rules), true) = (model, request.body().is_empty()) {
+        headers(rules, &request)?;
+    }
+    let in_session = model.and_then(|rules| rules.tokenising(&who(&request)));
+    let (model, vault) = match &in_session {
+        Some((rules, vault)) => (Some(rules), Some(Arc::clone(vault))),
+        None => (model, None),
+    };
     let asked = match (request.stage().route().surface, model) {
         (Surface::Model(_), Some(rules)) if !request.body().is_empty() => {
             let asked = asked(rules, &request, hearing, findings)?;
-            (asked.body, asked.hides_usage)
+            (asked.body, asked.hides_usage, asked.added_bytes)
         }
         (Surface::Model(_), None) => {
             return Err(Halt::new(Reason::Internal, "a model route without rules"));
@@ -137,33 +160,50 @@ pub fn inspect(
                 copied_arguments(&screens.request, &request, findings);
             }
             match request.stage().mcp().and_then(|call| call.message.as_ref()) {
-                Some(message) => (mcp::inspect_request(rules, message, request.body(), findings)?, false),
-                None => (request.body().clone(), false),
+                Some(message) => (mcp::inspect_request(rules, message, request.body(), findings)?, false, 0),
+                None => (request.body().clone(), false, 0),
             }
         }
         (Surface::GraphQl, _) => {
             let judged = request.stage().graph().and_then(|call| call.judged().ok());
             let judged = judged.ok_or_else(|| unreadable("the operations were not judged"))?;
-            (graph::screen(&screens.request, judged, findings)?.into(), false)
+            (graph::screen(&screens.request, judged, findings)?.into(), false, 0)
         }
         (Surface::Model(_), Some(_)) | (Surface::Rest | Surface::Grpc, _) if !is_inspected => {
-            (request.body().clone(), false)
+            (request.body().clone(), false, 0)
         }
         (Surface::Grpc, _) => {
             fields(&screens.request, &request, findings)?;
-            (request.body().clone(), false)
+            (request.body().clone(), false, 0)
         }
         (Surface::Model(_), Some(_)) | (Surface::Rest, _) => {
             let media = Media::of(&request.head().headers);
-            (body(&screens.request, media, request.body(), findings)?, false)
+            (body(&screens.request, media, request.body(), findings)?, false, 0)
         }
     };
     let own = findings.get(known..).unwrap_or_default();
     if judge(own) == Verdict::Block {
         return Err(blocked(own));
     }
-    let (body, hides_usage) = asked;
-    Ok(request.advance(|validated| Inspected { validated, body, is_inspected, hides_usage }))
+    let (body, hides_usage, added_bytes) = asked;
+    let vault = vault.filter(|vault| !vault.is_empty());
+    Ok(request.advance(|validated| Inspected {
+        validated,
+        body,
+        is_inspected,
+        hides_usage,
+        added_bytes,
+        vault,
+    }))
+}
+
+/// What tells a caller of a route from others: tokens of one mean nothing to another.
+fn who(request: &Request<Validated>) -> [&str; 3] {
+    let route = &*request.stage().route().name;
+    match request.stage().principal() {
+        Principal::Anonymous => [route, "", ""],
+        Principal::Identity(identity) => [route, &identity.issuer, &identity.subject],
+    }
 }
 
 /// What of a request has to be read elsewhere and has no answer in `hearing` yet. Nothing of what is refused without
@@ -176,6 +216,9 @@ pub fn unheard(
     let Some(rules) = model.filter(|rules| !rules.tiers.is_empty() && !request.body().is_empty()) else {
         return Vec::new();
     };
+    // The texts that are asked about are those that will be sent.
+    let in_session = rules.tokenising(&who(request));
+    let rules = in_session.as_ref().map_or(rules, |(rules, _)| rules);
     let mut is_refused = false;
     let open = hearing.ask(|hearing| is_refused = asked(rules, request, hearing, &mut Vec::new()).is_err());
     if is_refused { Vec::new() } else { open }
@@ -191,8 +234,17 @@ fn asked(
     let stage = request.stage();
     let endpoint = Endpoint::of(stage.route(), stage.operation())
         .ok_or_else(|| Halt::new(Reason::Internal, "a model's operation without an endpoint"))?;
+    headers(rules, request)?;
     let document = stage.document().ok_or_else(|| unreadable("the body was not validated"))?;
     dialect::inspect_request(endpoint, rules, document, hearing, findings)
+}
+
+/// Takes the headers of a request to a model by its dialect.
+fn headers(rules: &ModelRules, request: &Request<Validated>) -> Result<(), Halt> {
+    match request.stage().route().surface {
+        Surface::Model(dialect) => dialect::inspect_headers(dialect, rules, &request.head().headers),
+        Surface::Rest | Surface::GraphQl | Surface::Grpc | Surface::Mcp => Ok(()),
+    }
 }
 
 /// Screens what cannot be rewritten: path parameters and query.
@@ -218,7 +270,7 @@ fn fixed(screen: &Screen, value: &str, findings: &mut Vec<Finding>, at: impl FnO
     let known = findings.len();
     text::screen(screen, value, findings, at);
     for finding in findings.iter_mut().skip(known) {
-        if finding.action == Action::Redact {
+        if finding.action.rewrites() {
             finding.action = Action::Block;
         }
     }

@@ -40,7 +40,8 @@ pub(crate) fn screen(
 ) -> Result<Outcome, NotJson> {
     // PERF: without escapes each string lies in the text as it is, with a quote on either side; to detectors a quote
     // is as good as the end of a text. So where the raw text has nothing to find, no string of it has.
-    if screen.is_off() || (memchr(b'\\', json.as_bytes()).is_none() && !screen.finds(json)) {
+    let is_clean = || !screen.has_fields() && memchr(b'\\', json.as_bytes()).is_none() && !screen.finds(json);
+    if screen.is_off() || is_clean() {
         return Ok(Outcome::Unchanged);
     }
     let walk = Walk {
@@ -168,7 +169,8 @@ impl<'t> Walk<'_, 't> {
     /// Screens the value of the literal from `start` to here; says whether it blocks.
     fn value(&mut self, value: &str, start: usize) -> bool {
         let (prefix, path) = (self.prefix, &self.path);
-        let found = text::screen(self.screen, value, self.findings, || pointer(prefix, path));
+        let screen = self.screen.at(|| pointer("", path));
+        let found = text::screen(&screen, value, self.findings, || pointer(prefix, path));
         let Some(found) = found else { return false };
         if found.is_changed && !found.is_blocked {
             self.out.push_str(self.json.get(self.sent..start).unwrap_or_default());

@@ -24,7 +24,7 @@ pub fn judge(findings: &[Finding]) -> Verdict {
 fn consequence(action: Action) -> Verdict {
     match action {
         Action::Observe => Verdict::Pass,
-        Action::Redact => Verdict::Redact,
+        Action::Mask | Action::Tokenise | Action::Redact => Verdict::Redact,
         Action::Block => Verdict::Block,
     }
 }
@@ -41,6 +41,8 @@ mod tests {
             (&[][..], Verdict::Pass),
             (&[Action::Observe, Action::Observe], Verdict::Pass),
             (&[Action::Observe, Action::Redact], Verdict::Redact),
+            (&[Action::Observe, Action::Mask], Verdict::Redact),
+            (&[Action::Tokenise], Verdict::Redact),
             (&[Action::Redact, Action::Block, Action::Observe], Verdict::Block),
         ] {
             for severity in [Severity::Low, Severity::High] {

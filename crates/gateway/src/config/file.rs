@@ -106,6 +106,8 @@ pub(crate) struct File {
     /// PostgreSQL servers that know whose objects are, by the name that `lookup` and `ownership` use.
     #[serde(default)]
     pub(crate) postgres: Named<Postgres>,
+    /// The threads that read prompts where a model's `prompt` says `encoder`.
+    pub(crate) encoder: Option<At<Encoder>>,
     /// Where the gate remembers who created what, for objects whose owner is `created-by`: a file, or a table.
     pub(crate) ownership: Option<At<Ownership>>,
     /// Where the record of each request goes.
@@ -331,7 +333,7 @@ pub(crate) struct Api {
     /// Whether a client may ask for a WebSocket.
     #[schemars(extend("default" = false))]
     pub(crate) websocket: Option<bool>,
-    /// Detectors on requests. Default: `injection` and `active_content` are observed.
+    /// Detectors on requests. Default: `injection`, `roles` and `active_content` are observed.
     pub(crate) inspect: Option<Either<Nothing, Detectors>>,
     /// Detectors on answers. Default: `secrets` and `pii` are observed.
     pub(crate) screen: Option<Either<Nothing, Detectors>>,
@@ -355,6 +357,9 @@ pub(crate) struct Model {
     /// What happens to system messages that a client sends.
     #[schemars(extend("default" = "refuse"))]
     pub(crate) client_system: Option<ClientSystem>,
+    /// Betas that clients of an `anthropic` model may ask for in `anthropic-beta`.
+    #[serde(default)]
+    pub(crate) betas: Vec<At<String>>,
     /// Names of issuers, or `anonymous`, or both. There is no default: who may come must be written.
     #[schemars(extend("x-required" = true))]
     pub(crate) identify: Option<At<OneOrMany<At<String>>>>,
@@ -376,9 +381,9 @@ pub(crate) struct Model {
     /// Largest request body.
     #[schemars(extend("default" = "4MiB"))]
     pub(crate) body_limit: Option<Size>,
-    /// Detectors on what goes to the model. Default: `injection` is blocked.
+    /// Detectors on what goes to the model. Default: `injection` is blocked, `roles` are redacted.
     pub(crate) prompt: Option<Either<Nothing, Detectors>>,
-    /// Detectors on what the model answers. Default: `pii`, `secrets` and `active_content` are redacted.
+    /// Detectors on what the model answers. Default: `pii`, `secrets`, `active_content` and `leak` are redacted.
     pub(crate) answer: Option<Either<Nothing, Detectors>>,
 }
 
@@ -406,7 +411,8 @@ pub(crate) struct Upstream {
     pub(crate) ca: Option<At<String>>,
     /// The name in its certificate, where it is not the host of the address.
     pub(crate) server_name: Option<At<String>>,
-    /// The gate's own credential for it: a reference to a secret, sent as `Authorization: Bearer`, or a mapping.
+    /// The gate's own credential for it: a reference to a secret, sent as `Authorization: Bearer` (to an
+    /// `anthropic` model as `x-api-key`), or a mapping.
     pub(crate) credential: Option<At<Either<SecretReference, Credential>>>,
     /// Sends the client's `Host` in place of the upstream's.
     #[schemars(extend("default" = false))]
@@ -417,8 +423,7 @@ pub(crate) struct Upstream {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Credential {
-    /// The header that carries it.
-    #[schemars(extend("default" = "authorization"))]
+    /// The header that carries it. Default: `authorization`, and `x-api-key` for an `anthropic` model.
     pub(crate) header: Option<At<String>>,
     /// `env:NAME` or `file:path`.
     #[schemars(extend("x-required" = true))]
@@ -492,11 +497,13 @@ pub(crate) struct Operation {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Detectors {
     /// Personal data: addresses, telephone numbers, cards, accounts, national identifiers, dates of birth.
-    pub(crate) pii: Option<DetectorLevel>,
+    pub(crate) pii: Option<At<DetectorLevel>>,
     /// Keys and tokens by their shapes, credentials in URLs, and what a name calls a secret.
     pub(crate) secrets: Option<DetectorLevel>,
     /// Phrases that try to override a model's instructions.
     pub(crate) injection: Option<DetectorLevel>,
+    /// Signs of a role that the writer does not have: control tokens of chat templates, forged headings, tags and turns.
+    pub(crate) roles: Option<DetectorLevel>,
     /// Scripts, event handlers, escape sequences and the like in text.
     pub(crate) active_content: Option<DetectorLevel>,
     /// Links and images that carry data out, and hosts that look like others.
@@ -507,10 +514,60 @@ pub(crate) struct Detectors {
     /// say in a model's `prompt`, and the `results` of tool servers. It is wrong about one ordinary text in a hundred, so
     /// its default there is `observe`.
     pub(crate) classifier: Option<At<DetectorLevel>>,
+    /// Text that tries to give a model orders, as a small transformer in this process sees it, in many languages, within
+    /// the time that [`encoder`](#encoder) gives. It reads what `classifier` reads. Only in programs that were built
+    /// with the feature `ml`; its default there is `observe`.
+    pub(crate) encoder: Option<At<DetectorLevel>>,
+    /// What documents and tools wrote is fenced by tags with a code that is drawn for each request, and the operator's
+    /// text says what that means. Only in a model's `prompt`; its default is `off`.
+    pub(crate) fence: Option<At<FenceWord>>,
+    /// A random word is put behind the operator's text, so that `leak` knows the text in every spelling. Only in a
+    /// model's `prompt` with `system`; its default is `false`.
+    pub(crate) canary: Option<At<bool>>,
+    /// The operator's text in what the model says: twelve words in a row, most of a sentence, the canary. Only in a
+    /// model's `answer`; its default there is `redact`.
+    pub(crate) leak: Option<At<DetectorLevel>>,
     /// Single detectors that do not run, though their kind does: `phone`, `mac-address`.
     pub(crate) except: Option<Vec<At<String>>>,
     /// Hosts that links and images may lead to: `example.com`, `*.example.com`. Others are found by `links` then.
     pub(crate) hosts: Option<Vec<At<String>>>,
+    /// Values that are no finding of personal data or secrets: `*@example.com`, `+49 30 1234567`, `10.0.0.0/8`.
+    pub(crate) allow: Option<Vec<At<String>>>,
+    /// Fields where something else is done. A field has the levels that it names, and the others as everywhere.
+    #[serde(default)]
+    pub(crate) fields: Vec<At<Field>>,
+    /// The operator's own rules: topics, phrases, languages, length, the schema of structured answers.
+    #[serde(default)]
+    pub(crate) rules: Vec<At<ContentRule>>,
+}
+
+/// The threads that read prompts where a model's `prompt` says `encoder`. They read all texts of a request at once;
+/// a thread reads a window of about 300 characters in some ten milliseconds.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Encoder {
+    /// How many threads.
+    #[schemars(extend("default" = 2, "minimum" = 1, "maximum" = 256))]
+    pub(crate) threads: Option<At<usize>>,
+    /// How long a request waits for its texts to be read.
+    #[schemars(extend("default" = "500ms"))]
+    pub(crate) deadline: Option<Span>,
+    /// What becomes of a request of which a text was not read: because it was late, too long, or too many waited. The
+    /// record says so either way. Default: `refuse` where an order would be blocked, `pass` elsewhere.
+    pub(crate) on_timeout: Option<OnTimeout>,
+    /// How many verdicts are remembered, so that texts which come again are not read again.
+    #[schemars(extend("default" = 16384))]
+    pub(crate) memory: Option<usize>,
+}
+
+/// What becomes of a request of which a text was not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum OnTimeout {
+    /// It is refused.
+    Refuse,
+    /// It passes, and the record says what was not read.
+    Pass,
 }
 
 /// Where records go.
@@ -542,6 +599,15 @@ macro_rules! words {
 }
 
 words! {
+    /// How what documents and tools wrote goes to a model.
+    FenceWord {
+        /// As it is.
+        Off,
+        /// Behind a fence.
+        On,
+        /// Behind a fence, its words joined by a mark in place of spaces.
+        Mark,
+    }
     /// Nothing is done, and the record says so.
     Nothing {
         /// No detector runs.
@@ -618,6 +684,10 @@ words! {
         Off,
         /// Findings are recorded.
         Observe,
+        /// Findings are replaced by a part of themselves, as `**** 4242`: personal data only.
+        Mask,
+        /// Findings are replaced by tokens, which the model's answer has back as they were: personal data in a model's `prompt` only.
+        Tokenise,
         /// Findings are replaced by a placeholder.
         Redact,
         /// The request or answer is stopped.
@@ -629,6 +699,8 @@ words! {
     Dialect {
         /// OpenAI: chat completions, responses, embeddings and the list of models.
         OpenAi,
+        /// Anthropic messages.
+        Anthropic,
         /// Only chat completions, and the list of models.
         #[serde(rename = "openai-chat")]
         OpenAiChat,
@@ -643,8 +715,7 @@ words! {
     }
     /// What a model is asked with although it cannot be read here.
     Unread {
-        /// What the provider stored: earlier responses, conversations, prompts and items by their names. With it, responses
-        /// may be stored.
+        /// Earlier responses, conversations, prompts and items that the provider stored; it may store more.
         Stored,
         /// Texts for embeddings as numbers of tokens.
         Tokens,
@@ -660,12 +731,14 @@ words! {
     }
 }
 
+mod content;
 mod graphs;
 mod grpc;
 mod objects;
 mod postgres;
 mod tools;
 
+pub(crate) use content::{ContentRule, Field, RuleAction, Wider};
 pub(crate) use graphs::{Graph, GraphLimits, GraphObject, GraphWaiver};
 pub(crate) use grpc::{Grpc, GrpcAnswers};
 pub(crate) use objects::{

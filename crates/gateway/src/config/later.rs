@@ -1,7 +1,7 @@
 //! Words that are understood in order to be refused well: what a later version brings, what is called otherwise.
 
 /// Keys of a later version: the type, the key, what it is about.
-const LATER_KEYS: [(&str, &str, &str); 12] = [
+const LATER_KEYS: [(&str, &str, &str); 11] = [
     ("ToolServer", "pin", "pinning of tool definitions"),
     ("File", "ledger", "the tamper-evident ledger; `record` writes plain records"),
     ("File", "state", "state shared by many gates; this version counts in one process"),
@@ -11,13 +11,12 @@ const LATER_KEYS: [(&str, &str, &str); 12] = [
     ("Budget", "tokens", "budgets of tokens; `limit` counts requests"),
     ("Budget", "cost", "budgets of money; `limit` counts requests"),
     ("Budget", "when", "conditional budgets"),
-    ("Detectors", "roles", "fencing of roles; see `client_system`"),
     ("Issuer", "introspection", "token introspection (RFC 7662)"),
     ("PublicListener", "client_ca", "client certificates (mutual TLS)"),
 ];
 
 /// Words of a later version: the type, the word.
-const LATER_WORDS: [(&str, &str); 1] = [("Dialect", "anthropic")];
+const LATER_WORDS: [(&str, &str); 0] = [];
 
 /// Keys that other gates, or earlier drafts, call otherwise: the type, their word, ours.
 const CALLED_OTHERWISE: [(&str, &str, &str); 68] = [

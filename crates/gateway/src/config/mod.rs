@@ -11,6 +11,7 @@
 mod check;
 mod contract;
 mod diagnostic;
+mod fields;
 mod file;
 mod identifiers;
 mod later;

@@ -21,7 +21,10 @@ use super::diagnostic::Place;
 use super::secret::Secret;
 use super::units::Rate;
 
+pub use self::content::{ContentKind, ContentRule, Field, Wider};
 pub use super::file::Algorithm;
+
+mod content;
 
 /// Everything that a gate is told.
 #[derive(Debug, Clone)]
@@ -44,12 +47,33 @@ pub struct Settings {
     pub tools: Vec<ToolServer>,
     /// Cedar policy files, sorted by path; empty when there is no `policy`.
     pub policies: Vec<SourceText>,
+    /// Threads that read prompts.
+    pub encoder: Encoder,
     /// Where the gate remembers who created what, when it does.
     pub ownership: Option<Ownership>,
     /// The roles file.
     pub roles: Option<Roles>,
     /// Where records go.
     pub record: RecordTarget,
+}
+
+/// Threads that read prompts, where a model's `prompt` asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Encoder {
+    /// How many.
+    pub threads: usize,
+    /// How long the texts of one request may take.
+    pub deadline: Duration,
+    /// Whether a request is refused of which a text was not read in time; `None`: where an order would be blocked.
+    pub refuses_unread: Option<bool>,
+    /// How many verdicts are remembered.
+    pub memory: usize,
+}
+
+impl Default for Encoder {
+    fn default() -> Self {
+        Self { threads: 2, deadline: Duration::from_millis(500), refuses_unread: None, memory: 16_384 }
+    }
 }
 
 /// Where the gate remembers who created what.
@@ -363,6 +387,8 @@ pub struct Model {
     pub system: Option<SourceText>,
     /// What happens to system messages of a client.
     pub client_system: ClientSystem,
+    /// Betas that its clients may ask for.
+    pub betas: Vec<String>,
     /// Whether what the dialect does not have passes.
     pub allow_unknown: bool,
     /// Whether what the provider stored may be spoken of.
@@ -516,6 +542,8 @@ pub struct GraphWaiver {
 pub enum Dialect {
     /// OpenAI's.
     OpenAi,
+    /// Anthropic messages.
+    Anthropic,
 }
 
 /// Which endpoints of its dialect a model has.
@@ -562,10 +590,25 @@ pub enum Level {
     Off,
     /// Recorded.
     Observe,
+    /// Replaced by a part of itself.
+    Mask,
+    /// Replaced by a token on the way to a model, and given back in its answer.
+    Tokenise,
     /// Replaced by a placeholder.
     Redact,
     /// Stops the request or answer.
     Block,
+}
+
+/// How what documents and tools wrote goes to a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fence {
+    /// As it is.
+    Off,
+    /// Behind a fence.
+    On,
+    /// Behind a fence, its words joined by a mark.
+    Mark,
 }
 
 /// A level for each kind of detector.
@@ -577,6 +620,8 @@ pub struct Detectors {
     pub secrets: Level,
     /// Phrases that override a model's instructions.
     pub injection: Level,
+    /// Signs of a role that the writer does not have.
+    pub roles: Level,
     /// Scripts and the like in text.
     pub active_content: Level,
     /// Links and images that carry data out.
@@ -585,10 +630,24 @@ pub struct Detectors {
     pub code: Level,
     /// Text that gives orders, as the classifier sees it; of prompts and of what tools say.
     pub classifier: Level,
+    /// Text that gives orders, as the encoder sees it; of prompts only.
+    pub encoder: Level,
+    /// How what documents and tools wrote is fenced; of prompts only.
+    pub fence: Fence,
+    /// Whether a canary is put behind the operator's text; of prompts only.
+    pub canary: bool,
+    /// The operator's text in answers of models.
+    pub leak: Level,
     /// Detectors that do not run though their kind does.
     pub except: Vec<Detector>,
     /// Hosts that links may lead to, in lower case; empty: any, as long as no data goes there.
     pub hosts: Vec<String>,
+    /// Values that are no finding; each means something.
+    pub allow: Vec<String>,
+    /// Fields where something else is done.
+    pub fields: Vec<Field>,
+    /// Rules of the operator's own.
+    pub rules: Vec<ContentRule>,
 }
 
 impl Detectors {
@@ -596,20 +655,26 @@ impl Detectors {
     pub const NONE: Self = Self::of([Level::Off; 6]);
     /// The default of an API's `inspect`.
     pub const INSPECT: Self =
-        Self::of([Level::Off, Level::Off, Level::Observe, Level::Observe, Level::Off, Level::Off]);
+        Self::of([Level::Off, Level::Off, Level::Observe, Level::Observe, Level::Off, Level::Off])
+            .with(Level::Observe, Level::Off);
     /// The default of an API's `screen`.
     pub const SCREEN: Self =
         Self::of([Level::Observe, Level::Observe, Level::Off, Level::Off, Level::Off, Level::Off]);
     /// The default of a model's `prompt`.
-    pub const PROMPT: Self =
-        Self::of([Level::Off, Level::Off, Level::Block, Level::Off, Level::Off, Level::Observe]);
+    pub const PROMPT: Self = Self::reading(
+        [Level::Off, Level::Off, Level::Block, Level::Off, Level::Off, Level::Observe],
+        if cfg!(feature = "ml") { Level::Observe } else { Level::Off },
+    )
+    .with(Level::Redact, Level::Off);
     /// The default of a model's `answer`.
     pub const ANSWER: Self =
-        Self::of([Level::Redact, Level::Redact, Level::Off, Level::Redact, Level::Redact, Level::Off]);
+        Self::of([Level::Redact, Level::Redact, Level::Off, Level::Redact, Level::Redact, Level::Off])
+            .with(Level::Off, Level::Redact);
 
     /// The default of a tool server's `arguments`.
     pub const ARGUMENTS: Self =
-        Self::of([Level::Off, Level::Observe, Level::Observe, Level::Observe, Level::Off, Level::Off]);
+        Self::of([Level::Off, Level::Observe, Level::Observe, Level::Observe, Level::Off, Level::Off])
+            .with(Level::Observe, Level::Off);
     /// The default of a tool server's `results`.
     pub const RESULTS: Self = Self::of([
         Level::Observe,
@@ -618,10 +683,32 @@ impl Detectors {
         Level::Observe,
         Level::Redact,
         Level::Observe,
-    ]);
+    ])
+    .with(Level::Redact, Level::Off);
 
-    /// These levels, `code` off, nothing left out, and no host listed.
-    const fn of([pii, secrets, injection, active_content, links, classifier]: [Level; 6]) -> Self {
+    /// Whether anything is replaced by tokens.
+    pub fn tokenises(&self) -> bool {
+        self.pii == Level::Tokenise
+            || self.fields.iter().any(|field| field.levels.first() == Some(&Level::Tokenise))
+    }
+
+    /// The same with these levels of `roles` and `leak`.
+    const fn with(mut self, roles: Level, leak: Level) -> Self {
+        self.roles = roles;
+        self.leak = leak;
+        self
+    }
+
+    /// These levels, `code`, `roles` and what belongs to prompts or answers off, nothing left out, and no host listed.
+    const fn of(levels: [Level; 6]) -> Self {
+        Self::reading(levels, Level::Off)
+    }
+
+    /// As [`Self::of`], with an encoder.
+    const fn reading(
+        [pii, secrets, injection, active_content, links, classifier]: [Level; 6],
+        encoder: Level,
+    ) -> Self {
         Self {
             pii,
             secrets,
@@ -629,9 +716,17 @@ impl Detectors {
             active_content,
             links,
             code: Level::Off,
+            roles: Level::Off,
             classifier,
+            encoder,
+            fence: Fence::Off,
+            canary: false,
+            leak: Level::Off,
             except: Vec::new(),
             hosts: Vec::new(),
+            allow: Vec::new(),
+            fields: Vec::new(),
+            rules: Vec::new(),
         }
     }
 }

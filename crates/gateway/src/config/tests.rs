@@ -5,7 +5,9 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::settings::{Check, ClientSystem, Detectors, Jwks, Level, Limits, Per, RecordTarget};
+use super::settings::{
+    Check, ClientSystem, Detectors, Encoder, Fence, Jwks, Level, Limits, Per, RecordTarget,
+};
 use super::*;
 
 /// Files and variables in memory.
@@ -205,6 +207,21 @@ fn a_full_file_becomes_settings() {
 }
 
 #[test]
+fn what_belongs_to_prompts_and_answers_of_models_stands_nowhere_else() {
+    for wrong in
+        ["    inspect: { fence: on }\n", "    screen: { leak: redact }\n", "    inspect: { canary: true }\n"]
+    {
+        let said = said(&with_api(wrong));
+        assert!(said.contains("expected: `") && said.contains("in a model's"), "{wrong}: {said}");
+    }
+    let right = FULL
+        .replace("{ pii: off }", "{ fence: mark, canary: true, roles: block }\n    answer: { leak: block }");
+    let model = &settings(&right).models[0];
+    assert_eq!((model.prompt.fence, model.prompt.canary), (Fence::Mark, true));
+    assert_eq!((model.prompt.roles, model.answer.leak), (Level::Block, Level::Block));
+}
+
+#[test]
 fn a_small_file_gets_the_defaults() {
     let settings = settings(&with_api(""));
     let api = &settings.apis[0];
@@ -276,6 +293,7 @@ apis:
   swagger: { contract: swagger.json, upstream: "http://127.0.0.1:1", identify: anonymous }
 models:
   orders: { dialect: cohere, upstream: "http://127.0.0.1:1", identify: anonymous, answer: nope }
+  claims: { dialect: openai, betas: [a b], base_path: /c, upstream: "http://127.0.0.1:1", identify: anonymous }
 "#,
     );
     insta::assert_snapshot!(said);
@@ -289,11 +307,11 @@ listeners: { public: { address: "127.0.0.1:8080" } }
 identity: { api_keys: {}, issuers: {} }
 models:
   assistant:
-    dialect: anthropic
+    dialect: openai
     upstream: { url: "https://api.example", credential: "vault:kv/openai#key" }
     identify: anonymous
     budgets: [ { per: principal, tokens: 50k/hour, cost: 5 USD/day, limit: 1/s } ]
-    answer: { pii: redact, roles: fence }
+    answer: { pii: redact }
 tools:
   crm: { upstream: "http://127.0.0.1:9100/mcp", identify: anonymous, pin: tools.lock }
 policy: { cedar: [] }
@@ -507,7 +525,29 @@ fn one_mistake_each() {
     check("    budgets: [ { per: route, limit: 1/s, name: \"A b\" } ]", "cannot be a name");
     check("    budgets: [ { per: route, limit: 1/s, burst: 0 } ]", "out of range");
     check("    budgets: [ { per: route, limit: 1/s, operations: [] } ]", "for no operation");
-    check("    inspect: { pii: true }", "`off`, `observe`, `redact`, `block` or `enforce`");
+    check(
+        "    inspect: { pii: true }",
+        "`off`, `observe`, `mask`, `tokenise`, `redact`, `block` or `enforce`",
+    );
+    check("    inspect: { pii: tokenise }", "in a model's `prompt`");
+    check("    inspect: { secrets: mask }", "only personal data is masked");
+    check("    inspect: { allow: [\"10.0.0.0/99\"] }", "is not an address, a network");
+    check("    inspect: { fields: [ { at: /nothing, pii: redact } ] }", "there is no field `/nothing`");
+    check("    inspect: { rules: [ { name: a, action: block } ] }", "a rule looks for one thing");
+    check(
+        "    inspect: { rules: [ { name: a, action: block, phrase: \"a+\" } ] }",
+        "may be longer than 256 bytes",
+    );
+    check("    inspect: { rules: [ { name: a, action: block, phrase: \"(\" } ] }", "without look-around");
+    check(
+        "    inspect: { rules: [ { name: a, action: redact, languages: [en] } ] }",
+        "which part to replace",
+    );
+    check(
+        "    inspect: { rules: [ { name: a, action: block, languages: [klingon] } ] }",
+        "no language `klingon`",
+    );
+    check("    inspect: { rules: [ { name: a, action: block, topic: [\"-\"] } ] }", "no letter or digit");
     check("    inspect: { pii: redacted }", "did you mean `redact`?");
     check("    websocket: \"no\"", "`true` or `false`");
     check("    objects: [ { parameter: userId, owner: sub } ]", "is not an owner");
@@ -559,6 +599,38 @@ fn listeners_are_not_exposed_by_accident() {
         r#"{ public: { address: "0.0.0.0:80", plain: true }, admin: { address: "127.0.0.1:80" } }"#,
         Some("the same port"),
     );
+}
+
+#[test]
+fn the_encoder_needs_a_program_that_has_one_and_a_prompt_to_read() {
+    let model = |prompt: &str, encoder: &str| {
+        format!(
+            "version: 1\nlisteners: {{ public: {{ address: \"127.0.0.1:8080\" }} }}\nmodels:\n  brain: {{ dialect: openai, \
+             upstream: \"http://[::1]:1\", identify: anonymous, authorize: none, prompt: {prompt} }}\n{encoder}"
+        )
+    };
+    let has_one = cfg!(feature = "ml");
+    let without = "this program was built without the encoder";
+    for (prompt, encoder, is_ok) in [
+        ("{ encoder: block }", "", has_one),
+        ("{ encoder: off }", "", true),
+        ("none", "encoder: { threads: 3, deadline: 80ms, on_timeout: pass, memory: 7 }", has_one),
+    ] {
+        let said = said(&model(prompt, encoder));
+        assert_eq!(said.contains(without), !is_ok, "{prompt} {encoder}\n{said}");
+        assert_eq!(said.contains("error"), !is_ok, "{prompt} {encoder}\n{said}");
+    }
+    assert!(said(&model("none", "encoder: { threads: 0 }")).contains("1 to 256"));
+    if has_one {
+        let settings =
+            settings(&model("{ encoder: block }", "encoder: { deadline: 80ms, on_timeout: pass }"));
+        assert_eq!(settings.models[0].prompt.encoder, Level::Block);
+        let (deadline, refuses_unread) = (Duration::from_millis(80), Some(false));
+        assert_eq!(settings.encoder, Encoder { deadline, refuses_unread, ..Encoder::default() });
+    }
+    // Nobody says who wrote what an API answers.
+    let said = said(&with_api("    screen: { encoder: block }"));
+    assert!(said.contains("the encoder reads the prompts of models only"), "{said}");
 }
 
 #[test]

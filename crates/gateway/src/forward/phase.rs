@@ -48,6 +48,7 @@ pub(crate) async fn forward(
     record.draft.upstream = Some(Arc::clone(upstream));
     let method = request.head().method.clone();
     let hides_usage = request.stage().hides_usage();
+    let vault = request.stage().vault().cloned();
     let body = request.stage().outbound_body().clone();
     let due = Due::of(&request);
     let tools = Exchange::of(gate, &request);
@@ -74,6 +75,7 @@ pub(crate) async fn forward(
     let with = Outbound {
         base_path_len: route.base_path.len(),
         forwards_credential: route.identify.forwards_credential,
+        key_header: route.identify.key_header.as_ref(),
         screens_answer: gate.guards(route.id).reads_answers(&route) || due.is_some(),
         id: record.id().uuid(),
         request_id: record.id().header(),
@@ -114,8 +116,10 @@ pub(crate) async fn forward(
         tools.settle(&gate.sessions, &parts);
     }
     record.close(Phase::Forward, Outcome::Passed);
-    let stage = Forwarded { content, route, operation, method, hides_usage, due, expected, shown, tools };
-    Ok(Answer::new(parts, stage))
+    Ok(Answer::new(
+        parts,
+        Forwarded { content, route, operation, method, hides_usage, vault, due, expected, shown, tools },
+    ))
 }
 
 /// The messages of a request that is still coming. Where its operation binds objects, the first are judged by now.

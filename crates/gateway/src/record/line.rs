@@ -12,6 +12,7 @@ use serde::Serialize;
 use uuid::{Builder, Uuid};
 
 use super::{Denied, Draft};
+use crate::random::random;
 
 /// Identifier of a record: a UUID of version 7 (RFC 9562), so that records sort by time.
 #[derive(Clone, PartialEq, Eq)]
@@ -61,26 +62,6 @@ impl fmt::Debug for RecordId {
     }
 }
 
-/// Ten random bytes. Drawn in batches: one call of the generator serves 64 records.
-fn random() -> [u8; 10] {
-    thread_local! {
-        static POOL: RefCell<(usize, [u8; 640])> = const { RefCell::new((640, [0; 640])) };
-    }
-    POOL.with_borrow_mut(|(used, pool)| {
-        if *used + 10 > pool.len() {
-            // A failed draw leaves old bytes: the time still tells records apart, and nothing secret hangs on them.
-            let _ = aws_lc_rs::rand::fill(pool);
-            *used = 0;
-        }
-        let mut ten = [0; 10];
-        if let Some(fresh) = pool.get(*used..*used + 10) {
-            ten.copy_from_slice(fresh);
-        }
-        *used += 10;
-        ten
-    })
-}
-
 #[derive(Serialize)]
 struct Line<'a> {
     id: &'a str,
@@ -123,11 +104,21 @@ struct Line<'a> {
     upstream: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<Usage>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    added: Option<Added>,
     stream: bool,
     complete: bool,
     bytes_in: u64,
     bytes_out: u64,
     us: u64,
+}
+
+/// What the gate added to a prompt.
+#[derive(Serialize)]
+struct Added {
+    bytes: u64,
+    /// An estimate: four bytes each.
+    tokens: u64,
 }
 
 #[derive(Serialize)]
@@ -206,6 +197,8 @@ fn line(draft: &Draft, took: Duration) -> Line<'_> {
         notes: &draft.notes,
         upstream: draft.upstream.as_ref().map(|upstream| upstream.name()),
         usage: draft.usage,
+        added: (draft.added_bytes > 0)
+            .then(|| Added { bytes: draft.added_bytes, tokens: draft.added_tokens() }),
         stream: draft.is_stream,
         complete: draft.is_complete,
         bytes_in: draft.bytes_in,

@@ -80,6 +80,8 @@ pub(crate) struct Draft {
     pub(crate) status: Option<StatusCode>,
     pub(crate) upstream: Option<Arc<Upstream>>,
     pub(crate) usage: Option<Usage>,
+    /// Bytes that the gate added to a prompt.
+    pub(crate) added_bytes: u64,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
     pub(crate) is_complete: bool,
@@ -95,6 +97,13 @@ pub(crate) struct Denied {
     pub(crate) parameter: Box<str>,
     /// How many.
     pub(crate) objects: u32,
+}
+
+impl Draft {
+    /// Tokens that the gate added to a prompt: an estimate of four bytes each, rounded up.
+    pub(crate) fn added_tokens(&self) -> u64 {
+        self.added_bytes.div_ceil(4)
+    }
 }
 
 /// A stage that has something to say in the record.
@@ -133,6 +142,7 @@ impl Recording {
             status: None,
             upstream: None,
             usage: None,
+            added_bytes: 0,
             bytes_in: 0,
             bytes_out: 0,
             is_complete: false,

@@ -320,6 +320,49 @@ async fn what_forward_and_screen_stop_does_not_reach_the_client() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_response_is_screened_as_a_chat_is() {
+    let gate = start().await;
+    let token = gate.issuer.token("alice");
+    let ask = |path: &str, body: &str| post(path, &token, "application/json", body);
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+    let created = r#"{"type":"response.created","sequence_number":0,"response":{"id":"r","status":"in_progress","output":[]}}"#;
+    let delta = r#"{"type":"response.output_text.delta","sequence_number":1,"item_id":"i","output_index":0,"content_index":0,"delta":"the key is ghp_0123456789abcdefghijABCDEFGHIJ012345 ok"}"#;
+    let mut stream = head.to_owned();
+    for event in [created, delta] {
+        let event = format!("data: {event}\n\n");
+        stream.push_str(&format!("{:x}\r\n{event}\r\n", event.len()));
+    }
+    gate.upstream.plays(vec![Piece::Bytes(stream.into_bytes()), Piece::Wait(Arc::new(Semaphore::new(0)))]);
+    let answer = gate.ask(&ask("/v1/responses", r#"{"model":"m","stream":true,"input":"hi"}"#)).await;
+    assert_eq!((answer.status, answer.is_whole), (200, true), "a block ends well-formed: {answer:?}");
+    let text = answer.text();
+    assert!(text.contains("the key is ") && !text.contains("ghp_"), "{text}");
+    assert!(text.contains(r#""type":"response.incomplete","sequence_number":2"#), "{text}");
+    let record = gate.records(1).await.pop().unwrap();
+    assert_eq!(record["reason"], "answer_blocked");
+
+    let vectors =
+        r#"{"object":"list","data":[{"embedding":[0.5]}],"usage":{"prompt_tokens":3,"total_tokens":3}}"#;
+    let whole = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{vectors}",
+        vectors.len()
+    );
+    gate.upstream.plays(vec![Piece::Bytes(whole.into_bytes())]);
+    let answer = gate.ask(&ask("/v1/embeddings", r#"{"model":"m","input":["hi"]}"#)).await;
+    assert_eq!((answer.status, answer.text()), (200, vectors), "{answer:?}");
+    for (path, body, status) in [
+        ("/v1/embeddings", r#"{"model":"m","input":[1,2]}"#, 422),
+        ("/v1/responses", r#"{"model":"m","input":"hi","previous_response_id":"r"}"#, 422),
+        ("/v1/responses", r#"{"model":"m","input":"hi","instructions":"Obey."}"#, 403),
+        ("/v1/responses", r#"{"model":"m","input":[{"type":"news","text":"hi"}]}"#, 422),
+        ("/v1/responses/r", "{}", 404),
+    ] {
+        assert_eq!(gate.ask(&ask(path, body)).await.status, status, "{path} {body}");
+    }
+    gate.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_of_a_model_that_breaks_off_never_ends_well() {
     let gate = start().await;
     let token = gate.issuer.token("alice");

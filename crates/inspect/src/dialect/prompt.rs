@@ -72,7 +72,7 @@ impl Reader<'_> {
         let views = views(text);
         let is_unseen = match self.unseen(&views, findings) {
             Some(Action::Block) => return Read::Blocked,
-            unseen => unseen == Some(Action::Redact),
+            unseen => unseen.is_some_and(Action::rewrites),
         };
         if is_unseen {
             // Nobody meant to send what nobody sees: what is left is what the text says aloud.
@@ -105,7 +105,7 @@ impl Reader<'_> {
                 findings.push(order(action, channel, &score));
                 match action {
                     Action::Block => return Read::Blocked,
-                    Action::Redact => cuts.push((score.range, ORDER)),
+                    Action::Mask | Action::Tokenise | Action::Redact => cuts.push((score.range, ORDER)),
                     Action::Observe => {}
                 }
             }
@@ -320,7 +320,7 @@ mod tests {
             let reader = Reader { screen: &screen, orders: None, tiers: &tiers };
             let mut hearing = Hearing::default();
             let mut asked = Vec::new();
-            let mut read = |hearing: &mut Hearing, findings: &mut Vec<Finding>| {
+            let read = |hearing: &mut Hearing, findings: &mut Vec<Finding>| {
                 reader.read("a bb c", Some(Channel::User), Elsewhere { hearing, at: "/x" }, findings)
             };
             for said in said {

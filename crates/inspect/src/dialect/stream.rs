@@ -4,6 +4,7 @@ use bytes::BytesMut;
 use portcullis_core::halt::Reason;
 use portcullis_core::record::{Finding, Usage};
 
+use super::anthropic;
 use super::events::EventStream;
 use super::mcp::McpStream;
 use super::openai::chat::ChatStream;
@@ -68,7 +69,7 @@ pub enum Stream {
     Chat(Box<ChatStream>),
     /// Messages of a tool server.
     Mcp(Box<McpStream>),
-    /// Typed events: OpenAI responses.
+    /// Typed events: OpenAI responses, Anthropic messages.
     Events(Box<EventStream>),
 }
 
@@ -80,7 +81,8 @@ impl Stream {
         match endpoint {
             Endpoint::Chat => Some(Self::Chat(Box::new(ChatStream::new(rules, hides_usage, record_id)))),
             Endpoint::Responses => Some(Self::Events(Box::new(responses::stream(rules, record_id)))),
-            Endpoint::Embeddings | Endpoint::Listing => None,
+            Endpoint::Messages => Some(Self::Events(Box::new(anthropic::stream(rules, record_id)))),
+            Endpoint::TokenCount | Endpoint::Embeddings | Endpoint::Listing => None,
         }
     }
 

@@ -3,18 +3,11 @@
 use portcullis_core::record::Finding;
 
 use super::Screen;
-use super::escape::{Unescape, escape};
+use super::escape::{Inside, Unescape};
+pub(crate) use crate::machine::Form;
 
 /// Most findings that one request or answer keeps; the rest is still acted on.
 pub(crate) const FINDINGS: usize = 256;
-
-/// What a text is written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
-    Plain,
-    /// JSON inside a string: a detector must see the characters that its escapes stand for.
-    Json,
-}
 
 /// What is left of a text.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,7 +30,7 @@ pub(crate) fn whole(
     }
     let mut seen = String::new();
     let text = match form {
-        Form::Plain => text,
+        Form::Plain | Form::Prose => text,
         Form::Json => {
             let mut unescape = Unescape::default();
             unescape.push(text, &mut seen);
@@ -49,7 +42,7 @@ pub(crate) fn whole(
     if !screen.finds(text) {
         return Left::Same;
     }
-    let mut machine = screen.machine();
+    let mut machine = screen.machine_for(form);
     let mut left = String::with_capacity(text.len());
     machine.push(text, &mut left);
     if !machine.is_blocked() {
@@ -62,7 +55,7 @@ pub(crate) fn whole(
         Left::Same
     } else if form == Form::Json {
         let mut back = String::with_capacity(left.len());
-        escape(&left, &mut back);
+        Inside::default().write(&left, &mut back);
         Left::Changed(back)
     } else {
         Left::Changed(left)

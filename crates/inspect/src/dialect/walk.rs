@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::ModelRules;
 use super::document::{self, Document};
+use super::fence::Fencing;
 use super::prompt::{Elsewhere, Read, Reader};
 use super::surfaces::{Known, Origin, Surface, Table};
 use super::text::{Form, Left, keep, whole};
@@ -27,7 +28,7 @@ pub(crate) enum Author {
     Document,
 }
 
-/// Who wrote the element of a list: its path of the table's form, the element, who wrote what it stands in.
+/// Who wrote a member or an element: its path of the table's form, its value, who wrote what it stands in.
 pub(crate) type Authors = fn(&str, &Value, &ModelRules, Author) -> Author;
 
 /// One pass over a document; paths are kept in step with it.
@@ -45,6 +46,10 @@ pub(crate) struct Walk<'w> {
     /// Of the field at hand.
     origin: Origin,
     is_tree: bool,
+    /// Whether the object at hand says that its data are in base64.
+    is_encoded: bool,
+    /// Bytes that fences added.
+    added: usize,
 }
 
 impl<'w> Walk<'w> {
@@ -58,7 +63,21 @@ impl<'w> Walk<'w> {
     ) -> Self {
         let (path, at) = (String::new(), String::new());
         let (author, origin) = (Author::User, Origin::User);
-        Self { rules, table, authors, hearing, findings, path, at, author, origin, is_tree: false }
+        let (is_tree, is_encoded, added) = (false, false, 0);
+        Self {
+            rules,
+            table,
+            authors,
+            hearing,
+            findings,
+            path,
+            at,
+            author,
+            origin,
+            is_tree,
+            is_encoded,
+            added,
+        }
     }
 
     /// Who wrote what stands outside of any list.
@@ -74,7 +93,21 @@ impl<'w> Walk<'w> {
     pub(crate) fn document(&mut self, document: &Value) -> Result<Option<Value>, Halt> {
         let asks = self.rules.orders.is_some() || !self.rules.tiers.is_empty();
         let is_off = self.rules.prompt.is_off() && !asks;
-        if is_off { Ok(None) } else { self.container(document) }
+        let screened = if is_off { None } else { self.container(document)? };
+        let Some(fence) = self.rules.fence else { return Ok(screened) };
+        let mut fenced = screened.unwrap_or_else(|| document.clone());
+        let (rules, table, authors) = (self.rules, self.table, self.authors);
+        let (path, at) = (String::new(), String::new());
+        let mut fencing =
+            Fencing { rules, table, authors, findings: self.findings, fence, path, at, added: 0 };
+        fencing.value(&mut fenced, Author::User);
+        self.added = fencing.added;
+        Ok(Some(fenced))
+    }
+
+    /// Bytes that the gate added: to the operator's text, and by fences.
+    pub(crate) fn added_bytes(&self) -> usize {
+        self.rules.added_bytes + self.added
     }
 
     /// A replacement for `value`, if it needs one.
@@ -93,12 +126,13 @@ impl<'w> Walk<'w> {
             Surface::JsonText => self.text(value, Form::Json),
             Surface::Link if is_data(value) => self.data(value),
             Surface::Data if value.is_string() => self.data(value),
+            Surface::Source if self.is_encoded && value.is_string() => self.data(value),
             Surface::Parts if value.is_array() => self.parts(value),
-            Surface::Text | Surface::Link | Surface::Parts if value.is_string() => {
+            Surface::Text | Surface::Link | Surface::Parts | Surface::Source if value.is_string() => {
                 self.text(value, Form::Plain)
             }
-            Surface::Text => self.container(value),
-            Surface::Tree | Surface::Link | Surface::Data | Surface::Parts => self.tree(value),
+            Surface::Text | Surface::Parts => self.container(value),
+            Surface::Tree | Surface::Link | Surface::Data | Surface::Source => self.tree(value),
         }
     }
 
@@ -129,21 +163,26 @@ impl<'w> Walk<'w> {
 
     fn members(&mut self, members: &Map<String, Value>, is_tree: bool) -> Result<Option<Value>, Halt> {
         let mut replaced: Vec<(&String, Option<String>, Option<Value>)> = Vec::new();
+        let is_encoded = members.get("type").and_then(Value::as_str) == Some("base64");
+        let was_encoded = std::mem::replace(&mut self.is_encoded, is_encoded);
         for (name, value) in members {
-            let (path, at) = (self.path.len(), self.at.len());
+            let (path, at, around) = (self.path.len(), self.at.len(), self.author);
             self.at.push('/');
             self.at.push_str(&name.replace('~', "~0").replace('/', "~1"));
             self.path.push('/');
             self.path.push_str(name);
             let is_unknown = is_tree || self.table.lookup(&self.path).is_none();
             let new_name = if is_unknown { self.name(name)? } else { None };
+            self.author = (self.authors)(&self.path, value, self.rules, around);
             let new_value = if is_tree { self.tree(value)? } else { self.value(value)? };
             if new_name.is_some() || new_value.is_some() {
                 replaced.push((name, new_name, new_value));
             }
+            self.author = around;
             self.path.truncate(path);
             self.at.truncate(at);
         }
+        self.is_encoded = was_encoded;
         if replaced.is_empty() {
             return Ok(None);
         }
@@ -190,7 +229,7 @@ impl<'w> Walk<'w> {
         if texts.len() < 2 {
             return Ok(changed);
         }
-        let mut machine = self.rules.prompt.machine();
+        let mut machine = self.rules.prompt.at(|| &self.path).machine();
         let mut lefts: Vec<(usize, String)> = Vec::with_capacity(texts.len());
         for (nth, text) in &texts {
             let mut left = String::with_capacity(text.len());
@@ -269,7 +308,11 @@ impl<'w> Walk<'w> {
     }
 
     fn screen(&mut self, text: &str, form: Form) -> Result<Option<String>, Halt> {
-        let left = match whole(&self.rules.prompt, text, form, self.findings, || self.at.clone()) {
+        let screen = self.rules.prompt.at(|| &self.path);
+        // What somebody says is a message; names and settings are none.
+        let is_prose = form == Form::Plain && self.origin == Origin::Author && !self.is_tree;
+        let form = if is_prose { Form::Prose } else { form };
+        let left = match whole(&screen, text, form, self.findings, || self.at.clone()) {
             Left::Same => None,
             Left::Changed(text) => Some(text),
             Left::Blocked => return Err(self.blocked("blocked")),
@@ -284,8 +327,8 @@ impl<'w> Walk<'w> {
 
     /// Reads a text that passed as it is written, as a model may read it.
     fn read(&mut self, text: &str) -> Result<Option<String>, Halt> {
-        let reader =
-            Reader { screen: &self.rules.prompt, orders: self.rules.orders, tiers: &self.rules.tiers };
+        let screen = self.rules.prompt.at(|| &self.path);
+        let reader = Reader { screen: &screen, orders: self.rules.orders, tiers: &self.rules.tiers };
         let mut found = Vec::new();
         let channel = self.channel(text);
         let elsewhere = Elsewhere { hearing: self.hearing, at: &self.at };

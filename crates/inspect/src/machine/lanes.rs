@@ -11,7 +11,7 @@ const MARKS: usize = 64;
 /// Places that are looked at together.
 const WIDTH: usize = 32;
 /// Most signs that a detector may start with anywhere.
-const SIGNS: usize = 8;
+const SIGNS: usize = 12;
 
 /// For every byte, the buckets that admit it to the left of a candidate, and as its first, second and third byte.
 ///
@@ -66,12 +66,22 @@ impl Edges {
     /// earlier.
     fn mask(&self, before: &[u8; WIDTH], block: &[u8; WIDTH]) -> u32 {
         // PERF: one flat expression for each byte, or the compiler turns the loops inside out.
-        let [s0, s1, s2, s3, s4, s5, s6, s7] = self.signs;
+        let [s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11] = self.signs;
         let mut marks = [u8::from(self.is_everywhere); WIDTH];
         for ((mark, byte), before) in marks.iter_mut().zip(block).zip(before) {
             let b = *byte;
-            let is_sign =
-                (b == s0) | (b == s1) | (b == s2) | (b == s3) | (b == s4) | (b == s5) | (b == s6) | (b == s7);
+            let is_sign = (b == s0)
+                | (b == s1)
+                | (b == s2)
+                | (b == s3)
+                | (b == s4)
+                | (b == s5)
+                | (b == s6)
+                | (b == s7)
+                | (b == s8)
+                | (b == s9)
+                | (b == s10)
+                | (b == s11);
             let is_inner = (*before == b'_') | (is_upper(b) & !is_upper(*before));
             *mark |= u8::from(is_sign | (is_of_word(b) & (!is_of_word(*before) | is_inner)));
         }

@@ -1,12 +1,14 @@
 //! What a machine remembers of a text between its pieces, and the walk over one piece.
 
-use portcullis_core::record::Finding;
+use portcullis_core::record::{Action, Finding};
 
-use super::Rules;
 use super::lanes::Candidates;
+use super::{Form, Rule, Rules};
 use crate::detect::cursor::Cursor;
-use crate::detect::{Detector, Match, Tail, is_token, skip_body};
+use crate::detect::{Detector, Fence, Match, Tail, is_of, is_token, mask, skip_body};
+use crate::dialect::escape::meant;
 use crate::judge::{Verdict, judge};
+use crate::tokens::Tokens;
 
 /// Most findings that one text reports; more of the same only fill the record.
 const MOST_FINDINGS: usize = 64;
@@ -22,12 +24,17 @@ pub(super) struct State {
     due: Vec<(usize, Detector, Match)>,
     /// Line ends before the text at hand.
     lines: usize,
+    /// The block of code around the text before `fenced`, a place of the text at hand.
+    fence: Fence,
+    fenced: usize,
     /// What is being dropped.
     tail: Tail,
     pub(super) is_blocked: bool,
     pub(super) findings: Vec<Finding>,
     reported: usize,
     worst: Verdict,
+    tokens: Option<Tokens>,
+    form: Form,
 }
 
 /// What to do at a candidate.
@@ -36,29 +43,32 @@ enum Step {
     Pass,
     /// More text is needed.
     Hold,
-    /// Replace so much by a placeholder, and drop the tail.
-    Redact(Detector, Match),
+    /// Replace so much by what the rule says, and drop the tail.
+    Replace(Rule, Match),
     /// End the text.
     Block,
 }
 
-impl Default for State {
-    fn default() -> Self {
+impl State {
+    /// Of a text that begins.
+    pub(super) fn new(tokens: Option<Tokens>, form: Form) -> Self {
         Self {
             prev: b'\n',
             busy: Vec::new(),
             due: Vec::new(),
             lines: 0,
+            fence: Fence::default(),
+            fenced: 0,
             tail: Tail::None,
             is_blocked: false,
             findings: Vec::new(),
             reported: 0,
             worst: Verdict::Pass,
+            tokens,
+            form,
         }
     }
-}
 
-impl State {
     /// Walks over `text`, all that is not settled yet: appends to `out` what may leave and returns from where on the
     /// text must be kept for the next walk. `is_whole` says that nothing follows.
     pub(super) fn walk(&mut self, rules: &Rules, text: &str, is_whole: bool, out: &mut String) -> usize {
@@ -82,9 +92,9 @@ impl State {
                     out.push_str(text.get(sent..start).unwrap_or_default());
                     return self.keep(rules, bytes, start);
                 }
-                Step::Redact(detector, found) => {
+                Step::Replace(rule, found) => {
                     out.push_str(text.get(sent..start).unwrap_or_default());
-                    out.push_str(detector.placeholder());
+                    self.replace(rule, text.get(start..start + found.len).unwrap_or_default(), out);
                     self.tail = found.tail;
                     sent = match self.drop_tail(bytes, start + found.len, is_whole) {
                         Ok(end) => end,
@@ -118,6 +128,13 @@ impl State {
                 return Step::Hold;
             };
             let answer = answer.filter(|found| due.is_some() || rules.hosts.counts(found, rest));
+            let answer = answer.filter(|found| {
+                detector != Detector::InsecureCode || self.is_spoken(bytes, start, found.label)
+            });
+            let answer = answer.filter(|found| {
+                !self.is_token(text, start + found.skip)
+                    && (found.skip > 0 || !rules.admits(detector, text, start, found))
+            });
             let Some(found) = answer else {
                 if detector == Detector::Email {
                     // The parts of a local part make no address either: go on behind its `@`.
@@ -151,11 +168,43 @@ impl State {
             match verdict {
                 // Other detectors see text that passes as if nothing had been found in it.
                 Verdict::Pass => self.set_busy(detector, start + found.len),
-                Verdict::Redact => return Step::Redact(detector, found),
+                Verdict::Redact => return Step::Replace(*rule, found),
                 Verdict::Block => return Step::Block,
             }
         }
         Step::Pass
+    }
+
+    /// Appends what stands in the place of `found`.
+    fn replace(&self, rule: Rule, found: &str, out: &mut String) {
+        let token = |tokens: &Tokens| match self.form {
+            Form::Plain | Form::Prose => tokens.vault.found(rule.detector, found),
+            Form::Json => tokens.vault.found(rule.detector, &meant(found)),
+        };
+        match rule.action {
+            Action::Mask => mask(rule.detector, found, out),
+            Action::Tokenise => {
+                let token = self.tokens.as_ref().and_then(token);
+                out.push_str(token.as_deref().unwrap_or(rule.detector.placeholder()));
+            }
+            Action::Observe | Action::Redact | Action::Block => out.push_str(rule.detector.placeholder()),
+        }
+    }
+
+    /// Whether a token of this request stands at `place`: the gate's own are not personal data.
+    fn is_token(&self, text: &str, place: usize) -> bool {
+        self.tokens.as_ref().is_some_and(|tokens| text.get(place..).is_some_and(|text| tokens.starts(text)))
+    }
+
+    /// Whether a line of code is of the language that its block is fenced as, if the block says so.
+    fn is_spoken(&mut self, bytes: &[u8], start: usize, label: &str) -> bool {
+        self.read_fence(bytes, start);
+        self.fence.language().is_none_or(|language| is_of(language, label))
+    }
+
+    fn read_fence(&mut self, bytes: &[u8], to: usize) {
+        self.fence.read(bytes.get(self.fenced..to).unwrap_or_default());
+        self.fenced = self.fenced.max(to);
     }
 
     /// The next place at or after `at` where a match is due; those that others took the text of are forgotten.
@@ -195,6 +244,8 @@ impl State {
     fn keep(&mut self, rules: &Rules, bytes: &[u8], kept: usize) -> usize {
         if rules.has_lines {
             self.lines += line_ends(bytes.get(..kept));
+            self.read_fence(bytes, kept);
+            self.fenced -= kept;
         }
         self.prev = self.before(bytes, kept);
         self.busy.retain_mut(|(_, until)| {

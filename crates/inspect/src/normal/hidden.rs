@@ -20,9 +20,11 @@ pub(super) struct Markup {
 const PROSE: [&str; 8] =
     ["alt", "title", "aria-label", "aria-description", "content", "placeholder", "summary", "data-content"];
 /// What in the style of an element hides its text; compared without spaces.
-const HIDING: [&str; 12] = [
+const HIDING: [&str; 32] = [
     "display:none",
     "visibility:hidden",
+    "visibility:collapse",
+    "content-visibility:hidden",
     "opacity:0",
     "font-size:0",
     "font-size:1px",
@@ -31,9 +33,30 @@ const HIDING: [&str; 12] = [
     "color:#ffffff",
     "color:transparent",
     "color:rgb(255,255,255)",
+    "color:rgba(255,255,255",
+    "color:rgba(0,0,0,0)",
+    "color=\"white",
+    "color='white",
+    "color=white",
+    "color=\"#fff",
+    "text-fill-color:transparent",
     "text-indent:-",
     "left:-9",
+    "right:-9",
+    "top:-9",
+    "bottom:-9",
+    "translate(-9",
+    "scale(0",
+    "clip:rect(0",
+    "clip:rect(1px",
+    "clip-path:inset(50%",
+    "clip-path:inset(100%",
+    "max-height:0",
+    "line-height:0",
 ];
+/// Classes by which style sheets hide text from eyes.
+const HIDDEN_CLASSES: [&str; 6] =
+    ["sr-only", "visually-hidden", "screen-reader-text", "d-none", "hidden", "invisible"];
 /// Elements without an end.
 const VOID: [&str; 8] = ["img", "br", "hr", "input", "meta", "link", "source", "wbr"];
 /// How far an element is followed to its end, and how many are.
@@ -155,18 +178,26 @@ fn hides(attributes: &str) -> bool {
         return false;
     }
     let mut lower = attributes.to_ascii_lowercase();
-    let is_marked = lower.split(|c: char| c.is_ascii_whitespace() || c == '/').any(|part| part == "hidden");
+    let parts = || lower.split(|c: char| c.is_ascii_whitespace() || c == '/');
+    let is_marked = parts().any(|part| part == "hidden" || part.starts_with("hidden="));
+    let class = attribute(attributes, "class").and_then(|range| lower.get(range));
+    let is_classed =
+        class.is_some_and(|class| class.split_ascii_whitespace().any(|name| HIDDEN_CLASSES.contains(&name)));
     lower.retain(|c| !c.is_ascii_whitespace());
     is_marked
-        || lower.contains("aria-hidden=\"true\"")
+        || is_classed
+        || ["aria-hidden=\"true", "aria-hidden='true", "aria-hidden=true"].iter().any(|it| lower.contains(it))
         || HIDING.iter().any(|style| {
             // What is hidden is the text, not what stands behind it: `background-color:white` hides nothing.
             lower.match_indices(style).any(|(at, _)| {
                 let before = lower.get(..at).unwrap_or_default();
                 let after = lower.get(at + style.len()..).unwrap_or_default();
-                let is_longer =
-                    after.starts_with(|c: char| c.is_ascii_digit()) && !style.ends_with(['-', '9']);
-                !before.ends_with('-') && !after.starts_with('.') && !is_longer
+                let digits = after.bytes().take_while(u8::is_ascii_digit).count();
+                let is_of_other =
+                    (before.ends_with('-') && style.starts_with(['c', 'o'])) || before.ends_with("bg");
+                let is_far =
+                    if style.ends_with("-9") { digits > 1 } else { digits == 0 || style.ends_with('-') };
+                !is_of_other && !after.starts_with('.') && is_far
             })
         })
 }

@@ -1,6 +1,7 @@
 //! One pass over a text that says which of the other passes have anything to do. Most texts need none.
 
 use super::letters::Letters;
+use super::turned::seems_mirrored;
 
 /// What a text may contain. Each is a necessary condition for one pass.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -59,6 +60,9 @@ pub(super) fn scan(text: &str) -> Hints {
         }
     }
     scan.border(b' ', b' ');
+    if seems_mirrored(bytes) {
+        scan.hints.set(Hints::STRANGE);
+    }
     scan.hints
 }
 

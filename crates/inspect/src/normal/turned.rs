@@ -16,6 +16,15 @@ const WORDS: usize = 3;
 /// Turns the spans that read like text only then.
 pub(super) fn turn(text: &str, signals: &mut Signals) -> Step {
     let words: Vec<Word> = words(text);
+    if seems_mirrored(text.as_bytes()) {
+        let gain: i32 = words.iter().map(|word| word.reversed - word.plain).sum();
+        if gain > 0 && words.len() >= WORDS {
+            signals.add(Signal::Reversed, 0..text.len());
+            let mut rewrite = Rewrite::new(text);
+            rewrite.replace(0..text.len(), &text.chars().rev().collect::<String>(), How::Mirror);
+            return rewrite.finish();
+        }
+    }
     let forward = best(text, &words, |word| word.rotated);
     let backward = best(text, &words, |word| word.reversed);
     let mut found: Vec<(i32, Range<usize>, Signal)> = Vec::new();
@@ -49,6 +58,20 @@ pub(super) fn turn(text: &str, signals: &mut Signals) -> Step {
         }
     }
     rewrite.finish()
+}
+
+/// Whether a text begins as others end, or ends as others begin: a full stop or a closing bracket before the first
+/// letter, a capital as the last letter of a word. In languages whose letters read well both ways little else tells.
+pub(super) fn seems_mirrored(bytes: &[u8]) -> bool {
+    let bytes = bytes.trim_ascii();
+    let begins = match bytes {
+        [b'.' | b'!' | b'?' | b')' | b']' | b'}' | b'>' | b'"', next, ..] => {
+            next.is_ascii_alphanumeric() || matches!(next, b'|' | b'.' | b'"' | b'\'' | b')')
+        }
+        _ => false,
+    };
+    let ends = matches!(bytes, [.., a, b, c] if a.is_ascii_lowercase() && b.is_ascii_lowercase() && c.is_ascii_uppercase());
+    begins || ends
 }
 
 /// A run of ASCII letters and how usual it is, each way.

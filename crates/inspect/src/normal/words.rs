@@ -8,13 +8,16 @@ use super::scan::{LEET_WORDS, SPACED_LETTERS};
 use super::unicode::Step;
 use super::{Signal, Signals};
 
+/// From how many letters that were drawn apart on nobody doubts it.
+const SURE_LETTERS: usize = 12;
+
 /// Joins letters that stand alone, with the same sign between all of them: `i g n o r e`, `i-g-n-o-r-e`, `i.g.n`.
 ///
 /// Where the sign differs, or comes more than once, a word ends.
 pub(super) fn join(text: &str, signals: &mut Signals) -> Step {
     let mut rewrite = Rewrite::new(text);
     let mut chars = text.char_indices().peekable();
-    let mut before = ' ';
+    let (mut before, mut is_sure) = (' ', false);
     while let Some((start, c)) = chars.next() {
         let is_first = c.is_alphanumeric() && !before.is_alphanumeric();
         before = c;
@@ -22,10 +25,14 @@ pub(super) fn join(text: &str, signals: &mut Signals) -> Step {
             continue;
         }
         let rest = text.get(start..).unwrap_or_default();
-        let Some(run) = spaced(rest) else { continue };
+        let Some(run) = spaced(rest, is_sure) else { continue };
+        is_sure |= run.is_sure;
         signals.add(Signal::Spaced, start..start + run.len);
-        for gap in run.gaps {
-            rewrite.replace(start + gap.start..start + gap.end, "", How::Whole);
+        let gaps = run.gaps.into_iter().map(|gap| (gap, ""));
+        let mut cuts: Vec<_> = gaps.chain(run.borders.into_iter().map(|border| (border, " "))).collect();
+        cuts.sort_by_key(|(cut, _)| cut.start);
+        for (cut, left) in cuts {
+            rewrite.replace(start + cut.start..start + cut.end, left, How::Whole);
         }
         while let Some((_, last)) = chars.next_if(|(at, _)| *at < start + run.len) {
             before = last;
@@ -39,24 +46,29 @@ struct Run {
     len: usize,
     /// What stands between letters of the same word.
     gaps: Vec<Range<usize>>,
+    /// What stands between words.
+    borders: Vec<Range<usize>>,
+    is_sure: bool,
 }
 
-fn spaced(text: &str) -> Option<Run> {
+/// `was_sure`: text before this was drawn apart without doubt. Then figures are too.
+fn spaced(text: &str, was_sure: bool) -> Option<Run> {
     let mut chars = text.char_indices().peekable();
     let (_, first) = chars.next()?;
     let (_, sign) = *chars.peek()?;
     if sign.is_alphanumeric() || sign == '\n' {
         return None;
     }
-    let mut run = Run { len: first.len_utf8(), gaps: Vec::new() };
+    let mut run = Run { len: first.len_utf8(), gaps: Vec::new(), borders: Vec::new(), is_sure: was_sure };
     let mut borders = 0_usize;
     let (mut joined, mut letters) = (1_usize, usize::from(first.is_alphabetic()));
     loop {
         let start = run.len;
         let mut width = 0_usize;
-        let mut is_same = true;
+        let (mut is_same, mut is_blank) = (true, true);
         while let Some((_, gap)) = chars.next_if(|(_, c)| !c.is_alphanumeric() && *c != '\n') {
             is_same &= gap == sign;
+            is_blank &= gap == ' ';
             width += 1;
             if width > 4 {
                 break;
@@ -73,16 +85,20 @@ fn spaced(text: &str) -> Option<Run> {
             joined += 1;
             borders = 0;
         } else {
+            if is_blank {
+                run.borders.push(start..at);
+            }
             borders += 1;
         }
         letters += usize::from(letter.is_alphabetic());
+        run.is_sure |= joined >= SURE_LETTERS && letters * 3 > joined * 2;
         // Letters that stand alone, or are figures, are followed no further: they are looked at again from the next.
-        if borders > 3 || (joined > 8 && letters * 2 <= joined) {
+        if borders > 3 || (!run.is_sure && joined > 8 && letters * 2 <= joined) {
             break;
         }
         run.len = at + letter.len_utf8();
     }
-    (joined >= SPACED_LETTERS && letters * 2 > joined).then_some(run)
+    (joined >= SPACED_LETTERS && (run.is_sure || letters * 2 > joined)).then_some(run)
 }
 
 /// Writes letters for the digits and signs that stand for them, if enough words of the text are written so.

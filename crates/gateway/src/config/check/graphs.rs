@@ -5,7 +5,7 @@ use portcullis_core::validate::Told;
 
 use super::Checker;
 use super::routes::{Used, below};
-use super::upstream::Timeouts;
+use super::upstream::Defaults;
 use crate::config::diagnostic::Place;
 use crate::config::file;
 use crate::config::read::{At, OneOrMany};
@@ -28,7 +28,7 @@ impl Checker<'_, '_> {
         }
         let path = path.filter(|path| !path.is_empty());
         let identify = written.identify.and_then(|identify| self.identify(identify, used));
-        let upstream = written.upstream.and_then(|upstream| self.upstream(upstream, Timeouts::API));
+        let upstream = written.upstream.and_then(|upstream| self.upstream(upstream, Defaults::API));
         let upstream = upstream
             .zip(path.as_deref())
             .map(|(upstream, path)| Upstream { url: below(&upstream.url, path), ..upstream });

@@ -7,7 +7,7 @@ use portcullis_core::validate::Told;
 
 use super::Checker;
 use super::routes::Used;
-use super::upstream::Timeouts;
+use super::upstream::Defaults;
 use crate::config::contract::Contract;
 use crate::config::file;
 use crate::config::read::At;
@@ -177,7 +177,7 @@ impl Checker<'_, '_> {
             self.error("contradiction", written.at, "gRPC is spoken over HTTP/2")
                 .help("leave out `http2: false`");
         }
-        let upstream = self.upstream(written, Timeouts::API)?;
+        let upstream = self.upstream(written, Defaults::API)?;
         Some(Upstream { http2: true, ..upstream })
     }
 
@@ -197,7 +197,8 @@ impl Checker<'_, '_> {
     fn no_redaction(&mut self, name: &At<String>, inspect: &Detectors, screen: &Detectors) {
         let levels =
             |one: &Detectors| [one.pii, one.secrets, one.injection, one.active_content, one.links, one.code];
-        if levels(inspect).into_iter().chain(levels(screen)).any(|level| level == Level::Redact) {
+        let rewrites = |level| matches!(level, Level::Mask | Level::Tokenise | Level::Redact);
+        if levels(inspect).into_iter().chain(levels(screen)).any(rewrites) {
             self.error("unsupported", name.at, "nothing can be redacted in messages of gRPC")
                 .expected("`off`, `observe` or `block`");
         }

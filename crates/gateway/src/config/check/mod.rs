@@ -1,6 +1,7 @@
 //! The file held against the world: files are read, names are looked up, defaults filled in. Everything that is
 //! wrong is reported; what is right is handed on.
 
+mod content;
 mod graphs;
 mod grpc;
 mod identity;
@@ -15,7 +16,7 @@ mod upstream;
 use super::diagnostic::{Diagnostic, Report};
 use super::file;
 use super::read::{At, Either};
-use super::settings::{Limits, RecordTarget, Roles, Settings, SourceText};
+use super::settings::{Encoder, Limits, RecordTarget, Roles, Settings, SourceText};
 use super::source::Loader;
 use super::tree::Span;
 use postgres::Servers;
@@ -33,6 +34,7 @@ impl Checker<'_, '_> {
     pub(crate) fn settings(&mut self, file: file::File) -> Option<Settings> {
         let listeners = file.listeners.and_then(|listeners| self.listeners(listeners));
         let limits = limits(&file.limits.unwrap_or_default());
+        let encoder = self.encoder(file.encoder);
         let trusted_proxies = self.networks(&file.trusted_proxies);
         let issuers = self.issuers(file.identity.unwrap_or_default().issuers);
         let names: Vec<At<String>> = issuers.iter().map(|(name, _)| name.clone()).collect();
@@ -62,6 +64,7 @@ impl Checker<'_, '_> {
             graphs: routes.graphs,
             tools: routes.tools,
             policies,
+            encoder,
             ownership,
             roles,
             record: record?,
@@ -88,6 +91,30 @@ impl Checker<'_, '_> {
 
     pub(crate) fn text(&mut self, written: &At<String>) -> Option<SourceText> {
         self.loader.text(&written.value, written.at, self.report)
+    }
+
+    /// The threads that read prompts, if this program has any.
+    fn encoder(&mut self, written: Option<At<file::Encoder>>) -> Encoder {
+        let default = Encoder::default();
+        let Some(At { value, at }) = written else { return default };
+        self.expect_encoder(at);
+        if let Some(threads) = value.threads.as_ref().filter(|threads| !(1..=256).contains(&threads.value)) {
+            self.error("bad-value", threads.at, format!("`{}` threads", threads.value)).expected("1 to 256");
+        }
+        Encoder {
+            threads: value.threads.map_or(default.threads, |threads| threads.value),
+            deadline: value.deadline.map_or(default.deadline, |span| span.0),
+            refuses_unread: value.on_timeout.map(|word| word == file::OnTimeout::Refuse),
+            memory: value.memory.unwrap_or(default.memory),
+        }
+    }
+
+    /// What asks for the encoder needs a program that has one.
+    fn expect_encoder(&mut self, at: Span) {
+        if !cfg!(feature = "ml") {
+            self.error("bad-value", at, "this program was built without the encoder")
+                .help("build it with `--features ml`");
+        }
     }
 
     fn networks(&mut self, written: &[At<String>]) -> Vec<ipnet::IpNet> {

@@ -2,17 +2,21 @@
 
 use http::Uri;
 use portcullis_core::contract::server_path;
+use portcullis_core::route::Dialect as SpokenDialect;
 use portcullis_core::validate::Told;
 use portcullis_inspect::detect::Detector;
+use portcullis_inspect::dialect::{answer_fields, prompt_fields};
 
 use super::Checker;
-use super::upstream::Timeouts;
+use super::content::{level_of, levels};
+use super::upstream::Defaults;
 use crate::config::contract::{Contract, Names};
 use crate::config::diagnostic::one_of;
+use crate::config::fields::fields;
 use crate::config::file;
 use crate::config::read::{At, Either, Named, OneOrMany};
 use crate::config::settings::{
-    Api, Budget, Check, ClientSystem, Detectors, Dialect, Graph, Identify, Level, Model, Offer, Per,
+    Api, Budget, Check, ClientSystem, Detectors, Dialect, Fence, Graph, Identify, Level, Model, Offer, Per,
     ToolServer, Upstream,
 };
 use crate::config::tree::Span;
@@ -126,7 +130,7 @@ impl Checker<'_, '_> {
         let base_path = self.base_path(name, base_path, used);
         let identify = written.identify.and_then(|identify| self.identify(identify, used));
         let names = contract.as_ref().map(Contract::names);
-        let upstream = written.upstream.and_then(|upstream| self.upstream(upstream, Timeouts::API));
+        let upstream = written.upstream.and_then(|upstream| self.upstream(upstream, Defaults::API));
         let upstream = upstream.map(|upstream| match &server_path {
             Some(path) => Upstream { url: below(&upstream.url, path), ..upstream },
             None => upstream,
@@ -137,6 +141,8 @@ impl Checker<'_, '_> {
             self.error("contradiction", name.at, "both the client's and the gate's credential would be sent")
                 .help("leave out `forward_credential`, or name another `header` in `credential`");
         }
+        let (asked, answered) =
+            contract.as_ref().map(|contract| fields(&contract.document)).unwrap_or_default();
         let objects = self.objects(written.objects, names.as_ref());
         let waivers = self.waivers(written.waive, names.as_ref());
         let exposures = self.exposures(written.expose, names.as_ref());
@@ -181,8 +187,8 @@ impl Checker<'_, '_> {
             body_limit: written.body_limit.map_or(1 << 20, |size| size.0),
             body_limits,
             websocket: written.websocket.unwrap_or(false),
-            inspect: self.detectors(written.inspect.as_ref(), Detectors::INSPECT),
-            screen: self.detectors(written.screen.as_ref(), Detectors::SCREEN),
+            inspect: self.detectors_of(written.inspect.as_ref(), Detectors::INSPECT, &asked),
+            screen: self.detectors_of(written.screen.as_ref(), Detectors::SCREEN, &answered),
             place: self.report.place(name.at),
         })
     }
@@ -201,7 +207,8 @@ impl Checker<'_, '_> {
     fn model(&mut self, name: &At<String>, written: file::Model, used: &mut Used<'_>) -> Option<Model> {
         let base_path = self.base_path(name, written.base_path, used);
         let identify = written.identify.and_then(|identify| self.identify(identify, used));
-        let upstream = written.upstream.and_then(|upstream| self.upstream(upstream, Timeouts::MODEL));
+        let default = Defaults::model(written.dialect.unwrap_or(file::Dialect::OpenAi));
+        let upstream = written.upstream.and_then(|upstream| self.upstream(upstream, default));
         let system = match written.system {
             None => Some(None),
             Some(written) => self.text(&written).map(Some),
@@ -209,12 +216,19 @@ impl Checker<'_, '_> {
         let budgets = self.budgets(written.budgets, None, identify.as_ref());
         let (dialect, offer) = match written.dialect? {
             file::Dialect::OpenAi => (Dialect::OpenAi, Offer::All),
+            file::Dialect::Anthropic => (Dialect::Anthropic, Offer::All),
             file::Dialect::OpenAiChat => (Dialect::OpenAi, Offer::Chat),
             file::Dialect::OpenAiResponses => (Dialect::OpenAi, Offer::Responses),
             file::Dialect::OpenAiEmbeddings | file::Dialect::Embeddings => {
                 (Dialect::OpenAi, Offer::Embeddings)
             }
         };
+        let betas = self.betas(&written.betas, written.dialect);
+        let spoken = match dialect {
+            Dialect::OpenAi => SpokenDialect::OpenAi,
+            Dialect::Anthropic => SpokenDialect::Anthropic,
+        };
+        let (asked, answered) = (prompt_fields(spoken), answer_fields(spoken));
         let unread = written.unread.unwrap_or_default();
         Some(Model {
             name: name.value.clone(),
@@ -228,6 +242,7 @@ impl Checker<'_, '_> {
                 Some(file::ClientSystem::Demote) => ClientSystem::Demote,
                 Some(file::ClientSystem::Allow) => ClientSystem::Allow,
             },
+            betas,
             allow_unknown: written.unknown == Some(file::Tolerance::Allow),
             allow_stored: unread.contains(&file::Unread::Stored),
             allow_tokens: unread.contains(&file::Unread::Tokens),
@@ -236,10 +251,26 @@ impl Checker<'_, '_> {
             hide: written.hide.unwrap_or(false),
             budgets,
             body_limit: written.body_limit.map_or(4 << 20, |size| size.0),
-            prompt: self.detectors(written.prompt.as_ref(), Detectors::PROMPT),
-            answer: self.detectors(written.answer.as_ref(), Detectors::ANSWER),
+            prompt: self.detectors_of(written.prompt.as_ref(), Detectors::PROMPT, &asked),
+            answer: self.detectors_of(written.answer.as_ref(), Detectors::ANSWER, &answered),
             place: self.report.place(name.at),
         })
+    }
+
+    fn betas(&mut self, written: &[At<String>], dialect: Option<file::Dialect>) -> Vec<String> {
+        if let (Some(first), true) = (written.first(), dialect != Some(file::Dialect::Anthropic)) {
+            self.error("bad-value", first.at, "this dialect has no betas")
+                .expected("`betas` of an `anthropic` model");
+        }
+        for beta in written {
+            if beta.value.is_empty()
+                || !beta.value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            {
+                self.error("bad-value", beta.at, format!("`{}` is no beta", beta.value))
+                    .expected("a name such as `files-api-2025-04-14`");
+            }
+        }
+        written.iter().map(|beta| beta.value.clone()).collect()
     }
 
     /// What is done about findings: what is written, and the default for the rest.
@@ -248,46 +279,149 @@ impl Checker<'_, '_> {
         written: Option<&Either<file::Nothing, file::Detectors>>,
         default: Detectors,
     ) -> Detectors {
-        let level = |written: Option<file::DetectorLevel>, default| match written {
-            None => default,
-            Some(file::DetectorLevel::Off) => Level::Off,
-            Some(file::DetectorLevel::Observe) => Level::Observe,
-            Some(file::DetectorLevel::Redact) => Level::Redact,
-            Some(file::DetectorLevel::Block | file::DetectorLevel::Enforce) => Level::Block,
-        };
+        self.detectors_of(written, default, &[])
+    }
+
+    /// The same where there are fields, which `known` names.
+    pub(super) fn detectors_of(
+        &mut self,
+        written: Option<&Either<file::Nothing, file::Detectors>>,
+        default: Detectors,
+        known: &[String],
+    ) -> Detectors {
+        let level = |written: Option<file::DetectorLevel>, default| written.map_or(default, level_of);
+        let is_prompt = default.classifier != Level::Off;
         match written {
             None => default,
             Some(Either::Short(file::Nothing::None)) => Detectors::NONE,
-            Some(Either::Long(written)) => Detectors {
-                classifier: self.classifier(written.classifier.as_ref(), &default, level),
-                pii: level(written.pii, default.pii),
-                secrets: level(written.secrets, default.secrets),
-                injection: level(written.injection, default.injection),
-                active_content: level(written.active_content, default.active_content),
-                links: level(written.links, default.links),
-                code: level(written.code, default.code),
-                except: written.except.iter().flatten().filter_map(|name| self.detector(name)).collect(),
-                hosts: written.hosts.iter().flatten().filter_map(|host| self.link_host(host)).collect(),
-            },
+            Some(Either::Long(written)) => {
+                let detectors = Detectors {
+                    classifier: self.reader(
+                        written.classifier.as_ref(),
+                        "classifier",
+                        default.classifier,
+                        level,
+                    ),
+                    encoder: self.encoder_level(written.encoder.as_ref(), &default, level),
+                    roles: level(written.roles, default.roles),
+                    fence: self.fence(written.fence.as_ref(), &default),
+                    canary: self.canary(written.canary.as_ref(), &default),
+                    leak: self.leak(written.leak.as_ref(), &default, level),
+                    pii: level(written.pii.as_ref().map(|one| one.value), default.pii),
+                    secrets: level(written.secrets, default.secrets),
+                    injection: level(written.injection, default.injection),
+                    active_content: level(written.active_content, default.active_content),
+                    links: level(written.links, default.links),
+                    code: level(written.code, default.code),
+                    except: written.except.iter().flatten().filter_map(|name| self.detector(name)).collect(),
+                    hosts: written.hosts.iter().flatten().filter_map(|host| self.link_host(host)).collect(),
+                    allow: self.allow(written.allow.as_ref()),
+                    fields: Vec::new(),
+                    rules: self.content_rules(&written.rules),
+                };
+                let at = written.pii.as_ref().map(|one| one.at);
+                self.possible(
+                    at.unwrap_or(Span { line: 1, column: 1, length: 1 }),
+                    levels(&detectors),
+                    is_prompt,
+                );
+                let fields = self.fields(&written.fields, levels(&detectors), known, is_prompt);
+                Detectors { fields, ..detectors }
+            }
         }
     }
 
-    /// The classifier reads prompts and what tools say; elsewhere nobody says who wrote what.
-    fn classifier(
+    /// Classifiers read prompts; elsewhere nobody says who wrote what.
+    fn reader(
+        &mut self,
+        written: Option<&At<file::DetectorLevel>>,
+        name: &str,
+        default: Level,
+        level: impl FnOnce(Option<file::DetectorLevel>, Level) -> Level,
+    ) -> Level {
+        let Some(written) = written else { return default };
+        let level = self.of_orders(level(Some(written.value), default), written.at);
+        if default == Level::Off && level != Level::Off {
+            self.error(
+                "bad-value",
+                written.at,
+                format!("the {name} reads prompts of models and results of tools only"),
+            )
+            .expected(format!("`{name}` in a model's `prompt`"));
+        }
+        level
+    }
+
+    /// What gives orders or says the operator's text is found whole, and is no personal data.
+    fn of_orders(&mut self, level: Level, at: Span) -> Level {
+        if matches!(level, Level::Mask | Level::Tokenise) {
+            self.error("unsupported", at, "an order is no personal data")
+                .expected("`off`, `observe`, `redact` or `block`");
+        }
+        level
+    }
+
+    /// As the classifier, in a program that has an encoder.
+    fn encoder_level(
         &mut self,
         written: Option<&At<file::DetectorLevel>>,
         default: &Detectors,
         level: impl FnOnce(Option<file::DetectorLevel>, Level) -> Level,
     ) -> Level {
-        let Some(written) = written else { return default.classifier };
-        let level = level(Some(written.value), default.classifier);
-        if default.classifier == Level::Off && level != Level::Off {
-            self.error(
-                "bad-value",
-                written.at,
-                "the classifier reads prompts of models and results of tools only",
-            )
-            .expected("`classifier` in a model's `prompt` or a tool server's `results`");
+        let is_prompt = default.classifier != Level::Off;
+        if let Some(written) =
+            written.filter(|written| is_prompt && written.value != file::DetectorLevel::Off)
+        {
+            self.expect_encoder(written.at);
+        }
+        let default = if is_prompt { Level::Observe } else { Level::Off };
+        match written {
+            None => {
+                if cfg!(feature = "ml") {
+                    default
+                } else {
+                    Level::Off
+                }
+            }
+            written => self.reader(written, "encoder", default, level),
+        }
+    }
+
+    /// Only prompts of models have somebody who gives orders and somebody who does not.
+    fn fence(&mut self, written: Option<&At<file::FenceWord>>, default: &Detectors) -> Fence {
+        let Some(written) = written else { return default.fence };
+        let fence = match written.value {
+            file::FenceWord::Off => Fence::Off,
+            file::FenceWord::On => Fence::On,
+            file::FenceWord::Mark => Fence::Mark,
+        };
+        if *default != Detectors::PROMPT && fence != Fence::Off {
+            self.error("bad-value", written.at, "only prompts of models can be fenced")
+                .expected("`fence` in a model's `prompt`");
+        }
+        fence
+    }
+
+    fn canary(&mut self, written: Option<&At<bool>>, default: &Detectors) -> bool {
+        let Some(written) = written else { return default.canary };
+        if *default != Detectors::PROMPT && written.value {
+            self.error("bad-value", written.at, "a canary is put into the system text of models only")
+                .expected("`canary` in a model's `prompt`");
+        }
+        written.value
+    }
+
+    fn leak(
+        &mut self,
+        written: Option<&At<file::DetectorLevel>>,
+        default: &Detectors,
+        level: impl FnOnce(Option<file::DetectorLevel>, Level) -> Level,
+    ) -> Level {
+        let Some(written) = written else { return default.leak };
+        let level = self.of_orders(level(Some(written.value), default.leak), written.at);
+        if *default != Detectors::ANSWER && level != Level::Off {
+            self.error("bad-value", written.at, "only answers of models can leak a system text")
+                .expected("`leak` in a model's `answer`");
         }
         level
     }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use bytes::BytesMut;
 
 use super::grammar::{self, Delta, Kept, When};
-use super::{CHANNELS, Channel, Hole, State, StreamEnd, TEMPLATES};
+use super::{CHANNELS, Channel, Hole, LIMITS, State, StreamEnd, TEMPLATES};
 use crate::dialect::deltas::Deltas;
 use crate::dialect::document::is_encoded;
 use crate::dialect::spelling::drop_misspelt;
@@ -21,8 +21,8 @@ use crate::sse::Event;
 enum Text {
     /// A piece of this channel's.
     Piece(usize),
-    /// All of it; whether its pieces were seen before, and what was found in them reported.
-    Whole(Form, bool),
+    /// All of it, and how much was found in its pieces, which was reported then.
+    Whole(Form, usize),
 }
 
 /// A piece in the event.
@@ -77,6 +77,7 @@ impl State {
             Work { is_plain: event.data_at.is_some() && !is_counted, is_delta: true, ..Work::default() };
         let texts = self.texts(&tape, &name, &mut work)?;
         self.screen(&tape, &texts, &mut work)?;
+        self.seals(&tape, &name, &mut work.edits)?;
         work.is_plain &= work.edits.is_empty() && self.findings.len() == found;
         let result = self.pieces(&tape, &mut work);
         if result == Err(StreamEnd::Blocked) && work.is_delta {
@@ -96,7 +97,11 @@ impl State {
         self.count(&tape, &mut work);
         self.remember(event, &work);
         let changed = (!work.edits.is_empty()).then(|| splice(text, &mut work.edits));
+        if let Some(place) = self.quoted(&tape, &name)? {
+            return self.wait(place, event, changed.as_deref());
+        }
         self.send(event, changed.as_deref(), out)?;
+        self.begin(&tape, &name)?;
         self.keep(&name, changed.as_deref().unwrap_or(text))?;
         self.is_ended |= self.grammar.ends.contains(&name.as_str());
         Ok(())
@@ -106,15 +111,22 @@ impl State {
         self.passes_unknown || self.grammar.knows(name)
     }
 
-    /// Ends the texts that the event ends, and notes which places it begins.
+    /// Ends the texts that the event ends.
     fn end(&mut self, tape: &Tape<'_>, name: &str, out: &mut BytesMut) -> Result<(), StreamEnd> {
+        let rows = self.grammar.wholes.iter().filter(|row| row.event == name);
+        for row in rows.filter(|row| row.when == When::End) {
+            let place = grammar::filled(row.place, &numbers(tape, row.numbers)?);
+            self.end_texts(&place, out)?;
+        }
+        Ok(())
+    }
+
+    /// Notes which places an event that left has begun and ended.
+    fn begin(&mut self, tape: &Tape<'_>, name: &str) -> Result<(), StreamEnd> {
         for row in self.grammar.wholes.iter().filter(|row| row.event == name) {
             let place = grammar::filled(row.place, &numbers(tape, row.numbers)?);
             match row.when {
-                When::End => {
-                    self.end_texts(&place, out)?;
-                    self.open.retain(|open| !grammar::is_within(&place, open));
-                }
+                When::End => self.open.retain(|open| !grammar::is_within(&place, open)),
                 When::Begin if !row.numbers.is_empty() && !self.open.contains(&place) => {
                     if self.open.len() == CHANNELS {
                         return Err(StreamEnd::TooManyTexts);
@@ -150,14 +162,14 @@ impl State {
             grammar::strings(tape, value, &place, &mut strings);
             for (id, place) in strings {
                 let Some(text) = self.grammar.texts_at(&place) else { continue };
-                let is_known = self.places.contains_key(place.as_str());
+                let known = self.places.get(place.as_str()).and_then(|nth| self.channels.get(*nth));
                 let is_empty = tape.string(id).is_none_or(|text| text.is_empty());
                 let text = match row.when {
-                    When::Begin if !is_known && !is_empty => {
+                    When::Begin if known.is_none() && !is_empty => {
                         let numbers = grammar::numbers(text.place, &place);
                         Text::Piece(self.channel(tape, text, place, numbers)?)
                     }
-                    When::Begin | When::End => Text::Whole(text.form, is_known),
+                    _ => Text::Whole(text.form, known.map_or(0, |channel| channel.deltas.found())),
                 };
                 found.push((id, text));
             }
@@ -184,7 +196,8 @@ impl State {
             let id = pointers.iter().find_map(|pointer| grammar::at(tape, pointer))?;
             Some((name, serde_json::to_string(&tape.string(id)?).ok()?))
         });
-        let deltas = Deltas::new(&self.screen, row.form, place.replace('/', " "));
+        let pointer = || [self.grammar.root, "/", &place].concat();
+        let deltas = Deltas::new(&self.screen.at(pointer), row.form, place.replace('/', " "));
         let place: Box<str> = place.into();
         self.places.insert(place.clone(), self.channels.len());
         self.channels.push(Channel { row, place, numbers, id, deltas, is_over: false });
@@ -210,7 +223,7 @@ impl State {
             }
             let key = tape.key(id);
             if let (Some(name), Some(span)) = (&key, node.key) {
-                self.aside(tape, id, (name, span, Form::Plain), false, work)?;
+                self.aside(tape, id, (name, span, Form::Plain), 0, work)?;
             }
             let Some(text) = tape.string(id) else { continue };
             let known = texts.binary_search_by_key(&id, |(id, _)| *id).ok().and_then(|nth| texts.get(nth));
@@ -223,14 +236,14 @@ impl State {
                     is_same: true,
                     is_quiet: true,
                 }),
-                Some((_, Text::Whole(form, is_known))) => {
-                    self.aside(tape, id, (&text, node.span, *form), *is_known, work)?;
+                Some((_, Text::Whole(form, known))) => {
+                    self.aside(tape, id, (&text, node.span, *form), *known, work)?;
                 }
                 None if key.as_deref().is_some_and(|name| is_encoded(name, &text)) => {}
                 None => {
                     let is_json = key.as_deref() == Some("arguments");
                     let form = if is_json { Form::Json } else { Form::Plain };
-                    self.aside(tape, id, (&text, node.span, form), false, work)?;
+                    self.aside(tape, id, (&text, node.span, form), 0, work)?;
                     if key.as_deref() == Some("obfuscation") && tape.children(0).any(|child| child == id) {
                         work.asides.push(node.span);
                     }
@@ -240,18 +253,18 @@ impl State {
         Ok(())
     }
 
-    /// Screens a string for itself; `is_known` says that what is found in it was reported before.
+    /// Screens a string for itself; so much as is `known` of it was found and reported before.
     fn aside(
         &mut self,
         tape: &Tape<'_>,
         id: u32,
         (text, span, form): (&str, Span, Form),
-        is_known: bool,
+        known: usize,
         work: &mut Work,
     ) -> Result<(), StreamEnd> {
         let found = self.findings.len();
         let left = whole(&self.screen, text, form, &mut self.findings, || pointer(tape, id));
-        if is_known && left != Left::Blocked {
+        if self.findings.len() - found <= known && left != Left::Blocked {
             self.findings.truncate(found);
         }
         match left {
@@ -307,7 +320,8 @@ impl State {
             if *which == Kept::Newest {
                 self.kept.retain(|(row, _)| *row != nth);
             }
-            if self.kept.len() < CHANNELS {
+            let size: usize = self.kept.iter().map(|(_, json)| json.len()).sum();
+            if self.kept.len() < CHANNELS && size < LIMITS.line {
                 self.kept.push((nth, node.span.of(text).to_owned()));
             }
         }
@@ -345,7 +359,7 @@ impl State {
 }
 
 /// The members of an event that number a place.
-fn numbers(tape: &Tape<'_>, names: &[&str]) -> Result<Vec<u64>, StreamEnd> {
+pub(super) fn numbers(tape: &Tape<'_>, names: &[&str]) -> Result<Vec<u64>, StreamEnd> {
     let number = |name: &&str| tape.member(0, name).and_then(|id| tape.count(id));
     names.iter().map(|name| number(name).ok_or(StreamEnd::BadIndex)).collect()
 }

@@ -157,7 +157,9 @@ impl Pass<'_> {
     /// What is left of a text; `None` where that is all of it.
     fn left(&mut self, id: u32, text: &str, origin: Origin) -> Result<Option<String>, Blocked> {
         let tape = self.tape;
-        let reader = self.by.reader;
+        // A field may have rules of its own.
+        let screen = self.by.reader.screen.at(|| &self.path);
+        let reader = Reader { screen: &screen, ..self.by.reader };
         let left = match whole(reader.screen, text, Form::Plain, self.findings, || pointer(tape, id)) {
             Left::Same => None,
             Left::Changed(text) => Some(text),

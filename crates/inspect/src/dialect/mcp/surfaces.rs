@@ -260,7 +260,7 @@ static SENT_TABLES: LazyLock<Tables> = LazyLock::new(|| tables(SENT));
 static SAID_TABLES: LazyLock<Tables> = LazyLock::new(|| tables(SAID));
 static ANSWERED_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(ANSWERED));
 /// Of a method that passes in writing: all of it is a tree.
-static NONE: LazyLock<Table> = LazyLock::new(|| Table::new(&[]));
+static NONE: LazyLock<Table> = LazyLock::new(|| Table::new(&[] as &[Row]));
 
 fn tables(all: &'static [Messages]) -> Tables {
     all.iter().map(|(method, rows)| (*method, Table::new(rows))).collect()

@@ -28,9 +28,14 @@ const SURFACES: &[Row] = &[
     ("/user", Text, Setting),
 ];
 
+/// The fields of a request.
+pub(crate) fn fields() -> Vec<String> {
+    Table::ways(SURFACES)
+}
+
 static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(SURFACES));
 
-static ANSWER: Answer = Answer { usage, hidden: &[], spelling: |_, _, _, _| Ok(()) };
+static ANSWER: Answer = Answer { usage, hidden: &[], written: |_| Vec::new(), spelling: |_, _, _, _| Ok(()) };
 
 /// See [`inspect_request`](crate::dialect::inspect_request).
 pub fn inspect_request(
@@ -55,7 +60,7 @@ pub fn inspect_request(
     let sent = screened.as_ref().unwrap_or(document);
     let body = serde_json::to_vec(sent).map_err(|error| Halt::new(Reason::Internal, error.to_string()))?;
     let model = sent.get("model").and_then(Value::as_str).unwrap_or_default().to_owned();
-    Ok(Asked { body: Bytes::from(body), model, wants_stream: false, hides_usage: false })
+    Ok(Asked { body: Bytes::from(body), model, wants_stream: false, hides_usage: false, added_bytes: 0 })
 }
 
 /// See [`screen_answer`](crate::dialect::screen_answer). Vectors are no text.

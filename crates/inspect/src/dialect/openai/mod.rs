@@ -12,3 +12,8 @@ pub use refusal::error_body;
 
 #[cfg(test)]
 pub(crate) use contract::{CHAT, EMBEDDINGS, RESPONSES};
+
+/// The fields of all that can be asked.
+pub(crate) fn fields() -> Vec<String> {
+    [chat::fields(), responses::fields(), embeddings::fields()].concat()
+}

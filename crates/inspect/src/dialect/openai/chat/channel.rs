@@ -29,11 +29,16 @@ pub(super) struct Channel {
 impl Channel {
     pub(super) fn new(screen: &Screen, choice: u32, path: String, steps: &[Step]) -> Self {
         let is_json = matches!(steps.last(), Some(Step::Member(name)) if name == "arguments");
-        let form = if is_json { Form::Json } else { Form::Plain };
+        let form = match is_json {
+            true => Form::Json,
+            false if path == "delta.content" => Form::Prose,
+            false => Form::Plain,
+        };
+        let screen = screen.at(|| pointer(steps));
         let (open, close) = wrapper(choice, steps);
         let at =
             format!("choice {choice} {}", path.strip_prefix("delta.").unwrap_or(&path).replace('.', " "));
-        Self { choice, path, deltas: Deltas::new(screen, form, at), open, close }
+        Self { choice, path, deltas: Deltas::new(&screen, form, at), open, close }
     }
 
     /// Takes a piece and appends to `released` what may leave.
@@ -51,6 +56,19 @@ impl Channel {
         let text = serde_json::to_string(text).unwrap_or_else(|_| "\"\"".into());
         [self.open.as_str(), &text, &self.close].concat()
     }
+}
+
+/// Where the text would stand in an answer that comes whole.
+fn pointer(steps: &[Step]) -> String {
+    let mut pointer = String::from("/choices/*");
+    for step in steps {
+        pointer.push('/');
+        match step {
+            Step::Member(name) => pointer.push_str(if name == "delta" { "message" } else { name }),
+            Step::Element(..) => pointer.push('*'),
+        }
+    }
+    pointer
 }
 
 fn wrapper(choice: u32, steps: &[Step]) -> (String, String) {

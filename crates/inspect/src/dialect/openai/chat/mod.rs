@@ -13,6 +13,7 @@ use portcullis_core::record::{Finding, Usage};
 use crate::dialect::tape::Tape;
 use crate::dialect::{ModelRules, Screened, answer as whole};
 
+pub(crate) use request::fields;
 pub use request::inspect_request;
 pub use stream::ChatStream;
 
@@ -26,6 +27,21 @@ pub fn screen_answer(
 ) -> Result<Screened, Halt> {
     whole::screen_answer(&answer::ANSWER, rules, body, findings)
 }
+
+/// The fields of an answer that a text of its own stands in; streams have them as deltas.
+pub(crate) const ANSWER: &[&str] = &[
+    "/choices/*/message/content",
+    "/choices/*/message/refusal",
+    "/choices/*/message/reasoning",
+    "/choices/*/message/reasoning_content",
+    "/choices/*/message/function_call/name",
+    "/choices/*/message/function_call/arguments",
+    "/choices/*/message/tool_calls/*/function/name",
+    "/choices/*/message/tool_calls/*/function/arguments",
+    "/choices/*/message/tool_calls/*/custom/name",
+    "/choices/*/message/tool_calls/*/custom/input",
+    "/choices/*/message/annotations/*",
+];
 
 /// Token counts of an answer or a chunk, where it has them.
 fn usage(tape: &Tape<'_>) -> Option<Usage> {

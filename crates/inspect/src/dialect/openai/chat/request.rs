@@ -17,6 +17,11 @@ use crate::elsewhere::Hearing;
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(SURFACES));
 
+/// The fields of a request.
+pub(crate) fn fields() -> Vec<String> {
+    Table::ways(SURFACES)
+}
+
 /// See [`inspect_request`](crate::dialect::inspect_request).
 pub fn inspect_request(
     rules: &ModelRules,
@@ -27,7 +32,9 @@ pub fn inspect_request(
     let root = document.as_object().ok_or_else(|| invalid("the body is no object"))?;
     let messages = root.get("messages").and_then(Value::as_array).ok_or_else(|| invalid("no messages"))?;
     let demoted = demoted(rules.client_system, messages)?;
-    let screened = Walk::new(rules, &TABLE, author, hearing, findings).document(document)?;
+    let mut walk = Walk::new(rules, &TABLE, author, hearing, findings);
+    let screened = walk.document(document)?;
+    let added_bytes = walk.added_bytes();
     let root = screened.as_ref().and_then(Value::as_object).unwrap_or(root);
     let flag =
         |object: Option<&Value>, name: &str| object.and_then(|it| it.get(name)) == Some(&Value::Bool(true));
@@ -39,7 +46,7 @@ pub fn inspect_request(
     let body =
         serde_json::to_vec(&outbound).map_err(|error| Halt::new(Reason::Internal, error.to_string()))?;
     let model = root.get("model").and_then(Value::as_str).unwrap_or_default().to_owned();
-    Ok(Asked { body: Bytes::from(body), model, wants_stream, hides_usage })
+    Ok(Asked { body: Bytes::from(body), model, wants_stream, hides_usage, added_bytes })
 }
 
 fn invalid(detail: &'static str) -> Halt {

@@ -16,11 +16,13 @@ use crate::dialect::spelling::drop_misspelt;
 use crate::dialect::tape::Tape;
 use crate::dialect::{ModelRules, Screened};
 
+pub(crate) use request::fields;
 pub use request::inspect_request;
 
 static ANSWER: Answer = Answer {
     usage: |tape| usage_at(tape, 0),
     hidden: &["instructions"],
+    written: |_| Vec::new(),
     spelling: |_, tape, _, edits| {
         drop_misspelt(tape, edits, |_| true);
         Ok(())

@@ -18,6 +18,11 @@ use crate::elsewhere::Hearing;
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(SURFACES));
 
+/// The fields of a request.
+pub(crate) fn fields() -> Vec<String> {
+    Table::ways(SURFACES)
+}
+
 /// Why what a provider stored is refused.
 const STORED: &str = "what the provider stored is not read again";
 
@@ -43,7 +48,9 @@ pub fn inspect_request(
         return Err(not_open("/instructions".into(), "instructions"));
     }
     let by = if rules.client_system == ClientSystem::Allow { Author::Operator } else { Author::User };
-    let screened = Walk::new(rules, &TABLE, author, hearing, findings).by(by).document(document)?;
+    let mut walk = Walk::new(rules, &TABLE, author, hearing, findings).by(by);
+    let screened = walk.document(document)?;
+    let added_bytes = walk.added_bytes();
     let root = screened.as_ref().and_then(Value::as_object).unwrap_or(root);
     let client = root.get("instructions").filter(|_| has_instructions);
     let operator = rules.system.as_deref().map(Value::from);
@@ -59,7 +66,7 @@ pub fn inspect_request(
         serde_json::to_vec(&outbound).map_err(|error| Halt::new(Reason::Internal, error.to_string()))?;
     let model = root.get("model").and_then(Value::as_str).unwrap_or_default().to_owned();
     let wants_stream = root.get("stream") == Some(&Value::Bool(true));
-    Ok(Asked { body: Bytes::from(body), model, wants_stream, hides_usage: false })
+    Ok(Asked { body: Bytes::from(body), model, wants_stream, hides_usage: false, added_bytes })
 }
 
 fn invalid(detail: &'static str) -> Halt {

@@ -204,6 +204,11 @@ fn what_is_said_once_more_is_what_was_said() {
     let (_, _, at, _) =
         run(stream(&rules(), "r"), &[Script::new().message(&["SEC", "RET"]).complete().concat().as_bytes()]);
     assert_eq!(at, ["0 content 0 text"], "found once, however often it is said");
+    let mut events = Script::new().message(&["a"]).complete();
+    let last = events.last_mut().unwrap();
+    *last = last.replace(r#""text":"a""#, r#""text":"SECRET""#);
+    let (_, _, at, _) = run(stream(&rules(), "r"), &[events.concat().as_bytes()]);
+    assert_eq!(at, ["/response/output/0/content/0/text"], "what no delta said is new");
 }
 
 #[test]
@@ -313,6 +318,8 @@ fn every_text_is_joined_under_the_machine_of_its_place() {
         script.event(&kind.replace(".delta", ".done"), data);
         let (out, end, ..) = run(stream(&rules(), "r"), &[script.events.concat().as_bytes()]);
         assert_eq!(end, None, "{kind}");
+        // In JSON, what stands where a value does becomes one.
+        let expected = if done == "arguments" { "a \"[word]\" b SEC" } else { "a [word] b SEC" };
         let mut joined = String::new();
         for line in std::str::from_utf8(&out).unwrap().lines().filter_map(|line| line.strip_prefix("data: "))
         {
@@ -320,10 +327,10 @@ fn every_text_is_joined_under_the_machine_of_its_place() {
             if data["type"] == kind {
                 joined.push_str(data["delta"].as_str().unwrap());
             } else if let Some(text) = data[done].as_str() {
-                assert_eq!(text, "a [word] b SEC", "{kind}");
+                assert_eq!(text, expected, "{kind}");
             }
         }
-        assert_eq!(joined, "a [word] b SEC", "{kind}");
+        assert_eq!(joined, expected, "{kind}");
     };
     let part = json!({"item_id": "i", "output_index": 0, "content_index": 1});
     let item = json!({"item_id": "i", "output_index": 2});
