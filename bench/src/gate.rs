@@ -61,6 +61,7 @@ impl Gate {
             contract,
             graph: None,
             grpc: None,
+            mcp: None,
             identify: IdentifyRules { issuers: vec!["corp".into()], ..IdentifyRules::default() },
             budgets: Vec::new(),
             authorize,

@@ -274,6 +274,11 @@ reasons! {
     /// An operation of GraphQL exceeds a limit.
     OperationTooLarge: Validate Client UNPROCESSABLE_ENTITY "operation_too_large" "The operation asks for too much.";
 
+    /// A method of MCP that no table has.
+    MethodUnknown: Authorize Client NOT_FOUND "method_unknown" "There is no such method.";
+    /// A session that the caller did not open, or that is over.
+    SessionUnknown: Authorize Client NOT_FOUND "session_unknown" "There is no such session.";
+
     /// A detector found what a rule blocks.
     ContentBlocked: Inspect Client FORBIDDEN "content_blocked" "The content is not allowed.";
 

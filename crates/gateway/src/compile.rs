@@ -13,6 +13,7 @@ use portcullis_core::graph::Graph;
 use portcullis_core::grpc::Grpc;
 use portcullis_core::identify::{Algorithm, IdentifyRules, Issuer, IssuerRules, Issuers};
 use portcullis_core::json::JsonLimits;
+use portcullis_core::mcp::{Mcp, McpRules as McpOffers};
 use portcullis_core::policy::{ActionKind, ActionSpec, Policy, PolicyProblem, Source, spoken_roles};
 use portcullis_core::receive::ReceiveRules;
 use portcullis_core::receive::strict::HeadLimits;
@@ -21,6 +22,7 @@ use portcullis_core::roles::{self, CompiledRoles};
 use portcullis_core::route::{Dialect, Route, RouteId, Routes, Surface};
 use portcullis_core::validate::{Answers, Unknown, ValidateRules};
 use portcullis_inspect::coverage::Unread;
+use portcullis_inspect::dialect::mcp::McpRules;
 use portcullis_inspect::dialect::{self, ModelRules, Offer};
 use portcullis_inspect::elsewhere::{Tier, TierRules};
 use portcullis_inspect::inspect::Screens;
@@ -41,6 +43,7 @@ use crate::owners::{Owners, Pools, Sources, TableOwners, bind};
 use crate::random::random;
 use crate::screens::{action, screen};
 use crate::switched::Lifetime;
+use crate::tools::Sessions;
 use crate::websocket::WebsocketRules;
 
 /// How long a request body may take in all.
@@ -55,6 +58,8 @@ pub struct Kept {
     pub keyring: Arc<Keyring>,
     /// Connections that are no longer HTTP.
     pub lifetime: Lifetime,
+    /// Whose the sessions with tool servers are.
+    pub sessions: Arc<Sessions>,
     /// The file that remembers who created what, where one does.
     pub owners: Option<Owners>,
     /// With what tokens for personal data are made.
@@ -147,6 +152,7 @@ pub(crate) fn compile_on(
             ..WebsocketRules::default()
         },
         lifetime: kept.lifetime.clone(),
+        sessions: Arc::clone(&kept.sessions),
         origin: kept.origin,
     };
     let blind = blind(settings, &gate);
@@ -188,6 +194,7 @@ enum Part<'s> {
     Api(&'s Api),
     Model(&'s Model),
     Graph(&'s settings::Graph),
+    Tools(&'s settings::ToolServer),
 }
 
 fn parts(settings: &Settings) -> impl Iterator<Item = Part<'_>> {
@@ -197,6 +204,7 @@ fn parts(settings: &Settings) -> impl Iterator<Item = Part<'_>> {
         .map(Part::Api)
         .chain(settings.models.iter().map(Part::Model))
         .chain(settings.graphs.iter().map(Part::Graph))
+        .chain(settings.tools.iter().map(Part::Tools))
 }
 
 impl<'s> Part<'s> {
@@ -205,6 +213,7 @@ impl<'s> Part<'s> {
             Self::Api(api) => &api.name,
             Self::Model(model) => &model.name,
             Self::Graph(graph) => &graph.name,
+            Self::Tools(server) => &server.name,
         }
     }
 
@@ -213,6 +222,7 @@ impl<'s> Part<'s> {
             Self::Api(api) => &api.place,
             Self::Model(model) => &model.place,
             Self::Graph(graph) => &graph.place,
+            Self::Tools(server) => &server.place,
         }
     }
 
@@ -221,6 +231,7 @@ impl<'s> Part<'s> {
             Self::Api(api) => &api.upstream,
             Self::Model(model) => &model.upstream,
             Self::Graph(graph) => &graph.upstream,
+            Self::Tools(server) => &server.upstream,
         }
     }
 
@@ -229,6 +240,7 @@ impl<'s> Part<'s> {
             Self::Api(api) => &api.budgets,
             Self::Model(model) => &model.budgets,
             Self::Graph(graph) => &graph.budgets,
+            Self::Tools(server) => &server.budgets,
         }
     }
 }
@@ -289,6 +301,10 @@ impl<'s> Compiler<'s> {
                     let transport = serde_json::from_str(portcullis_core::graph::TRANSPORT);
                     let contract = self.own_contract(transport, &graph.place);
                     compiled.and(contract)
+                }
+                Part::Tools(server) => {
+                    let transport = serde_json::from_str(portcullis_core::mcp::TRANSPORT);
+                    self.own_contract(transport, &server.place)
                 }
             })
             .collect()
@@ -363,13 +379,25 @@ impl<'s> Compiler<'s> {
                 }));
                 continue;
             }
+            if let Part::Tools(server) = part {
+                actions.extend(mcp_of(server).actions().iter().map(|action| ActionSpec {
+                    api: part.name().into(),
+                    operation: action.id.clone(),
+                    reads: action.reads,
+                    kind: ActionKind::Rest {
+                        path: action.fact.into_iter().map(SmolStr::new).collect(),
+                        query: Vec::new(),
+                    },
+                }));
+                continue;
+            }
             for operation in contract.iter().flat_map(Contract::operations) {
                 let kind = match part {
                     Part::Model(_) if operation.method == http::Method::POST => ActionKind::Model,
                     Part::Api(Api { grpc: Some(schema), .. }) => {
                         ActionKind::Rest { path: schema.facts(&operation.id), query: Vec::new() }
                     }
-                    Part::Model(_) | Part::Api(_) | Part::Graph(_) => ActionKind::Rest {
+                    Part::Model(_) | Part::Api(_) | Part::Graph(_) | Part::Tools(_) => ActionKind::Rest {
                         path: names(operation, |one| one.location == Location::Path),
                         query: names(operation, is_scalar_query),
                     },
@@ -499,6 +527,7 @@ impl<'s> Compiler<'s> {
             answer: self.screen(answer, place),
             request_unread: unread(request),
             answer_unread: unread(answer),
+            tools: None,
         }
     }
 
@@ -546,6 +575,16 @@ impl<'s> Compiler<'s> {
                 let canary = model.prompt.canary.then(|| canary(random()));
                 let rules = rules.telling(fence, canary.as_deref(), action(model.answer.leak));
                 Guards { screens, model: Some(rules), prompt_judge, answer_judge }
+            }
+            Part::Tools(server) => {
+                let screens = self.screens(&server.arguments, &server.results, &server.place);
+                let rules = McpRules {
+                    arguments: screens.request.clone(),
+                    results: screens.answer.clone(),
+                    orders: action(server.results.classifier),
+                    methods: server.methods.iter().map(|one| one.as_str().into()).collect(),
+                };
+                Guards { screens: Screens { tools: Some(rules), ..screens }, ..Guards::default() }
             }
         }
     }
@@ -610,12 +649,18 @@ impl<'s> Compiler<'s> {
         let actions =
             contract.operations().iter().map(|operation| policy.action(name, &operation.id)).collect();
         let graph = self.graph_of(part).cloned();
-        let fields = graph.iter().flat_map(|graph| graph.fields());
-        let fields = fields.map(|field| policy.action(name, &field.id)).collect();
+        let mcp = match part {
+            Part::Tools(server) => Some(Arc::new(mcp_of(server))),
+            _ => None,
+        };
+        let fields = graph.iter().flat_map(|graph| graph.fields()).map(|field| &field.id);
+        let called = mcp.iter().flat_map(|mcp| mcp.actions()).map(|action| &action.id);
+        let fields = fields.chain(called).map(|id| policy.action(name, id)).collect();
         let (identify, enforced, hides) = match part {
             Part::Api(api) => (&api.identify, api.authorize, api.hide),
             Part::Model(model) => (&model.identify, model.authorize, model.hide),
             Part::Graph(graph) => (&graph.identify, graph.authorize, graph.hide),
+            Part::Tools(server) => (&server.identify, server.authorize, server.hide),
         };
         let objects = match part {
             Part::Api(api) => {
@@ -624,28 +669,15 @@ impl<'s> Compiler<'s> {
                 self.warnings.extend(bound.warnings);
                 bound.rules
             }
-            Part::Model(_) | Part::Graph(_) => ObjectRules::default(),
+            Part::Model(_) | Part::Graph(_) | Part::Tools(_) => ObjectRules::default(),
         };
-        let identify = IdentifyRules {
-            issuers: identify
-                .issuers
-                .iter()
-                .filter_map(|index| self.settings.issuers.get(*index))
-                .map(|issuer| issuer.name.as_str().into())
-                .collect(),
-            allows_anonymous: identify.anonymous,
-            key_header: key_header(part),
-            forwards_credential: match part {
-                Part::Api(api) => api.forward_credential,
-                Part::Graph(graph) => graph.forward_credential,
-                Part::Model(_) => false,
-            },
-        };
+        let identify = self.identify(part, identify);
         let mut route = Route {
             id,
             name: name.into(),
             surface: Surface::Rest,
             grpc: None,
+            mcp,
             base_path: "".into(),
             identify,
             budgets,
@@ -680,9 +712,36 @@ impl<'s> Compiler<'s> {
                     Check::None => Answers::Off,
                 };
             }
+            Part::Tools(_) => {}
+        }
+        if let Part::Tools(server) = part {
+            route.surface = Surface::Mcp;
+            route.base_path = server.path.as_str().into();
+            route.body_limit = server.body_limit;
+            route.validate.violations = server.violations;
+            route.validate.answers = Answers::Off;
         }
         route.validate.json = JsonLimits { size: usize::MAX, ..route.validate.json };
         route
+    }
+
+    fn identify(&self, part: Part<'_>, identify: &settings::Identify) -> IdentifyRules {
+        IdentifyRules {
+            issuers: identify
+                .issuers
+                .iter()
+                .filter_map(|index| self.settings.issuers.get(*index))
+                .map(|issuer| issuer.name.as_str().into())
+                .collect(),
+            allows_anonymous: identify.anonymous,
+            key_header: key_header(part),
+            forwards_credential: match part {
+                Part::Api(api) => api.forward_credential,
+                Part::Graph(graph) => graph.forward_credential,
+                Part::Tools(server) => server.forward_credential,
+                Part::Model(_) => false,
+            },
+        }
     }
 
     fn finish_api(&mut self, route: &mut Route, api: &Api) {
@@ -740,6 +799,18 @@ impl<'s> Compiler<'s> {
             operations: (!operations.is_empty()).then(|| operations.into()),
         })
     }
+}
+
+/// What a tool server may be asked for.
+fn mcp_of(server: &settings::ToolServer) -> Mcp {
+    Mcp::new(McpOffers {
+        tools: server.tools.clone(),
+        prompts: server.prompts.clone(),
+        lets_unlisted: server.lets_unlisted,
+        methods: server.methods.clone(),
+        lets_unknown_fields: server.lets_unknown_fields,
+        origins: server.origins.clone(),
+    })
 }
 
 /// The day, on which waivers hold or not.
@@ -836,7 +907,7 @@ fn key_header(part: Part<'_>) -> Option<http::HeaderName> {
         Part::Model(model) if model.dialect == settings::Dialect::Anthropic => {
             Some(http::HeaderName::from_static("x-api-key"))
         }
-        Part::Api(_) | Part::Model(_) | Part::Graph(_) => None,
+        Part::Api(_) | Part::Model(_) | Part::Graph(_) | Part::Tools(_) => None,
     }
 }
 

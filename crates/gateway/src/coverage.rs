@@ -11,7 +11,7 @@ use portcullis_core::record::Action;
 use portcullis_core::route::{Route, RouteId, Surface};
 use portcullis_core::validate::Answers;
 use portcullis_inspect::coverage::{self, Reach, Site, Unread, Why};
-use portcullis_inspect::dialect::{ClientSystem, Endpoint, Field, ModelRules};
+use portcullis_inspect::dialect::{ClientSystem, Endpoint, Field, ModelRules, mcp};
 use serde::Serialize;
 
 use crate::gate::{Gate, Guards};
@@ -112,6 +112,7 @@ impl Coverage {
                 Surface::Rest => rest(route, guards, &mut tables),
                 Surface::GraphQl => graph(route, guards, &mut tables),
                 Surface::Grpc => grpc(route, guards, &mut tables),
+                Surface::Mcp => tools(route, guards, &mut tables),
             }
         }
         Self { tables }
@@ -407,6 +408,32 @@ fn grpc(route: &Route, guards: &Guards, tables: &mut Vec<Table>) {
             let rows = sites.into_iter().map(|site| filling.row(site)).collect();
             tables.push(filling.table("grpc", None, rows));
         }
+    }
+}
+
+fn tools(route: &Route, guards: &Guards, tables: &mut Vec<Table>) {
+    let ways = [(Way::Request, false), (Way::Answer, false), (Way::Answer, true)];
+    for (way, stream) in ways {
+        let filling = Filling { stream, ..Filling::new(route, guards, way) };
+        let mut families: BTreeMap<(&'static str, Site), Vec<String>> = BTreeMap::new();
+        let fields: Vec<_> = match way {
+            Way::Request => mcp::sent_fields().collect(),
+            Way::Answer => mcp::said_fields().collect(),
+        };
+        for (path, field, origin) in fields {
+            let family = match (way, Site::of_field(field, origin)) {
+                // What the permit was given for cannot be rewritten.
+                (Way::Request, Site::Setting) => ("names and settings", Site::Literals),
+                (Way::Request, Site::Prose) => ("arguments, answers of clients", Site::Prose),
+                (Way::Answer, Site::Prose) => ("results, descriptions, prompts, resources", Site::Prose),
+                (_, site) => (site.as_str(), site),
+            };
+            families.entry(family).or_default().push(path.to_owned());
+        }
+        let mut rows: Vec<Row> = [Site::Fields, Site::Protocol].map(|site| filling.row(site)).into();
+        let named = |((surface, site), fields)| filling.named(surface, site, fields, false);
+        rows.extend(families.into_iter().map(named));
+        tables.push(filling.table("mcp", None, rows));
     }
 }
 

@@ -34,6 +34,7 @@ use crate::random::random;
 use crate::record::{Recorder, Recording};
 use crate::respond;
 use crate::switched::Lifetime;
+use crate::tools::Sessions;
 use crate::tracked::Tracked;
 use crate::websocket::WebsocketRules;
 
@@ -76,6 +77,8 @@ pub struct Gate {
     pub websocket: WebsocketRules,
     /// What long-lived connections share. Outlives the snapshot.
     pub lifetime: Lifetime,
+    /// Whose the sessions with tool servers are. Outlives the snapshot.
+    pub sessions: Arc<Sessions>,
     /// The instant that budgets count from.
     pub origin: Instant,
 }
@@ -117,7 +120,11 @@ impl Guards {
         let holds = route.validate.answers != Answers::Off;
         let judged = self.answer_judge.is_some();
         let own = self.model.as_ref().map_or(&self.screens.answer, |rules| &rules.answer);
-        own.guards().with_if(Guard::Contract, holds).with_if(Guard::Judge, judged)
+        let orders = self.screens.tools.as_ref().is_some_and(|rules| rules.orders.is_some());
+        own.guards()
+            .with_if(Guard::Contract, holds)
+            .with_if(Guard::Judge, judged)
+            .with_if(Guard::Classifier, orders)
     }
 
     /// The same guards for one request: fences have a code that is drawn for it.
@@ -134,6 +141,7 @@ impl Guards {
             || route.validate.answers != Answers::Off
             || !self.screens.answer.is_off()
             || self.model.is_some()
+            || route.mcp.is_some()
     }
 }
 

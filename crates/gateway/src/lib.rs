@@ -24,6 +24,7 @@ pub mod owners;
 pub mod screen;
 mod screens;
 pub mod switched;
+pub mod tools;
 pub mod websocket;
 
 mod respond;

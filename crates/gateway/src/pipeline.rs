@@ -52,7 +52,7 @@ pub(crate) async fn run(
 }
 
 async fn pass(
-    gate: &Gate,
+    gate: &Arc<Gate>,
     wire: Box<Wire>,
     rest: Rest,
     record: &mut Recording,
@@ -70,6 +70,10 @@ async fn pass(
         true => (Bytes::new(), Some(Box::new(body))),
         false => (read_body(gate, &request, body, record).await?, None),
     };
+    if request.stage().route().mcp.is_some() {
+        // A refusal from here on repeats the id of what was asked.
+        record.draft.message = body.clone();
+    }
     let request = authorize(&gate.policy, request.with_body(body), record.time());
     let request = record.passed(request.inspect_err(|_| record.alarm(gate.policy.take_differences()))?);
     let request = record.passed(validate(request)?);
@@ -142,6 +146,10 @@ impl Noted for Request<Authorized> {
         draft.policies.clone_from(&self.stage().permit().policies);
         if let Some(call) = self.stage().graph() {
             draft.called = Some(call.fields.join("+").into());
+        }
+        if let Some(call) = self.stage().mcp() {
+            draft.called = Some(call.called.clone());
+            draft.rpc = call.message.as_ref().map(|message| message.method().into());
         }
         if self.stage().route().authorize.enforced { Outcome::Passed } else { Outcome::None }
     }

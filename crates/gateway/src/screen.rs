@@ -54,6 +54,7 @@ use portcullis_core::validate::{
 };
 use portcullis_inspect::answer::{screen_bytes, screen_fields, screen_json, screen_text};
 use portcullis_inspect::coverage::{self, Reach, Site};
+use portcullis_inspect::dialect::mcp::{self, McpRules, McpStream};
 use portcullis_inspect::dialect::{self, Endpoint, ModelRules, Stream};
 use portcullis_inspect::judge::{Verdict, judge as judge_findings};
 use portcullis_inspect::vault::Vault;
@@ -65,6 +66,7 @@ use crate::judges::Judge;
 use crate::owners::{self, Due};
 use crate::record::{Draft, Recording};
 use crate::switched::Switched;
+use crate::tools::Exchange;
 
 mod body;
 mod grpc;
@@ -98,6 +100,8 @@ pub struct Forwarded {
     pub(crate) expected: Option<Expected>,
     /// What a request shows that is still coming.
     pub(crate) shown: Option<Arc<Mutex<Shown>>>,
+    /// With a tool server.
+    pub(crate) tools: Option<Exchange>,
 }
 
 /// What follows the head of an upstream's answer.
@@ -144,7 +148,8 @@ pub(crate) async fn screen(
     record: &mut Recording,
 ) -> Result<Answer<Screened>, Halt> {
     let Answer { mut parts, stage } = answer;
-    let Forwarded { content, route, operation, method, hides_usage, vault, due, expected, shown } = stage;
+    let Forwarded { content, route, operation, method, hides_usage, vault, due, expected, shown, tools } =
+        stage;
     let body = match content {
         Content::Body(body) => body,
         Content::Switched(switched) => {
@@ -163,9 +168,10 @@ pub(crate) async fn screen(
         due: due.as_ref(),
         expected: expected.as_ref(),
         shown,
+        tools: tools.as_ref(),
     };
     let manner = judged.manner(&method, &parts, &body)?;
-    if !matches!(manner, Manner::Whole | Manner::Model) && route.surface != Surface::Grpc {
+    if !matches!(manner, Manner::Whole | Manner::Model | Manner::Tools) && route.surface != Surface::Grpc {
         judged.hold_head_to_contract(&parts, &mut record.draft)?;
     }
     strip_answer_headers(&route, operation, parts.status, &mut parts.headers);
@@ -178,11 +184,7 @@ pub(crate) async fn screen(
             if route.surface == Surface::Grpc {
                 let draft = &mut record.draft;
                 let screen = &guards.screens.answer;
-                if let Some(shown) = &judged.shown {
-                    let mut shown = shown.lock();
-                    draft.findings.append(&mut shown.findings);
-                    draft.bytes_in = shown.bytes;
-                }
+                judged.note_shown(draft);
                 grpc::head_alone(screen, &parts.headers, &mut draft.findings, &mut draft.notes)?;
             }
             record.close(Phase::Screen, Outcome::Passed);
@@ -244,8 +246,14 @@ pub(crate) async fn screen(
                 }
             }
         }
+        Manner::Tools => {
+            record.draft.is_stream = true;
+            without_length(&mut parts.headers);
+            judged.messages(body, record)?
+        }
     };
     record.draft.guards.due(Way::Answer, guards_due);
+    record.draft.message = Bytes::new();
     Ok(Answer::screened(parts, body, None))
 }
 
@@ -270,6 +278,8 @@ enum Manner {
     Grpc,
     /// Deltas of a model.
     Model,
+    /// Messages of a tool server.
+    Tools,
 }
 
 impl Manner {
@@ -292,6 +302,7 @@ struct Judged<'a> {
     due: Option<&'a Due>,
     expected: Option<&'a Expected>,
     shown: Option<Arc<Mutex<Shown>>>,
+    tools: Option<&'a Exchange>,
 }
 
 impl Judged<'_> {
@@ -331,6 +342,13 @@ impl Judged<'_> {
             Surface::Model(_) if is_json(media) => Ok(Manner::Whole),
             Surface::Model(_) => {
                 Err(Halt::new(Reason::AnswerUnreadable, format!("a model answered with `{media}`")))
+            }
+            Surface::Mcp if body.is_end_stream() => Ok(Manner::Empty),
+            Surface::Mcp if media == "text/event-stream" => Ok(Manner::Tools),
+            Surface::Mcp if is_json(media) => Ok(Manner::Whole),
+            Surface::Mcp if matches!(Site::of_body(media), Site::Text) => Ok(Manner::Text),
+            Surface::Mcp => {
+                Err(Halt::new(Reason::AnswerUnreadable, format!("a tool server answered with `{media}`")))
             }
             Surface::GraphQl if is_bodiless || is_json(media) => Ok(Manner::Whole),
             Surface::GraphQl => {
@@ -389,6 +407,29 @@ impl Judged<'_> {
     fn endpoint(&self) -> Result<Endpoint, Halt> {
         Endpoint::of(self.route, self.operation)
             .ok_or_else(|| Halt::new(Reason::Internal, "a model's operation without an endpoint"))
+    }
+
+    /// What a request showed that was still coming when its answer began.
+    fn note_shown(&self, draft: &mut Draft) {
+        if let Some(shown) = &self.shown {
+            let mut shown = shown.lock();
+            draft.findings.append(&mut shown.findings);
+            draft.bytes_in = shown.bytes;
+        }
+    }
+
+    /// Messages of a tool server, one by one.
+    fn messages(&self, body: UpstreamBody, record: &Recording) -> Result<ScreenedBody, Halt> {
+        let (rules, tools) = self.tools()?;
+        let stream = McpStream::new(rules, tools.shows(), tools.open(), record.id().as_str());
+        let stop = tools.is_endless().then(|| self.gate.lifetime.stop.clone());
+        Ok(ScreenedBody::tools(body, stream, stop))
+    }
+
+    /// By what a tool server is judged.
+    fn tools(&self) -> Result<(&McpRules, &Exchange), Halt> {
+        let rules = self.guards.screens.tools.as_ref().zip(self.tools);
+        rules.ok_or_else(|| Halt::new(Reason::Internal, "a tool server without rules"))
     }
 
     fn grpc_manner(&self, parts: &response::Parts, body: &UpstreamBody) -> Result<Manner, Halt> {
@@ -502,6 +543,21 @@ impl Judged<'_> {
                 Ok((screened.body, Verdict::Pass))
             }
             Surface::Grpc => Err(Halt::new(Reason::Internal, "messages are not read as one")),
+            Surface::Mcp => {
+                let (rules, tools) = self.tools()?;
+                let shows = tools.shows();
+                let message = mcp::screen_answer(rules, &*shows, &bytes, &mut draft.findings);
+                match message {
+                    // Whatever refuses a request before it is read as a message says so in a form of its own.
+                    Err(halt)
+                        if halt.reason() == Some(Reason::AnswerUnreadable) && !parts.status.is_success() => {}
+                    other => return Ok((other?, Verdict::Pass)),
+                }
+                let screened = screen_json(screen, &bytes, "answer:")
+                    .map_err(|error| Halt::new(Reason::AnswerUnreadable, error.to_string()))?;
+                draft.findings.extend(screened.findings);
+                Ok((screened.body, screened.verdict))
+            }
             Surface::Rest | Surface::GraphQl if screen.is_off() || bytes.is_empty() => {
                 Ok((bytes, Verdict::Pass))
             }

@@ -51,6 +51,7 @@ use portcullis_core::route::Surface;
 use portcullis_core::validate::Validated;
 
 use crate::coverage::{self, Reach};
+use crate::dialect::mcp::{self, McpRules};
 use crate::dialect::{self, Asked, Endpoint, ModelRules};
 use crate::elsewhere::{Hearing, Passage};
 use crate::judge::{Verdict, judge};
@@ -71,6 +72,8 @@ pub struct Screens {
     pub request_unread: Unread,
     /// And of an answer.
     pub answer_unread: Unread,
+    /// What a tool server's messages are read by, where the route is one.
+    pub tools: Option<McpRules>,
 }
 
 /// Proof that the detectors read path, query and body, and that nothing which may not pass is left in them.
@@ -173,6 +176,17 @@ pub fn inspect(
         }
         (Surface::Model(_), None) => {
             return Err(Halt::new(Reason::Internal, "a model route without rules"));
+        }
+        (Surface::Mcp, _) => {
+            let rules = screens.tools.as_ref();
+            let rules = rules.ok_or_else(|| Halt::new(Reason::Internal, "a tool server without rules"))?;
+            if is_inspected {
+                copied_arguments(&screens.request, &request, findings);
+            }
+            match request.stage().mcp().and_then(|call| call.message.as_ref()) {
+                Some(message) => (mcp::inspect_request(rules, message, request.body(), findings)?, false, 0),
+                None => (request.body().clone(), false, 0),
+            }
         }
         (Surface::GraphQl, _) => {
             let judged = request.stage().graph().and_then(|call| call.judged().ok());
@@ -286,7 +300,7 @@ fn asked(
 fn headers(rules: &ModelRules, request: &Request<Validated>) -> Result<(), Halt> {
     match request.stage().route().surface {
         Surface::Model(dialect) => dialect::inspect_headers(dialect, rules, &request.head().headers),
-        Surface::Rest | Surface::GraphQl | Surface::Grpc => Ok(()),
+        Surface::Rest | Surface::GraphQl | Surface::Grpc | Surface::Mcp => Ok(()),
     }
 }
 
@@ -296,6 +310,16 @@ fn fixed_parts(screen: &Screen, request: &Request<Validated>, findings: &mut Vec
         fixed(screen, value, findings, || ["path:", &**name].concat());
     }
     query(screen, request.head().query.as_deref().unwrap_or_default(), findings);
+}
+
+/// Screens what a client copied from a call into headers (revision 2026-07-28 of MCP): they must say what the call says.
+fn copied_arguments(screen: &Screen, request: &Request<Validated>, findings: &mut Vec<Finding>) {
+    for (name, value) in &request.head().headers {
+        if name.as_str().starts_with("mcp-param-") {
+            let text = String::from_utf8_lossy(value.as_bytes());
+            fixed(screen, &text, findings, || ["header:", name.as_str()].concat());
+        }
+    }
 }
 
 /// Screens a text that cannot be rewritten.

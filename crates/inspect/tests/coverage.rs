@@ -23,7 +23,13 @@ fn rules() -> ModelRules {
     let groups =
         Groups { pii: on, secrets: on, injection: on, roles: None, active_content: on, links: on, code: on };
     let prompt = Screen::from_groups(&groups);
-    ModelRules { prompt, orders: on, unread: Unread::only([""; 0]), passes_stored: true, ..ModelRules::default() }
+    ModelRules {
+        prompt,
+        orders: on,
+        unread: Unread::only([""; 0]),
+        passes_stored: true,
+        ..ModelRules::default()
+    }
 }
 
 /// The least that an endpoint takes.

@@ -95,6 +95,9 @@ pub(crate) struct File {
     /// GraphQL APIs, each with its schema.
     #[serde(default)]
     pub(crate) graphs: Named<Graph>,
+    /// Tool servers (Model Context Protocol).
+    #[serde(default)]
+    pub(crate) tools: Named<ToolServer>,
     /// Services of gRPC, each with its descriptor set.
     #[serde(default)]
     pub(crate) grpc: Named<Grpc>,
@@ -394,7 +397,7 @@ pub(crate) struct Upstream {
     /// `http://` or `https://` address, perhaps with a path that is put before each request's own.
     #[schemars(extend("x-required" = true))]
     pub(crate) url: Option<At<String>>,
-    /// For the whole exchange. Default: `60s` for an API, `10m` for a model.
+    /// For the whole exchange. Default: `60s` for an API, `10m` for a model or a tool server.
     pub(crate) timeout: Option<Span>,
     /// Until it is connected, TLS included.
     #[schemars(extend("default" = "5s"))]
@@ -510,8 +513,9 @@ pub(crate) struct Detectors {
     pub(crate) links: Option<DetectorLevel>,
     /// Lines of code that are dangerous to run.
     pub(crate) code: Option<DetectorLevel>,
-    /// Text that tries to give a model orders, as a classifier sees it. It reads prompts only: what users and documents
-    /// say in a model's `prompt`. It is wrong about one ordinary text in a hundred, so its default there is `observe`.
+    /// Text that tries to give a model orders, as a classifier sees it. It reads what users and documents
+    /// say in a model's `prompt`, and the `results` of tool servers. It is wrong about one ordinary text in a hundred, so
+    /// its default there is `observe`.
     pub(crate) classifier: Option<At<DetectorLevel>>,
     /// The judge of `judges` that is asked about prompts, or about answers, of a model: its name, or a mapping.
     pub(crate) judge: Option<At<Either<String, JudgeUse>>>,
@@ -741,6 +745,7 @@ mod grpc;
 mod judges;
 mod objects;
 mod postgres;
+mod tools;
 
 pub(crate) use content::{ContentRule, Field, RuleAction, Wider};
 pub(crate) use graphs::{Graph, GraphLimits, GraphObject, GraphWaiver};
@@ -750,3 +755,4 @@ pub(crate) use objects::{
     Created, Excess, Expose, List, Lookup, Object, Ownership, Unbound, Waiver, WaiverPlace,
 };
 pub(crate) use postgres::{Postgres, PostgresTls};
+pub(crate) use tools::{Offers, ToolServer};

@@ -75,6 +75,9 @@ struct Line<'a> {
     route: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     operation: Option<&'a str>,
+    /// What a message to a tool server was: its method, or empty where it answers the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
     /// The network, not the address: /24 or /48.
     client: Network,
     tls: bool,
@@ -178,6 +181,7 @@ fn line(draft: &Draft, took: Duration) -> Line<'_> {
         path: draft.path.as_deref(),
         route: draft.route.as_ref().map(|route| &*route.name),
         operation: draft.called.as_deref().or(operation),
+        message: draft.rpc.as_deref(),
         client: Network(draft.peer),
         tls: draft.is_tls,
         principal: draft.principal.as_ref().map(|principal| match principal {

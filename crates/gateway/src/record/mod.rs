@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use http::{Method, StatusCode};
 use portcullis_core::guard::Met;
 use portcullis_core::halt::{Halt, Reason};
@@ -63,6 +64,10 @@ pub(crate) struct Draft {
     /// What is called where the path does not say it: the root fields of a graph's operations, with `+` between.
     pub(crate) called: Option<SmolStr>,
     pub(crate) principal: Option<Principal>,
+    /// The method of a message to a tool server.
+    pub(crate) rpc: Option<SmolStr>,
+    /// What a client sent to a tool server, as long as it may be refused.
+    pub(crate) message: Bytes,
     /// The roles that the caller has directly; `None` without a roles file.
     pub(crate) roles: Option<Arc<[SmolStr]>>,
     pub(crate) policies: Vec<SmolStr>,
@@ -127,6 +132,8 @@ impl Recording {
             operation: None,
             called: None,
             principal: None,
+            rpc: None,
+            message: Bytes::new(),
             roles: None,
             policies: Vec::new(),
             phases: Phases::default(),

@@ -10,8 +10,10 @@ use portcullis_core::halt::Reason;
 use portcullis_core::record::{Finding, Usage};
 use portcullis_core::validate::AnswerLines;
 use portcullis_inspect::answer::{ByteStream, TextStream};
+use portcullis_inspect::dialect::mcp::McpStream;
 use portcullis_inspect::dialect::{Stream, StreamEnd};
 use portcullis_inspect::machine::Screen;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::grpc;
 use super::lines::Lines;
@@ -82,6 +84,8 @@ enum Inner {
     Lines(Streamed<Box<Lines>>),
     Grpc(Box<grpc::Messages>),
     Model(Streamed<Box<Spoken>>),
+    /// Until the gate stops.
+    Stopped(Streamed<Box<Spoken>>, Pin<Box<WaitForCancellationFutureOwned>>),
 }
 
 impl ScreenedBody {
@@ -124,6 +128,16 @@ impl ScreenedBody {
         Self(Inner::Model(Streamed::new(body, Box::new(Spoken { stream, end: None }))))
     }
 
+    /// What a tool server says; ends with `stop`, if that is given.
+    pub(super) fn tools(body: UpstreamBody, stream: McpStream, stop: Option<CancellationToken>) -> Self {
+        let spoken = Box::new(Spoken { stream: Stream::Mcp(Box::new(stream)), end: None });
+        let streamed = Streamed::new(body, spoken);
+        match stop {
+            None => Self(Inner::Model(streamed)),
+            Some(stop) => Self(Inner::Stopped(streamed, Box::pin(stop.cancelled_owned()))),
+        }
+    }
+
     pub(crate) fn report(&mut self) -> Report {
         match &mut self.0 {
             Inner::Whole(_) | Inner::Pass(_) => Report::default(),
@@ -131,7 +145,7 @@ impl ScreenedBody {
             Inner::Bytes(streamed) => streamed.screen.report(),
             Inner::Lines(streamed) => streamed.screen.report(),
             Inner::Grpc(messages) => messages.report(),
-            Inner::Model(streamed) => streamed.screen.report(),
+            Inner::Model(streamed) | Inner::Stopped(streamed, _) => streamed.screen.report(),
         }
     }
 }
@@ -155,6 +169,12 @@ impl Body for ScreenedBody {
             Inner::Lines(streamed) => streamed.poll_frame(cx),
             Inner::Grpc(messages) => messages.poll_frame(cx),
             Inner::Model(streamed) => streamed.poll_frame(cx),
+            Inner::Stopped(streamed, stop) => {
+                if stop.as_mut().poll(cx).is_ready() {
+                    streamed.stop();
+                }
+                streamed.poll_frame(cx)
+            }
         }
     }
 
@@ -166,7 +186,7 @@ impl Body for ScreenedBody {
             Inner::Bytes(streamed) => streamed.is_over,
             Inner::Lines(streamed) => streamed.is_over,
             Inner::Grpc(messages) => messages.is_over(),
-            Inner::Model(streamed) => streamed.is_over,
+            Inner::Model(streamed) | Inner::Stopped(streamed, _) => streamed.is_over,
         }
     }
 
@@ -174,9 +194,12 @@ impl Body for ScreenedBody {
         match &self.0 {
             Inner::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
             Inner::Pass(body) => body.size_hint(),
-            Inner::Text(_) | Inner::Bytes(_) | Inner::Lines(_) | Inner::Grpc(_) | Inner::Model(_) => {
-                SizeHint::new()
-            }
+            Inner::Text(_)
+            | Inner::Bytes(_)
+            | Inner::Lines(_)
+            | Inner::Grpc(_)
+            | Inner::Model(_)
+            | Inner::Stopped(..) => SizeHint::new(),
         }
     }
 }
@@ -274,6 +297,11 @@ struct Streamed<C> {
 impl<C: Chunks> Streamed<C> {
     fn new(body: UpstreamBody, screen: C) -> Self {
         Self { body: Some(body), screen, is_over: false }
+    }
+
+    /// Nothing more is taken from the upstream.
+    fn stop(&mut self) {
+        self.body = None;
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {

@@ -38,4 +38,6 @@ mod roles;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod tools;
+#[cfg(test)]
 mod websocket;

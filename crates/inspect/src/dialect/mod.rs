@@ -5,6 +5,7 @@
 //! only one that knows them all.
 
 pub mod anthropic;
+pub mod mcp;
 pub mod openai;
 
 mod answer;

@@ -11,6 +11,7 @@ mod lookups;
 mod objects;
 mod postgres;
 mod routes;
+mod tools;
 mod upstream;
 
 use super::diagnostic::{Diagnostic, Report};
@@ -43,7 +44,7 @@ impl Checker<'_, '_> {
         self.postgres = self.servers(file.postgres);
         let own = listeners.as_ref().map(|listeners| listeners.public.address);
         let judges = self.judges(file.judges, own);
-        let routes = self.routes(file.apis, file.models, file.graphs, file.grpc, &names);
+        let routes = self.routes(file.apis, file.models, file.graphs, file.grpc, file.tools, &names);
         let roles = self.roles(file.policy.as_ref());
         let has_roles = roles.as_ref().is_some_and(|roles| !roles.book.roles.is_empty());
         let asked = routes.is_policy_asked.filter(|_| !has_roles);
@@ -67,6 +68,7 @@ impl Checker<'_, '_> {
             apis: routes.apis,
             models: routes.models,
             graphs: routes.graphs,
+            tools: routes.tools,
             policies,
             encoder,
             ownership,

@@ -19,7 +19,7 @@ use crate::config::file;
 use crate::config::read::{At, Either, Named, OneOrMany};
 use crate::config::settings::{
     Api, Budget, Check, ClientSystem, Detectors, Dialect, Fence, Graph, Identify, Level, Model, Offer, Per,
-    Upstream,
+    ToolServer, Upstream,
 };
 use crate::config::tree::Span;
 
@@ -29,6 +29,7 @@ pub(super) struct Routes {
     pub(super) apis: Vec<Api>,
     pub(super) models: Vec<Model>,
     pub(super) graphs: Vec<Graph>,
+    pub(super) tools: Vec<ToolServer>,
     /// Where policy is first asked to decide.
     pub(super) is_policy_asked: Option<Span>,
 }
@@ -50,12 +51,14 @@ impl Checker<'_, '_> {
         models: Named<file::Model>,
         graphs: Named<file::Graph>,
         grpc: Named<file::Grpc>,
+        tools: Named<file::ToolServer>,
         issuers: &[At<String>],
     ) -> Routes {
         let is_issuer_used = vec![false; issuers.len()];
         let mut used = Used { issuers, is_issuer_used, base_paths: Vec::new(), services: Vec::new() };
         let mut routes = Routes::default();
         let is_empty = apis.0.is_empty() && models.0.is_empty() && graphs.0.is_empty() && grpc.0.is_empty();
+        let is_empty = is_empty && tools.0.is_empty();
         if is_empty && !self.report.has_errors() {
             self.warning("no-routes", Span { line: 1, column: 1, length: 1 }, "nothing is behind the gate")
                 .help("add an entry to `apis`, `models` or `graphs`");
@@ -76,7 +79,11 @@ impl Checker<'_, '_> {
             }
         }
         let taken = apis.0.iter().map(|(name, _)| name).chain(models.0.iter().map(|(name, _)| name));
-        let taken: Vec<At<String>> = taken.chain(graphs.0.iter().map(|(name, _)| name)).cloned().collect();
+        let taken = taken.chain(graphs.0.iter().map(|(name, _)| name));
+        let taken: Vec<At<String>> = taken.chain(tools.0.iter().map(|(name, _)| name)).cloned().collect();
+        for (name, _) in &tools.0 {
+            self.expect_free(name, &taken);
+        }
         for (name, api) in apis.0 {
             if api.authorize != Some(file::Authorize::None) {
                 routes.is_policy_asked.get_or_insert(name.at);
@@ -95,15 +102,14 @@ impl Checker<'_, '_> {
             }
             routes.graphs.extend(self.graph(&name, graph, &mut used));
         }
-        for (name, services) in grpc.0 {
-            if let Some(other) = taken.iter().find(|other| other.value == name.value) {
-                let help = format!(
-                    "the other is on line {}; names are shared in policies and records",
-                    other.at.line
-                );
-                self.error("repeated-name", name.at, format!("something else is called `{}`", name.value))
-                    .help(help);
+        for (name, server) in tools.0 {
+            if server.authorize != Some(file::Authorize::None) {
+                routes.is_policy_asked.get_or_insert(name.at);
             }
+            routes.tools.extend(self.tool_server(&name, server, &mut used));
+        }
+        for (name, services) in grpc.0 {
+            self.expect_free(&name, &taken);
             if services.authorize != Some(file::Authorize::None) {
                 routes.is_policy_asked.get_or_insert(name.at);
             }
@@ -187,6 +193,17 @@ impl Checker<'_, '_> {
             screen: self.detectors_of(written.screen.as_ref(), Detectors::SCREEN, &answered, Reads::Bodies),
             place: self.report.place(name.at),
         })
+    }
+
+    /// Reports a name that something else has, which is written before it.
+    fn expect_free(&mut self, name: &At<String>, taken: &[At<String>]) {
+        let other = taken.iter().find(|other| other.value == name.value && other.at.line != name.at.line);
+        if let Some(other) = other {
+            let help =
+                format!("the other is on line {}; names are shared in policies and records", other.at.line);
+            self.error("repeated-name", name.at, format!("something else is called `{}`", name.value))
+                .help(help);
+        }
     }
 
     fn model(&mut self, name: &At<String>, written: file::Model, used: &mut Used<'_>) -> Option<Model> {
@@ -331,8 +348,12 @@ impl Checker<'_, '_> {
         let Some(written) = written else { return default };
         let level = self.of_orders(level(Some(written.value), default), written.at);
         if default == Level::Off && level != Level::Off {
-            self.error("bad-value", written.at, format!("the {name} reads the prompts of models only"))
-                .expected(format!("`{name}` in a model's `prompt`"));
+            self.error(
+                "bad-value",
+                written.at,
+                format!("the {name} reads prompts of models and results of tools only"),
+            )
+            .expected(format!("`{name}` in a model's `prompt`"));
         }
         level
     }
