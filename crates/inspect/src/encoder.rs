@@ -27,7 +27,7 @@ pub const WIDTH: usize = 96;
 /// How far apart windows begin.
 pub const STRIDE: usize = 80;
 /// The most windows of one text; a longer one is not read: see [`Unread::TooLong`].
-pub const WINDOWS: usize = 1024;
+pub const WINDOWS: usize = 256;
 /// The most bytes of a window's pieces that are worth cutting: what is longer has too many windows in any script.
 const PIECE_BYTES: usize = 48;
 /// Windows that are counted through at once.
