@@ -61,6 +61,7 @@ impl Gate {
             contract,
             graph: None,
             grpc: None,
+            mcp: None,
             identify: IdentifyRules { issuers: vec!["corp".into()], ..IdentifyRules::default() },
             budgets: Vec::new(),
             authorize,
@@ -76,7 +77,7 @@ impl Gate {
             issuers: Issuers::new(vec![issuer])?,
             buckets: Buckets::new(BUCKETS),
             policy,
-            screens: Screens { request: all.clone(), answer: all.clone() },
+            screens: Screens { request: all.clone(), answer: all.clone(), ..Screens::default() },
             model: ModelRules { answer: all, ..ModelRules::default() },
             body: ORDER.trim_ascii().into(),
         })

@@ -50,6 +50,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         contract,
         graph: None,
         grpc: None,
+        mcp: None,
         identify: IdentifyRules { allows_anonymous: true, ..IdentifyRules::default() },
         budgets: Vec::new(),
         authorize: AuthorizeRules { enforced: false, ..AuthorizeRules::default() },

@@ -37,6 +37,7 @@ pub fn routes() -> Routes {
             id: RouteId(id),
             name: base_path.into(),
             grpc: None,
+            mcp: None,
             surface: Surface::Rest,
             base_path: base_path.into(),
             contract,

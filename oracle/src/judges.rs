@@ -52,6 +52,7 @@ impl Ours {
             contract,
             graph: None,
             grpc: None,
+            mcp: None,
             identify: IdentifyRules { allows_anonymous: true, ..IdentifyRules::default() },
             budgets: Vec::new(),
             authorize: AuthorizeRules { enforced: false, ..AuthorizeRules::default() },

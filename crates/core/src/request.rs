@@ -93,7 +93,9 @@
 //!
 //! fn allowed(request: Request<Admitted>) -> Request<Authorized> {
 //!     let permit = Permit { action: None, policies: Vec::new() };
-//!     request.advance(|admitted| Authorized { admitted, permit, envelope: None, obligations: None, graph: None })
+//!     request.advance(|admitted| Authorized {
+//!         admitted, permit, envelope: None, obligations: None, graph: None, mcp: None,
+//!     })
 //! }
 //! ```
 //!

@@ -8,6 +8,7 @@ use crate::contract::{Contract, OperationIndex};
 use crate::graph::Graph;
 use crate::grpc::Grpc;
 use crate::identify::IdentifyRules;
+use crate::mcp::Mcp;
 use crate::validate::ValidateRules;
 
 /// Index of a route in its gate's snapshot; what other crates keep per route is indexed by it.
@@ -25,6 +26,8 @@ pub enum Surface {
     GraphQl,
     /// gRPC, by a descriptor set.
     Grpc,
+    /// Tools, prompts and resources by the Model Context Protocol.
+    Mcp,
 }
 
 /// Whose interface a model speaks: decides how requests, answers, streams and refusals look.
@@ -34,6 +37,16 @@ pub enum Dialect {
     Anthropic,
     /// OpenAI's, which many others speak.
     OpenAi,
+}
+
+impl Dialect {
+    /// As the configuration calls it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Anthropic => "anthropic",
+            Self::OpenAi => "openai",
+        }
+    }
 }
 
 /// One configured API or model, compiled.
@@ -67,6 +80,8 @@ pub struct Route {
     pub allows_websocket: bool,
     /// What messages are held to, where the surface is gRPC.
     pub grpc: Option<Grpc>,
+    /// What may be asked for, where the surface is MCP.
+    pub mcp: Option<Arc<Mcp>>,
 }
 
 impl Route {
@@ -98,8 +113,8 @@ impl Routes {
 
     /// The route whose base path is a prefix of `path` at a segment border, and the rest of the path.
     ///
-    /// The rest starts with `/`: the base path without a slash after it is no path of any contract. A graph has one path,
-    /// its base path itself, and `/` is its rest.
+    /// The rest starts with `/`: the base path without a slash after it is no path of any contract. A graph and a tool
+    /// server have one path, the base path itself, and `/` is its rest.
     pub fn find<'p>(&self, path: &'p str) -> Option<(&Arc<Route>, &'p str)> {
         self.routes.iter().find_map(|route| {
             let rest = path.strip_prefix(&*route.base_path)?;
@@ -107,7 +122,7 @@ impl Routes {
                 return None;
             }
             match route.surface {
-                Surface::GraphQl => rest.is_empty().then_some((route, "/")),
+                Surface::GraphQl | Surface::Mcp => rest.is_empty().then_some((route, "/")),
                 Surface::Rest | Surface::Model(_) | Surface::Grpc => {
                     rest.starts_with('/').then_some((route, rest))
                 }

@@ -13,6 +13,7 @@ use portcullis_core::graph::Graph;
 use portcullis_core::grpc::Grpc;
 use portcullis_core::identify::{Algorithm, IdentifyRules, Issuer, IssuerRules, Issuers};
 use portcullis_core::json::JsonLimits;
+use portcullis_core::mcp::{Mcp, McpRules as McpOffers};
 use portcullis_core::policy::{ActionKind, ActionSpec, Policy, PolicyProblem, Source, spoken_roles};
 use portcullis_core::receive::ReceiveRules;
 use portcullis_core::receive::strict::HeadLimits;
@@ -20,6 +21,8 @@ use portcullis_core::record::Action;
 use portcullis_core::roles::{self, CompiledRoles};
 use portcullis_core::route::{Dialect, Route, RouteId, Routes, Surface};
 use portcullis_core::validate::{Answers, Unknown, ValidateRules};
+use portcullis_inspect::coverage::Unread;
+use portcullis_inspect::dialect::mcp::McpRules;
 use portcullis_inspect::dialect::{self, ModelRules, Offer};
 use portcullis_inspect::elsewhere::{Tier, TierRules};
 use portcullis_inspect::inspect::Screens;
@@ -30,14 +33,17 @@ use smol_str::SmolStr;
 
 use crate::config::settings::{self, Api, Check, Detectors, Level, Model, Settings};
 use crate::config::{Diagnostic, Place};
+use crate::coverage::{Coverage, Gap};
 use crate::forward::{Roots, SecretHeader, TlsClientRules, Upstream, UpstreamRules};
 use crate::gate::{BodyTimes, Gate, Guards, Pool};
 use crate::graphs;
+use crate::judges::Judge;
 use crate::keys::{KeySource, Keyring};
 use crate::owners::{Owners, Pools, Sources, TableOwners, bind};
 use crate::random::random;
 use crate::screens::{action, screen};
 use crate::switched::Lifetime;
+use crate::tools::Sessions;
 use crate::websocket::WebsocketRules;
 
 /// How long a request body may take in all.
@@ -52,6 +58,8 @@ pub struct Kept {
     pub keyring: Arc<Keyring>,
     /// Connections that are no longer HTTP.
     pub lifetime: Lifetime,
+    /// Whose the sessions with tool servers are.
+    pub sessions: Arc<Sessions>,
     /// The file that remembers who created what, where one does.
     pub owners: Option<Owners>,
     /// With what tokens for personal data are made.
@@ -107,6 +115,7 @@ pub(crate) fn compile_on(
         warnings.extend(contract.iter().flat_map(|contract| contract_warnings(api, contract)));
     }
     let (issuers, key_sources) = compiler.issuers();
+    compiler.judges();
     let mut routes = Vec::new();
     let mut guards = Vec::new();
     for (index, (part, contract)) in parts(settings).zip(contracts).enumerate() {
@@ -143,9 +152,27 @@ pub(crate) fn compile_on(
             ..WebsocketRules::default()
         },
         lifetime: kept.lifetime.clone(),
+        sessions: Arc::clone(&kept.sessions),
         origin: kept.origin,
     };
+    let blind = blind(settings, &gate);
+    if !blind.is_empty() {
+        return Err(blind);
+    }
     Ok(Compiled { gate, key_sources, upstreams, pools: sources.pools, encoder, warnings })
+}
+
+/// Guards that are configured where they cannot run.
+fn blind(settings: &Settings, gate: &Gate) -> Vec<Diagnostic> {
+    let coverage = Coverage::of(gate);
+    let places: Vec<&Place> = parts(settings).map(Part::place).collect();
+    let problem = |(id, gap): (RouteId, Gap)| {
+        let place = places.get(usize::from(id.0)).copied().cloned().unwrap_or_default();
+        let mut problem = place.error("guard-cannot-run", gap.message);
+        problem.help(gap.help);
+        problem
+    };
+    coverage.gaps().map(problem).collect()
 }
 
 /// The Cedar schema that the policies of these settings are checked against.
@@ -167,6 +194,7 @@ enum Part<'s> {
     Api(&'s Api),
     Model(&'s Model),
     Graph(&'s settings::Graph),
+    Tools(&'s settings::ToolServer),
 }
 
 fn parts(settings: &Settings) -> impl Iterator<Item = Part<'_>> {
@@ -176,6 +204,7 @@ fn parts(settings: &Settings) -> impl Iterator<Item = Part<'_>> {
         .map(Part::Api)
         .chain(settings.models.iter().map(Part::Model))
         .chain(settings.graphs.iter().map(Part::Graph))
+        .chain(settings.tools.iter().map(Part::Tools))
 }
 
 impl<'s> Part<'s> {
@@ -184,6 +213,16 @@ impl<'s> Part<'s> {
             Self::Api(api) => &api.name,
             Self::Model(model) => &model.name,
             Self::Graph(graph) => &graph.name,
+            Self::Tools(server) => &server.name,
+        }
+    }
+
+    fn place(self) -> &'s Place {
+        match self {
+            Self::Api(api) => &api.place,
+            Self::Model(model) => &model.place,
+            Self::Graph(graph) => &graph.place,
+            Self::Tools(server) => &server.place,
         }
     }
 
@@ -192,6 +231,7 @@ impl<'s> Part<'s> {
             Self::Api(api) => &api.upstream,
             Self::Model(model) => &model.upstream,
             Self::Graph(graph) => &graph.upstream,
+            Self::Tools(server) => &server.upstream,
         }
     }
 
@@ -200,6 +240,7 @@ impl<'s> Part<'s> {
             Self::Api(api) => &api.budgets,
             Self::Model(model) => &model.budgets,
             Self::Graph(graph) => &graph.budgets,
+            Self::Tools(server) => &server.budgets,
         }
     }
 }
@@ -213,6 +254,7 @@ struct Compiler<'s> {
     warnings: Vec<Diagnostic>,
     graphs: Vec<(&'s str, Arc<Graph>)>,
     today: jiff::civil::Date,
+    judges: Vec<Option<Arc<Judge>>>,
 }
 
 impl<'s> Compiler<'s> {
@@ -227,6 +269,7 @@ impl<'s> Compiler<'s> {
             warnings,
             graphs: Vec::new(),
             today: today(),
+            judges: Vec::new(),
         }
     }
 
@@ -258,6 +301,10 @@ impl<'s> Compiler<'s> {
                     let transport = serde_json::from_str(portcullis_core::graph::TRANSPORT);
                     let contract = self.own_contract(transport, &graph.place);
                     compiled.and(contract)
+                }
+                Part::Tools(server) => {
+                    let transport = serde_json::from_str(portcullis_core::mcp::TRANSPORT);
+                    self.own_contract(transport, &server.place)
                 }
             })
             .collect()
@@ -332,13 +379,25 @@ impl<'s> Compiler<'s> {
                 }));
                 continue;
             }
+            if let Part::Tools(server) = part {
+                actions.extend(mcp_of(server).actions().iter().map(|action| ActionSpec {
+                    api: part.name().into(),
+                    operation: action.id.clone(),
+                    reads: action.reads,
+                    kind: ActionKind::Rest {
+                        path: action.fact.into_iter().map(SmolStr::new).collect(),
+                        query: Vec::new(),
+                    },
+                }));
+                continue;
+            }
             for operation in contract.iter().flat_map(Contract::operations) {
                 let kind = match part {
                     Part::Model(_) if operation.method == http::Method::POST => ActionKind::Model,
                     Part::Api(Api { grpc: Some(schema), .. }) => {
                         ActionKind::Rest { path: schema.facts(&operation.id), query: Vec::new() }
                     }
-                    Part::Model(_) | Part::Api(_) | Part::Graph(_) => ActionKind::Rest {
+                    Part::Model(_) | Part::Api(_) | Part::Graph(_) | Part::Tools(_) => ActionKind::Rest {
                         path: names(operation, |one| one.location == Location::Path),
                         query: names(operation, is_scalar_query),
                     },
@@ -462,25 +521,32 @@ impl<'s> Compiler<'s> {
         })
     }
 
+    fn screens(&mut self, request: &Detectors, answer: &Detectors, place: &Place) -> Screens {
+        Screens {
+            request: self.screen(request, place),
+            answer: self.screen(answer, place),
+            request_unread: unread(request),
+            answer_unread: unread(answer),
+            tools: None,
+        }
+    }
+
     fn guards(&mut self, part: Part<'_>) -> Guards {
         match part {
-            Part::Api(api) => Guards {
-                screens: Screens {
-                    request: self.screen(&api.inspect, &api.place),
-                    answer: self.screen(&api.screen, &api.place),
-                },
-                model: None,
-            },
+            Part::Api(api) => {
+                Guards { screens: self.screens(&api.inspect, &api.screen, &api.place), ..Guards::default() }
+            }
             Part::Graph(graph) => Guards {
-                screens: Screens {
-                    request: self.screen(&graph.inspect, &graph.place),
-                    answer: self.screen(&graph.screen, &graph.place),
-                },
-                model: None,
+                screens: self.screens(&graph.inspect, &graph.screen, &graph.place),
+                ..Guards::default()
             },
             Part::Model(model) => {
-                let prompt = self.screen(&model.prompt, &model.place);
-                let answer = self.screen(&model.answer, &model.place);
+                let screens = self.screens(&model.prompt, &model.answer, &model.place);
+                let judge = |detectors: &Detectors| {
+                    let index = detectors.judge.as_ref()?.judge;
+                    self.judges.get(index).cloned().flatten()
+                };
+                let (prompt_judge, answer_judge) = (judge(&model.prompt), judge(&model.answer));
                 let rules = ModelRules {
                     system: model.system.as_ref().map(|file| Arc::clone(&file.text)),
                     client_system: match model.client_system {
@@ -488,12 +554,13 @@ impl<'s> Compiler<'s> {
                         settings::ClientSystem::Demote => dialect::ClientSystem::Demote,
                         settings::ClientSystem::Allow => dialect::ClientSystem::Allow,
                     },
-                    prompt: prompt.clone(),
-                    answer: answer.clone(),
+                    prompt: screens.request.clone(),
+                    answer: screens.answer.clone(),
+                    unread: screens.request_unread.clone(),
                     tokens: (model.prompt.tokenises()).then(|| self.kept.tokens.clone()),
                     orders: action(model.prompt.classifier),
                     betas: model.betas.iter().map(|beta| beta.as_str().into()).collect(),
-                    tiers: self.tiers(model),
+                    tiers: self.tiers(model, prompt_judge.as_deref()),
                     passes_stored: model.allow_stored,
                     passes_tokens: model.allow_tokens,
                     passes_unknown: model.allow_unknown,
@@ -507,19 +574,44 @@ impl<'s> Compiler<'s> {
                 let fence = fence.map(|marks| Fence { marks, code: Code::new(random()) });
                 let canary = model.prompt.canary.then(|| canary(random()));
                 let rules = rules.telling(fence, canary.as_deref(), action(model.answer.leak));
-                Guards { screens: Screens { request: prompt, answer }, model: Some(rules) }
+                Guards { screens, model: Some(rules), prompt_judge, answer_judge }
+            }
+            Part::Tools(server) => {
+                let screens = self.screens(&server.arguments, &server.results, &server.place);
+                let rules = McpRules {
+                    arguments: screens.request.clone(),
+                    results: screens.answer.clone(),
+                    orders: action(server.results.classifier),
+                    methods: server.methods.iter().map(|one| one.as_str().into()).collect(),
+                };
+                Guards { screens: Screens { tools: Some(rules), ..screens }, ..Guards::default() }
             }
         }
     }
 
+    /// Judges by their index; none where one cannot be asked, which is reported.
+    fn judges(&mut self) {
+        for judge in &self.settings.judges {
+            let compiled = Judge::compile(judge).map(Arc::new);
+            self.judges.push(match compiled {
+                Ok(judge) => Some(judge),
+                Err(error) => {
+                    self.problems.push(judge.place.error("bad-upstream", error.to_string()));
+                    None
+                }
+            });
+        }
+    }
+
     /// Who else is asked about a model's prompts.
-    fn tiers(&self, model: &Model) -> Vec<TierRules> {
+    fn tiers(&self, model: &Model, judge: Option<&Judge>) -> Vec<TierRules> {
         let encoder = action(model.prompt.encoder).map(|action| {
             let refuses = self.settings.encoder.refuses_unread.unwrap_or(action == Action::Block);
             let unread = if refuses { Action::Block } else { Action::Observe };
             TierRules { tier: Tier::Encoder, action, unread }
         });
-        encoder.into_iter().collect()
+        // In this order: what costs most is asked last.
+        encoder.into_iter().chain(judge.map(Judge::rules)).collect()
     }
 
     /// The threads that read prompts, where a model asks for them: those of the gate before, if they are to be the same.
@@ -557,12 +649,18 @@ impl<'s> Compiler<'s> {
         let actions =
             contract.operations().iter().map(|operation| policy.action(name, &operation.id)).collect();
         let graph = self.graph_of(part).cloned();
-        let fields = graph.iter().flat_map(|graph| graph.fields());
-        let fields = fields.map(|field| policy.action(name, &field.id)).collect();
+        let mcp = match part {
+            Part::Tools(server) => Some(Arc::new(mcp_of(server))),
+            _ => None,
+        };
+        let fields = graph.iter().flat_map(|graph| graph.fields()).map(|field| &field.id);
+        let called = mcp.iter().flat_map(|mcp| mcp.actions()).map(|action| &action.id);
+        let fields = fields.chain(called).map(|id| policy.action(name, id)).collect();
         let (identify, enforced, hides) = match part {
             Part::Api(api) => (&api.identify, api.authorize, api.hide),
             Part::Model(model) => (&model.identify, model.authorize, model.hide),
             Part::Graph(graph) => (&graph.identify, graph.authorize, graph.hide),
+            Part::Tools(server) => (&server.identify, server.authorize, server.hide),
         };
         let objects = match part {
             Part::Api(api) => {
@@ -571,28 +669,15 @@ impl<'s> Compiler<'s> {
                 self.warnings.extend(bound.warnings);
                 bound.rules
             }
-            Part::Model(_) | Part::Graph(_) => ObjectRules::default(),
+            Part::Model(_) | Part::Graph(_) | Part::Tools(_) => ObjectRules::default(),
         };
-        let identify = IdentifyRules {
-            issuers: identify
-                .issuers
-                .iter()
-                .filter_map(|index| self.settings.issuers.get(*index))
-                .map(|issuer| issuer.name.as_str().into())
-                .collect(),
-            allows_anonymous: identify.anonymous,
-            key_header: key_header(part),
-            forwards_credential: match part {
-                Part::Api(api) => api.forward_credential,
-                Part::Graph(graph) => graph.forward_credential,
-                Part::Model(_) => false,
-            },
-        };
+        let identify = self.identify(part, identify);
         let mut route = Route {
             id,
             name: name.into(),
             surface: Surface::Rest,
             grpc: None,
+            mcp,
             base_path: "".into(),
             identify,
             budgets,
@@ -627,9 +712,36 @@ impl<'s> Compiler<'s> {
                     Check::None => Answers::Off,
                 };
             }
+            Part::Tools(_) => {}
+        }
+        if let Part::Tools(server) = part {
+            route.surface = Surface::Mcp;
+            route.base_path = server.path.as_str().into();
+            route.body_limit = server.body_limit;
+            route.validate.violations = server.violations;
+            route.validate.answers = Answers::Off;
         }
         route.validate.json = JsonLimits { size: usize::MAX, ..route.validate.json };
         route
+    }
+
+    fn identify(&self, part: Part<'_>, identify: &settings::Identify) -> IdentifyRules {
+        IdentifyRules {
+            issuers: identify
+                .issuers
+                .iter()
+                .filter_map(|index| self.settings.issuers.get(*index))
+                .map(|issuer| issuer.name.as_str().into())
+                .collect(),
+            allows_anonymous: identify.anonymous,
+            key_header: key_header(part),
+            forwards_credential: match part {
+                Part::Api(api) => api.forward_credential,
+                Part::Graph(graph) => graph.forward_credential,
+                Part::Tools(server) => server.forward_credential,
+                Part::Model(_) => false,
+            },
+        }
     }
 
     fn finish_api(&mut self, route: &mut Route, api: &Api) {
@@ -687,6 +799,18 @@ impl<'s> Compiler<'s> {
             operations: (!operations.is_empty()).then(|| operations.into()),
         })
     }
+}
+
+/// What a tool server may be asked for.
+fn mcp_of(server: &settings::ToolServer) -> Mcp {
+    Mcp::new(McpOffers {
+        tools: server.tools.clone(),
+        prompts: server.prompts.clone(),
+        lets_unlisted: server.lets_unlisted,
+        methods: server.methods.clone(),
+        lets_unknown_fields: server.lets_unknown_fields,
+        origins: server.origins.clone(),
+    })
 }
 
 /// The day, on which waivers hold or not.
@@ -783,7 +907,7 @@ fn key_header(part: Part<'_>) -> Option<http::HeaderName> {
         Part::Model(model) if model.dialect == settings::Dialect::Anthropic => {
             Some(http::HeaderName::from_static("x-api-key"))
         }
-        Part::Api(_) | Part::Model(_) | Part::Graph(_) => None,
+        Part::Api(_) | Part::Model(_) | Part::Graph(_) | Part::Tools(_) => None,
     }
 }
 
@@ -829,6 +953,13 @@ pub(crate) fn upstream_rules(name: &str, settings: &settings::Upstream) -> Upstr
         Some((credential.header.clone(), SecretHeader::new(value)))
     });
     rules
+}
+
+fn unread(detectors: &Detectors) -> Unread {
+    match &detectors.unread {
+        None => Unread::Unclaimed,
+        Some(listed) => Unread::only(listed.iter().map(String::as_str)),
+    }
 }
 
 fn algorithm(algorithm: settings::Algorithm) -> Algorithm {

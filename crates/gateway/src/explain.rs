@@ -15,6 +15,7 @@ use portcullis_core::graph::Graph;
 use portcullis_core::grpc::{Fields, Grpc};
 use portcullis_core::halt::Halt;
 use portcullis_core::identify::{Identity, Principal};
+use portcullis_core::mcp::Mcp;
 use portcullis_core::policy::{ActionIndex, ActionKind, Call, Explanation, Facts, Unknowns, Verdict};
 use portcullis_core::receive::{Received, receive};
 use portcullis_core::request::{Peer, Request, Wire};
@@ -131,6 +132,11 @@ impl Desk {
         }
     }
 
+    /// Which guard runs where.
+    pub fn coverage(&self) -> crate::coverage::Coverage {
+        crate::coverage::Coverage::of(&self.compiled.gate)
+    }
+
     /// The file of records that the configuration names.
     pub fn records(&self) -> Option<&Path> {
         match &self.settings.record {
@@ -221,6 +227,9 @@ impl Desk {
                 .decided_of_graph(&call, known, supposed, graph)
                 .map(|answer| answer.unless_open(route));
         }
+        if let Some(mcp) = &route.mcp {
+            return self.decided_of_mcp(&call, known, supposed, mcp).map(|answer| answer.unless_open(route));
+        }
         let index = usize::try_from(known.operation.0).unwrap_or(usize::MAX);
         let action = route.authorize.actions.get(index).copied().flatten();
         let action = action.ok_or("the operation is no action of the policy")?;
@@ -280,6 +289,40 @@ impl Desk {
             first.get_or_insert(answer);
         }
         first.ok_or_else(|| "an operation without a root field is no action".to_owned())
+    }
+
+    /// What policy says of everything that a message needs: the first that is not allowed stands for all.
+    fn decided_of_mcp(
+        &self,
+        call: &str,
+        known: &Known<'_>,
+        supposed: &Supposed,
+        mcp: &Mcp,
+    ) -> Result<Answer, String> {
+        let wanted = match known.message(mcp) {
+            None => vec![mcp.of_session()],
+            Some(message) => mcp.wants(&message.map_err(|halt| steps::violations(&halt).join("; "))?),
+        };
+        let mut first: Option<Answer> = None;
+        for one in &wanted {
+            let action = one.action.and_then(|index| *known.route.authorize.fields.get(index)?);
+            let action = action.ok_or_else(|| format!("`{}` is no action of the policy", one.id))?;
+            let asked = Call {
+                principal: known.principal,
+                action,
+                address: supposed.address,
+                is_tls: supposed.tls,
+                now: supposed.now,
+                facts: Facts::Rest { path: &one.path, query: None },
+            };
+            let explanation = self.policy().explain(&asked, Unknowns::default(), None);
+            let answer = self.answer(call.to_owned(), action, explanation);
+            if answer.outcome != "allowed" {
+                return Ok(answer);
+            }
+            first.get_or_insert(answer);
+        }
+        first.ok_or_else(|| "the message needs nothing, which allows nothing".to_owned())
     }
 
     /// Answers for a request that was recorded. What neither the record says nor anybody recalls stays unknown.

@@ -2,6 +2,7 @@
 
 pub mod compile;
 pub mod config;
+pub mod coverage;
 pub mod explain;
 pub mod gate;
 mod graphs;
@@ -13,6 +14,7 @@ pub mod server;
 #[cfg(feature = "ml")]
 pub mod encoder;
 mod hearing;
+pub mod judges;
 mod pipeline;
 
 pub mod forward;
@@ -22,6 +24,7 @@ pub mod owners;
 pub mod screen;
 mod screens;
 pub mod switched;
+pub mod tools;
 pub mod websocket;
 
 mod respond;

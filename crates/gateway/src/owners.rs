@@ -36,6 +36,7 @@ pub use self::table::TableOwners;
 use crate::forward::outbound::{Outbound, outbound};
 use crate::gate::Gate;
 use crate::record::{Denied, Recording};
+use crate::tools;
 
 /// How long a probe may take in all.
 const PROBE_TIME: Duration = Duration::from_secs(10);
@@ -68,6 +69,9 @@ pub(crate) async fn own(
     request: Request<Inspected>,
     record: &mut Recording,
 ) -> Result<Request<Owned>, Halt> {
+    if request.stage().route().mcp.is_some() {
+        tools::own_session(&gate.sessions, &request)?;
+    }
     if let Some((rules, obligations)) = obligations(request.stage()) {
         // PERF: what few requests need does not widen the future of all.
         Box::pin(prove(gate, &request, rules, obligations, record)).await?;

@@ -7,9 +7,10 @@ use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use portcullis_core::grpc::Status;
 use portcullis_core::halt::{Halt, Refusal, Violation};
+use portcullis_core::mcp::id_of;
 use portcullis_core::record::Phase;
 use portcullis_core::route::{Dialect, Surface};
-use portcullis_inspect::dialect;
+use portcullis_inspect::dialect::{self, mcp};
 use serde::Serialize;
 
 use crate::record::{RecordId, Recording};
@@ -53,7 +54,7 @@ pub(crate) fn halt(halt: Halt, mut record: Recording) -> Response<Tracked> {
             (StatusCode::OK, headers, Bytes::new())
         }
         Halt::Refusal(refusal) | Halt::Fault(refusal) => {
-            let body = body(&refusal, record.surface(), record.id());
+            let body = body(&refusal, &record);
             (refusal.reason.status(), refusal.headers, body)
         }
     };
@@ -143,11 +144,15 @@ struct Problem<'a> {
     violations: &'a [Violation],
 }
 
-fn body(refusal: &Refusal, surface: Surface, id: &RecordId) -> Bytes {
-    let reason = refusal.reason;
-    match surface {
+fn body(refusal: &Refusal, record: &Recording) -> Bytes {
+    let (reason, id) = (refusal.reason, record.id());
+    match record.surface() {
         Surface::Model(dialect) => dialect::error_body(dialect, reason, id.as_str()).into(),
         Surface::GraphQl => graph_body(refusal, id).into(),
+        Surface::Mcp => {
+            let asked = id_of(&record.draft.message);
+            mcp::error_body(reason, asked.as_deref(), id.as_str()).into()
+        }
         Surface::Grpc => Bytes::new(),
         Surface::Rest => serde_json::to_vec(&Problem {
             r#type: format!("urn:portcullis:problem:{}", reason.code()),
@@ -215,7 +220,7 @@ fn place(at: &str) -> Option<GraphPlace> {
 fn content_type(surface: Surface) -> &'static str {
     match surface {
         Surface::Rest => "application/problem+json",
-        Surface::Model(_) | Surface::GraphQl => "application/json",
+        Surface::Model(_) | Surface::GraphQl | Surface::Mcp => "application/json",
         Surface::Grpc => "application/grpc",
     }
 }

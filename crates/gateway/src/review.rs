@@ -429,11 +429,13 @@ fn day(seconds: i64) -> String {
     moment(seconds).chars().take(10).collect()
 }
 
-/// What a record says was called: one operation, or the root fields of a graph's operations with `+` between.
+/// What a record says was called: one operation, or the root fields of a graph's operations, or what a message to a tool
+/// server needs, with `+` between.
 fn called(operation: &str) -> impl Iterator<Item = &str> {
-    let is_field = |one: &str| one.starts_with("query.") || one.starts_with("mutation.");
-    let is_graph = operation.split('+').all(is_field);
-    operation.split(if is_graph { '+' } else { '\0' })
+    const SEVERAL: [&str; 5] = ["query.", "mutation.", "completion.", "prompts.", "resources."];
+    let is_one_of_several = |one: &str| SEVERAL.iter().any(|before| one.starts_with(before));
+    let are_several = operation.split('+').all(is_one_of_several);
+    operation.split(if are_several { '+' } else { '\0' })
 }
 
 #[cfg(test)]

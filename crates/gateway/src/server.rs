@@ -260,6 +260,7 @@ impl Kept {
             buckets: Arc::new(Buckets::new(BUCKETS)),
             keyring,
             lifetime: Lifetime::default(),
+            sessions: Arc::default(),
             owners: None,
             tokens: token_key(),
             origin: Instant::now(),

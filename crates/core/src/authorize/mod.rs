@@ -2,6 +2,7 @@
 
 mod envelope;
 mod expose;
+mod mcp;
 mod objects;
 mod places;
 mod scan;
@@ -15,6 +16,7 @@ use smol_str::SmolStr;
 
 pub use envelope::Envelope;
 pub use expose::{Exposure, Properties};
+pub use mcp::{Caller, McpCall, shows};
 pub use objects::{
     Agreement, Bound, CreatedId, Creation, ListRule, ObjectError, ObjectRules, Obligations, OperationRules,
     Owed, Owner, Probe, Rewritten, Segment, Waived, owner_in,
@@ -28,6 +30,7 @@ use crate::contract::OperationIndex;
 use crate::graph::{Asked, Fault, Given, Graph, Judged, Stop};
 use crate::halt::{Halt, Reason};
 use crate::identify::Principal;
+use crate::mcp::Mcp;
 use crate::policy::{ActionIndex, ActionKind, Call, Facts, Policy, Verdict};
 use crate::request::{Peer, Request};
 use crate::route::Surface;
@@ -44,7 +47,7 @@ pub struct AuthorizeRules {
     pub objects: ObjectRules,
     /// The action of each operation, by [`OperationIndex`], of the policy of the same snapshot.
     pub actions: Vec<Option<ActionIndex>>,
-    /// The actions of a graph, by their index in [`Graph::fields`].
+    /// The actions of a graph, by their index in [`Graph::fields`], or of a tool server, by that in [`Mcp::actions`].
     pub fields: Vec<Option<ActionIndex>>,
 }
 
@@ -77,6 +80,7 @@ pub struct Authorized {
     envelope: Option<Envelope>,
     obligations: Option<Box<Obligations>>,
     graph: Option<Box<GraphCall>>,
+    mcp: Option<Box<McpCall>>,
 }
 
 /// Operations of GraphQL that may be called.
@@ -102,6 +106,11 @@ impl Authorized {
     /// The operations of a graph that are called; `None` for any other call.
     pub fn graph(&self) -> Option<&GraphCall> {
         self.graph.as_deref()
+    }
+
+    /// What of a tool server is called; `None` for any other call.
+    pub fn mcp(&self) -> Option<&McpCall> {
+        self.mcp.as_deref()
     }
 
     /// What must still be proven of the objects that the request names, before anything leaves.
@@ -151,19 +160,21 @@ pub fn authorize(
         rules: &route.authorize,
         surface: route.surface,
         graph: route.graph.as_deref(),
+        mcp: route.mcp.as_deref(),
         operation: stage.operation(),
         principal: stage.principal(),
         path: fields.as_deref().unwrap_or(&stage.path_parameters().0),
         query: head.query.as_deref(),
         headers: &head.headers,
         method: &head.method,
+        authority: &head.authority,
         peer: head.peer,
         body: request.body(),
         is_stream: route.grpc.as_ref().is_some_and(|grpc| grpc.is_stream(stage.operation())),
     };
-    let Allowed { permit, envelope, obligations, graph } =
+    let Allowed { permit, envelope, obligations, graph, mcp } =
         question.judge(policy, now).map_err(|halt| hidden(&route.authorize, halt))?;
-    Ok(request.advance(|admitted| Authorized { admitted, permit, envelope, obligations, graph }))
+    Ok(request.advance(|admitted| Authorized { admitted, permit, envelope, obligations, graph, mcp }))
 }
 
 /// The halt for an object that is not the caller's: a refusal that names the rule in the record, and reads as if
@@ -180,6 +191,7 @@ struct Allowed {
     envelope: Option<Envelope>,
     obligations: Option<Box<Obligations>>,
     graph: Option<Box<GraphCall>>,
+    mcp: Option<Box<McpCall>>,
 }
 
 /// What of a request decides whether it is allowed.
@@ -188,12 +200,14 @@ struct Question<'r> {
     rules: &'r AuthorizeRules,
     surface: Surface,
     graph: Option<&'r Graph>,
+    mcp: Option<&'r Mcp>,
     operation: OperationIndex,
     principal: &'r Principal,
     path: &'r [(Box<str>, Box<str>)],
     query: Option<&'r str>,
     headers: &'r HeaderMap,
     method: &'r Method,
+    authority: &'r str,
     peer: Peer,
     body: &'r [u8],
     /// The request is a stream of messages, each of which is held to the object rules when it comes.
@@ -207,6 +221,7 @@ impl Question<'_> {
         let envelope = match self.surface {
             Surface::Model(_) if *self.method == Method::POST => Some(Envelope::read(self.body)?),
             Surface::GraphQl => return self.judge_graph(policy, now),
+            Surface::Mcp => return self.judge_mcp(policy, now),
             Surface::Model(_) | Surface::Rest | Surface::Grpc => None,
         };
         let sent = Sent { path: self.path, query: self.query, headers: self.headers, body: self.body };
@@ -219,7 +234,7 @@ impl Question<'_> {
         };
         if !self.rules.enforced {
             let permit = Permit { action, policies: Vec::new() };
-            return Ok(Allowed { permit, envelope, obligations, graph: None });
+            return Ok(Allowed { permit, envelope, obligations, graph: None, mcp: None });
         }
         let (Some(action), Some(spec)) = (action, spec) else {
             return Err(Halt::new(Reason::Forbidden, "the operation is no action of the policy"));
@@ -242,7 +257,7 @@ impl Question<'_> {
             facts,
         });
         let permit = Permit { action: Some(action), policies: allowing(verdict)? };
-        Ok(Allowed { permit, envelope, obligations, graph: None })
+        Ok(Allowed { permit, envelope, obligations, graph: None, mcp: None })
     }
 
     /// Every root field of every operation is an action of its own, and all of them must be allowed.
@@ -263,7 +278,7 @@ impl Question<'_> {
             }
         };
         let graph = Some(Box::new(GraphCall { fields, judged }));
-        Ok(Allowed { permit, envelope: None, obligations: None, graph })
+        Ok(Allowed { permit, envelope: None, obligations: None, graph, mcp: None })
     }
 
     fn permit_graph(&self, policy: &Policy, now: SystemTime, asked: &Asked) -> Result<Permit, Halt> {

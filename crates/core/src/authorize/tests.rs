@@ -111,6 +111,8 @@ impl Fixture {
             rules: &self.rules,
             surface: Surface::Rest,
             graph: None,
+            mcp: None,
+            authority: "gate.example",
             operation: OperationIndex(u32::try_from(index).unwrap()),
             principal,
             path: &[],

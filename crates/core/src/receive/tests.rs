@@ -25,6 +25,7 @@ fn routes_with(things: Contract) -> Routes {
             id: RouteId(id),
             name: base_path.into(),
             grpc: None,
+            mcp: None,
             surface: Surface::Rest,
             graph: None,
             base_path: base_path.into(),

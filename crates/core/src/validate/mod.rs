@@ -27,6 +27,7 @@ use crate::contract::{Contract, OperationIndex, PathParameters};
 use crate::halt::{Halt, Reason, Violation};
 use crate::identify::Principal;
 use crate::json::JsonLimits;
+use crate::mcp::Message;
 use crate::request::{Head, Request};
 
 use crate::route::Route;
@@ -156,6 +157,15 @@ pub fn validate(request: Request<Authorized>) -> Result<Request<Validated>, Halt
             // Its schema was asked when it was known that the caller may know it; here it is told.
             let is_told = told(route.validate.violations, stage.principal());
             call.judged().map_err(|fault| fault.halt(is_told))?;
+            None
+        } else if let Some(call) = stage.mcp() {
+            let violations = call.message.as_ref().map(Message::violations).unwrap_or_default();
+            if !violations.is_empty() {
+                let halt = Halt::new(Reason::BodyInvalid, "the message breaks the protocol");
+                let halt = halt.with_violations(violations.to_vec());
+                let is_told = told(route.validate.violations, stage.principal());
+                return Err(if is_told { halt } else { untold(halt) });
+            }
             None
         } else if route.validate.request {
             let is_told = told(route.validate.violations, stage.principal());

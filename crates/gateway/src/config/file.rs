@@ -95,6 +95,9 @@ pub(crate) struct File {
     /// GraphQL APIs, each with its schema.
     #[serde(default)]
     pub(crate) graphs: Named<Graph>,
+    /// Tool servers (Model Context Protocol).
+    #[serde(default)]
+    pub(crate) tools: Named<ToolServer>,
     /// Services of gRPC, each with its descriptor set.
     #[serde(default)]
     pub(crate) grpc: Named<Grpc>,
@@ -103,6 +106,9 @@ pub(crate) struct File {
     /// PostgreSQL servers that know whose objects are, by the name that `lookup` and `ownership` use.
     #[serde(default)]
     pub(crate) postgres: Named<Postgres>,
+    /// Judges outside, by the name that `judge` in a model's `prompt` and `answer` uses.
+    #[serde(default)]
+    pub(crate) judges: Named<Judge>,
     /// The threads that read prompts where a model's `prompt` says `encoder`.
     pub(crate) encoder: Option<At<Encoder>>,
     /// Where the gate remembers who created what, for objects whose owner is `created-by`: a file, or a table.
@@ -391,7 +397,7 @@ pub(crate) struct Upstream {
     /// `http://` or `https://` address, perhaps with a path that is put before each request's own.
     #[schemars(extend("x-required" = true))]
     pub(crate) url: Option<At<String>>,
-    /// For the whole exchange. Default: `60s` for an API, `10m` for a model.
+    /// For the whole exchange. Default: `60s` for an API, `10m` for a model or a tool server.
     pub(crate) timeout: Option<Span>,
     /// Until it is connected, TLS included.
     #[schemars(extend("default" = "5s"))]
@@ -507,9 +513,12 @@ pub(crate) struct Detectors {
     pub(crate) links: Option<DetectorLevel>,
     /// Lines of code that are dangerous to run.
     pub(crate) code: Option<DetectorLevel>,
-    /// Text that tries to give a model orders, as a classifier sees it. It reads prompts only: what users and documents
-    /// say in a model's `prompt`. It is wrong about one ordinary text in a hundred, so its default there is `observe`.
+    /// Text that tries to give a model orders, as a classifier sees it. It reads what users and documents
+    /// say in a model's `prompt`, and the `results` of tool servers. It is wrong about one ordinary text in a hundred, so
+    /// its default there is `observe`.
     pub(crate) classifier: Option<At<DetectorLevel>>,
+    /// The judge of `judges` that is asked about prompts, or about answers, of a model: its name, or a mapping.
+    pub(crate) judge: Option<At<Either<String, JudgeUse>>>,
     /// Text that tries to give a model orders, as a small transformer in this process sees it, in many languages, within
     /// the time that [`encoder`](#encoder) gives. It reads what `classifier` reads. Only in programs that were built
     /// with the feature `ml`; its default there is `observe`.
@@ -535,6 +544,9 @@ pub(crate) struct Detectors {
     /// The operator's own rules: topics, phrases, languages, length, the schema of structured answers.
     #[serde(default)]
     pub(crate) rules: Vec<At<ContentRule>>,
+    /// What may pass although no detector can read it: media types such as `image/*` or `application/pdf`, and
+    /// `websocket`. Where detectors are written, anything else that is compressed, drawn or spoken is refused.
+    pub(crate) unread: Option<Vec<At<String>>>,
 }
 
 /// The threads that read prompts where a model's `prompt` says `encoder`. They read all texts of a request at once;
@@ -730,13 +742,17 @@ words! {
 mod content;
 mod graphs;
 mod grpc;
+mod judges;
 mod objects;
 mod postgres;
+mod tools;
 
 pub(crate) use content::{ContentRule, Field, RuleAction, Wider};
 pub(crate) use graphs::{Graph, GraphLimits, GraphObject, GraphWaiver};
 pub(crate) use grpc::{Grpc, GrpcAnswers};
+pub(crate) use judges::{Judge, JudgeAction, JudgeFailure, JudgeKind, JudgeStreams, JudgeUse};
 pub(crate) use objects::{
     Created, Excess, Expose, List, Lookup, Object, Ownership, Unbound, Waiver, WaiverPlace,
 };
 pub(crate) use postgres::{Postgres, PostgresTls};
+pub(crate) use tools::{Offers, ToolServer};

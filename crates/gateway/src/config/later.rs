@@ -2,7 +2,7 @@
 
 /// Keys of a later version: the type, the key, what it is about.
 const LATER_KEYS: [(&str, &str, &str); 11] = [
-    ("File", "tools", "tool servers (MCP)"),
+    ("ToolServer", "pin", "pinning of tool definitions"),
     ("File", "ledger", "the tamper-evident ledger; `record` writes plain records"),
     ("File", "state", "state shared by many gates; this version counts in one process"),
     ("Identity", "api_keys", "API keys"),
@@ -19,7 +19,7 @@ const LATER_KEYS: [(&str, &str, &str); 11] = [
 const LATER_WORDS: [(&str, &str); 0] = [];
 
 /// Keys that other gates, or earlier drafts, call otherwise: the type, their word, ours.
-const CALLED_OTHERWISE: [(&str, &str, &str); 57] = [
+const CALLED_OTHERWISE: [(&str, &str, &str); 68] = [
     ("File", "routes", "apis"),
     ("File", "services", "apis"),
     ("File", "llms", "models"),
@@ -58,6 +58,17 @@ const CALLED_OTHERWISE: [(&str, &str, &str); 57] = [
     ("Model", "output", "answer"),
     ("Model", "screen", "answer"),
     ("Model", "rate_limits", "budgets"),
+    ("File", "mcp", "tools"),
+    ("File", "mcp_servers", "tools"),
+    ("ToolServer", "mcp", "upstream"),
+    ("ToolServer", "url", "upstream"),
+    ("ToolServer", "base_path", "path"),
+    ("ToolServer", "auth", "identify"),
+    ("ToolServer", "prompt", "arguments"),
+    ("ToolServer", "inspect", "arguments"),
+    ("ToolServer", "answer", "results"),
+    ("ToolServer", "screen", "results"),
+    ("ToolServer", "rate_limits", "budgets"),
     ("Issuer", "jwks_uri", "jwks"),
     ("Issuer", "jwks_url", "jwks"),
     ("Issuer", "typ", "type"),

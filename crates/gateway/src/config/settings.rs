@@ -10,9 +10,12 @@ use ipnet::IpNet;
 use portcullis_core::authorize::{CreatedId, Place as Stands, Pointer, Who};
 use portcullis_core::graph::GraphLimits;
 use portcullis_core::grpc::Schema;
+use portcullis_core::mcp::Callable;
+use portcullis_core::record::Action;
 use portcullis_core::roles::{Book, Mark};
 use portcullis_core::validate::Told;
 use portcullis_inspect::detect::Detector;
+use smol_str::SmolStr;
 
 use super::contract::Contract;
 use super::diagnostic::Place;
@@ -41,6 +44,8 @@ pub struct Settings {
     pub models: Vec<Model>,
     /// Graphs, in the file's order.
     pub graphs: Vec<Graph>,
+    /// Tool servers, in the file's order.
+    pub tools: Vec<ToolServer>,
     /// Cedar policy files, sorted by path; empty when there is no `policy`.
     pub policies: Vec<SourceText>,
     /// Threads that read prompts.
@@ -51,6 +56,54 @@ pub struct Settings {
     pub roles: Option<Roles>,
     /// Where records go.
     pub record: RecordTarget,
+    /// Judges outside, in the file's order.
+    pub judges: Vec<Judge>,
+}
+
+/// Somebody outside who is asked about texts.
+#[derive(Debug, Clone)]
+pub struct Judge {
+    /// Its name in the configuration.
+    pub name: String,
+    /// What it speaks.
+    pub kind: JudgeKind,
+    /// Where it is.
+    pub upstream: Upstream,
+    /// For all texts of one request.
+    pub timeout: Duration,
+    /// Whether what it does not answer about passes.
+    pub passes_unanswered: bool,
+    /// What is done about what it objects to.
+    pub action: Action,
+    /// How many answers are remembered.
+    pub memory: usize,
+    /// How many questions are asked at once.
+    pub concurrency: usize,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// What a judge speaks.
+#[derive(Debug, Clone)]
+pub enum JudgeKind {
+    /// A webhook.
+    Webhook,
+    /// Chat completions.
+    OpenAi {
+        /// The model.
+        model: String,
+        /// What it is told, where it is not what the gate tells it.
+        instructions: Option<SourceText>,
+    },
+}
+
+/// Which judge is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JudgeUse {
+    /// Its index in [`Settings::judges`].
+    pub judge: usize,
+    /// Whether streams are held until they are judged.
+    pub holds: bool,
 }
 
 /// Threads that read prompts, where a model's `prompt` asks for it.
@@ -409,6 +462,49 @@ pub struct Model {
     pub place: Place,
 }
 
+/// A tool server.
+#[derive(Debug, Clone)]
+pub struct ToolServer {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Its one path.
+    pub path: String,
+    /// Where its requests go.
+    pub upstream: Upstream,
+    /// Who may call.
+    pub identify: Identify,
+    /// Whether the client's credential is sent on.
+    pub forward_credential: bool,
+    /// Whether policy decides.
+    pub authorize: bool,
+    /// 404 in place of 403.
+    pub hide: bool,
+    /// Its tools.
+    pub tools: Vec<Callable>,
+    /// Its prompts.
+    pub prompts: Vec<Callable>,
+    /// Whether other tools and prompts may be called.
+    pub lets_unlisted: bool,
+    /// Methods that pass though the protocol does not name them.
+    pub methods: Vec<SmolStr>,
+    /// Whether members pass that the protocol does not name.
+    pub lets_unknown_fields: bool,
+    /// Web origins that may call, in lower case.
+    pub origins: Vec<Box<str>>,
+    /// Budgets, in the file's order; their `operations` are empty.
+    pub budgets: Vec<Budget>,
+    /// Who is told where a message breaks the protocol.
+    pub violations: Told,
+    /// Largest message in bytes.
+    pub body_limit: usize,
+    /// Detectors on what goes to it.
+    pub arguments: Detectors,
+    /// Detectors on what it says.
+    pub results: Detectors,
+    /// Where it is written.
+    pub place: Place,
+}
+
 /// A GraphQL API.
 #[derive(Debug, Clone)]
 pub struct Graph {
@@ -581,7 +677,7 @@ pub struct Detectors {
     pub links: Level,
     /// Code that is dangerous to run.
     pub code: Level,
-    /// Text that gives orders, as the classifier sees it; of prompts only.
+    /// Text that gives orders, as the classifier sees it; of prompts and of what tools say.
     pub classifier: Level,
     /// Text that gives orders, as the encoder sees it; of prompts only.
     pub encoder: Level,
@@ -601,6 +697,10 @@ pub struct Detectors {
     pub fields: Vec<Field>,
     /// Rules of the operator's own.
     pub rules: Vec<ContentRule>,
+    /// The judge that is asked; of prompts and answers only.
+    pub judge: Option<JudgeUse>,
+    /// Media types that may pass unread, in lower case; `None` where no detectors were written.
+    pub unread: Option<Vec<String>>,
 }
 
 impl Detectors {
@@ -623,6 +723,21 @@ impl Detectors {
     pub const ANSWER: Self =
         Self::of([Level::Redact, Level::Redact, Level::Off, Level::Redact, Level::Redact, Level::Off])
             .with(Level::Off, Level::Redact);
+
+    /// The default of a tool server's `arguments`.
+    pub const ARGUMENTS: Self =
+        Self::of([Level::Off, Level::Observe, Level::Observe, Level::Observe, Level::Off, Level::Off])
+            .with(Level::Observe, Level::Off);
+    /// The default of a tool server's `results`.
+    pub const RESULTS: Self = Self::of([
+        Level::Observe,
+        Level::Redact,
+        Level::Block,
+        Level::Observe,
+        Level::Redact,
+        Level::Observe,
+    ])
+    .with(Level::Redact, Level::Off);
 
     /// Whether anything is replaced by tokens.
     pub fn tokenises(&self) -> bool {
@@ -665,6 +780,8 @@ impl Detectors {
             allow: Vec::new(),
             fields: Vec::new(),
             rules: Vec::new(),
+            judge: None,
+            unread: None,
         }
     }
 }

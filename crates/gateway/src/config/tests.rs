@@ -191,14 +191,20 @@ fn a_full_file_becomes_settings() {
     assert_eq!((api.answers, api.body_limit), (Check::Observe, 2_000_000));
     assert_eq!(api.body_limits, [("login".to_owned(), 4096)]);
     assert_eq!(api.inspect, Detectors::NONE);
-    let screen = Detectors { pii: Level::Redact, injection: Level::Block, ..Detectors::SCREEN };
+    let screen = Detectors {
+        pii: Level::Redact,
+        injection: Level::Block,
+        unread: Some(Vec::new()),
+        ..Detectors::SCREEN
+    };
     assert_eq!(api.screen, screen);
 
     let model = &settings.models[0];
     assert_eq!(model.upstream.credential.as_ref().unwrap().value.expose(), "Bearer from-the-environment");
     assert_eq!(model.client_system, ClientSystem::Demote);
     assert_eq!(&*model.system.as_ref().unwrap().text, "Be kind.\n");
-    assert_eq!((&model.prompt, &model.answer), (&Detectors::PROMPT, &Detectors::ANSWER));
+    let prompt = Detectors { unread: Some(Vec::new()), ..Detectors::PROMPT };
+    assert_eq!((&model.prompt, &model.answer), (&prompt, &Detectors::ANSWER));
     assert_eq!(model.upstream.timeout, Duration::from_secs(600));
 
     let policies: Vec<&str> = settings.policies.iter().map(|text| &*text.name).collect();
@@ -312,7 +318,8 @@ models:
     identify: anonymous
     budgets: [ { per: principal, tokens: 50k/hour, cost: 5 USD/day, limit: 1/s } ]
     answer: { pii: redact }
-tools: {}
+tools:
+  crm: { upstream: "http://127.0.0.1:9100/mcp", identify: anonymous, pin: tools.lock }
 policy: { cedar: [] }
 ledger: { path: data }
 state: memory
@@ -336,6 +343,49 @@ fn detectors_are_switched_one_by_one_and_hosts_are_listed() {
     assert!(said.contains("did you mean `phone`?"), "{said}");
     assert!(said.contains("`http://x` is no host"), "{said}");
     assert!(!said.contains("Example.com` is"), "{said}");
+}
+
+#[test]
+fn tool_servers_say_what_they_offer() {
+    let server = |more: &str| {
+        format!(
+            "version: 1\nlisteners: {{ public: {{ address: \"127.0.0.1:8080\" }} }}\ntools:\n  crm: {{ upstream: \
+             \"http://127.0.0.1:9100\", identify: anonymous, authorize: none, {more} }}\n"
+        )
+    };
+    let text = server(
+        "tools: { find: { reads: true }, x/y: {} }, prompts: { greet: {} }, origins: [\"https://App.example\"]",
+    );
+    let settings = settings(&text);
+    let crm = &settings.tools[0];
+    let offers: Vec<_> =
+        crm.tools.iter().chain(&crm.prompts).map(|one| (one.name.as_str(), one.reads)).collect();
+    assert_eq!(offers, [("find", true), ("x/y", false), ("greet", true)]);
+    assert_eq!(
+        (crm.path.as_str(), crm.upstream.url.path(), &*crm.origins[0]),
+        ("/mcp", "/mcp", "https://app.example")
+    );
+    for (more, expected) in [
+        ("path: /", "a tool server has one path"),
+        ("tools: { \"a b\": {} }", "`a b` cannot be a name"),
+        ("unlisted: refuse", "no tool of `crm` can be called"),
+        ("unknown: { methods: [tasks/] }", "`tasks/` is no method"),
+        ("origins: [\"https://app.example/\"]", "is no origin"),
+        ("origins: [\"*\"]", "is no origin"),
+        ("budgets: [ { per: address, limit: 1/s, operations: [find] } ]", "budgets are taken before"),
+        (
+            "arguments: { classifier: block }",
+            "the classifier reads prompts of models and results of tools only",
+        ),
+        ("base_path: /x", "it is called `path`"),
+    ] {
+        let said = said(&server(more));
+        assert!(said.contains(expected), "{more}: {said}");
+    }
+    let said = said(&server(
+        "tools: { a: {} }, results: { classifier: block }, unknown: { methods: [tasks/get], fields: allow }",
+    ));
+    assert_eq!(said, "", "{said}");
 }
 
 #[test]
@@ -488,7 +538,7 @@ fn one_mistake_each() {
     check("    inspect: { pii: tokenise }", "in a model's `prompt`");
     check("    inspect: { secrets: mask }", "only personal data is masked");
     check("    inspect: { allow: [\"10.0.0.0/99\"] }", "is not an address, a network");
-    check("    inspect: { fields: [ { at: /nothing, pii: redact } ] }", "there is no field `/nothing`");
+    check("    inspect: { fields: [ { at: /nothing, pii: redact } ] }", "fields are of APIs with a contract");
     check("    inspect: { rules: [ { name: a, action: block } ] }", "a rule looks for one thing");
     check(
         "    inspect: { rules: [ { name: a, action: block, phrase: \"a+\" } ] }",

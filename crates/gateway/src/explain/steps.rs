@@ -5,6 +5,7 @@ use portcullis_core::contract::{OperationIndex, PathParameters};
 use portcullis_core::graph::{Given, Graph, Stop};
 use portcullis_core::halt::Halt;
 use portcullis_core::identify::Principal;
+use portcullis_core::mcp::{Mcp, Message};
 use portcullis_core::request::Head;
 use portcullis_core::route::{Route, Surface};
 use portcullis_core::validate;
@@ -125,8 +126,34 @@ impl Known<'_> {
     pub(super) fn contents(&self) -> [Step; 2] {
         match &self.route.graph {
             Some(graph) => self.of_graph(graph),
+            None if self.route.mcp.is_some() => self.of_mcp(),
             None => [self.owned(), self.validated()],
         }
+    }
+
+    /// The message of a tool server's client; `None` for a stream and the end of a session.
+    pub(super) fn message(&self, mcp: &Mcp) -> Option<Result<Message, Halt>> {
+        let Head { method, query, headers, .. } = self.head;
+        let read = || mcp.read(headers, query.as_deref(), self.body.unwrap_or_default());
+        (*method == http::Method::POST).then(read)
+    }
+
+    /// A message has no objects that anything is bound to.
+    fn of_mcp(&self) -> [Step; 2] {
+        let objects = Step::not_asked("objects", "only the running gate knows whose a session is");
+        let message = self.route.mcp.as_deref().and_then(|mcp| self.message(mcp));
+        let validated = match message {
+            None => Step::passes("validate", "there is no message"),
+            Some(Ok(message)) if message.violations().is_empty() => {
+                Step::passes("validate", "the message meets the protocol")
+            }
+            Some(Ok(message)) => {
+                let each = message.violations().iter().map(|one| format!("{}: {}", one.at, one.message));
+                Step::refuses("validate", each.collect::<Vec<_>>().join("; "))
+            }
+            Some(Err(halt)) => Step::refuses("validate", violations(&halt).join("; ")),
+        };
+        [objects, validated]
     }
 
     /// What a graph is given.

@@ -22,6 +22,7 @@ use crate::owners::{self, Due, Owned};
 use crate::record::Recording;
 use crate::screen::{Answer, Content, Forwarded};
 use crate::switched::Switched;
+use crate::tools::Exchange;
 
 /// What follows a request that was not read: the connection itself, or a stream of messages.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ pub(crate) struct Follows {
 /// # Errors
 /// 502 when the upstream cannot be reached or breaks the protocol, 504 when it is too slow.
 pub(crate) async fn forward(
-    gate: &Gate,
+    gate: &Arc<Gate>,
     request: Request<Owned>,
     follows: Follows,
     record: &mut Recording,
@@ -50,6 +51,7 @@ pub(crate) async fn forward(
     let vault = request.stage().vault().cloned();
     let body = request.stage().outbound_body().clone();
     let due = Due::of(&request);
+    let tools = Exchange::of(gate, &request);
     let judged = request.stage().graph().and_then(|call| call.judged().ok());
     let expected = judged.map(Judged::expected);
     let Follows { upgrade, stream } = follows;
@@ -110,10 +112,13 @@ pub(crate) async fn forward(
             }
         },
     };
+    if let Some(tools) = &tools {
+        tools.settle(&gate.sessions, &parts);
+    }
     record.close(Phase::Forward, Outcome::Passed);
     Ok(Answer::new(
         parts,
-        Forwarded { content, route, operation, method, hides_usage, vault, due, expected, shown },
+        Forwarded { content, route, operation, method, hides_usage, vault, due, expected, shown, tools },
     ))
 }
 

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
+use portcullis_core::guard::Met;
 use portcullis_core::identify::Principal;
 use portcullis_core::record::{Finding, Phases, Usage};
 use serde::Serialize;
@@ -74,6 +75,9 @@ struct Line<'a> {
     route: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     operation: Option<&'a str>,
+    /// What a message to a tool server was: its method, or empty where it answers the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
     /// The network, not the address: /24 or /48.
     client: Network,
     tls: bool,
@@ -92,6 +96,9 @@ struct Line<'a> {
     phases: &'a Phases,
     #[serde(skip_serializing_if = "is_empty")]
     findings: &'a [Finding],
+    /// The guards that ran, and those that did not although they were configured.
+    #[serde(skip_serializing_if = "Met::is_empty")]
+    guards: &'a Met,
     /// Identifiers denied: many of them from one principal are an enumeration.
     #[serde(skip_serializing_if = "Option::is_none")]
     denied: Option<&'a Denied>,
@@ -174,6 +181,7 @@ fn line(draft: &Draft, took: Duration) -> Line<'_> {
         path: draft.path.as_deref(),
         route: draft.route.as_ref().map(|route| &*route.name),
         operation: draft.called.as_deref().or(operation),
+        message: draft.rpc.as_deref(),
         client: Network(draft.peer),
         tls: draft.is_tls,
         principal: draft.principal.as_ref().map(|principal| match principal {
@@ -189,6 +197,7 @@ fn line(draft: &Draft, took: Duration) -> Line<'_> {
         detail: draft.halt.as_ref().map(|(_, detail)| detail.as_str()),
         phases: &draft.phases,
         findings: &draft.findings,
+        guards: &draft.guards,
         denied: draft.denied.as_ref(),
         notes: &draft.notes,
         upstream: draft.upstream.as_ref().map(|upstream| upstream.name()),

@@ -10,7 +10,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use http::{Method, StatusCode};
+use portcullis_core::guard::Met;
 use portcullis_core::halt::{Halt, Reason};
 use portcullis_core::identify::Principal;
 use portcullis_core::record::{Finding, Outcome, Phase, PhaseOutcome, Phases, Usage};
@@ -62,11 +64,17 @@ pub(crate) struct Draft {
     /// What is called where the path does not say it: the root fields of a graph's operations, with `+` between.
     pub(crate) called: Option<SmolStr>,
     pub(crate) principal: Option<Principal>,
+    /// The method of a message to a tool server.
+    pub(crate) rpc: Option<SmolStr>,
+    /// What a client sent to a tool server, as long as it may be refused.
+    pub(crate) message: Bytes,
     /// The roles that the caller has directly; `None` without a roles file.
     pub(crate) roles: Option<Arc<[SmolStr]>>,
     pub(crate) policies: Vec<SmolStr>,
     pub(crate) phases: Phases,
     pub(crate) findings: Vec<Finding>,
+    /// What read it, and what did not that should have.
+    pub(crate) guards: Met,
     pub(crate) denied: Option<Denied>,
     /// What was asked for and no contract has, without identifiers.
     pub(crate) path: Option<Box<str>>,
@@ -124,10 +132,13 @@ impl Recording {
             operation: None,
             called: None,
             principal: None,
+            rpc: None,
+            message: Bytes::new(),
             roles: None,
             policies: Vec::new(),
             phases: Phases::default(),
             findings: Vec::new(),
+            guards: Met::default(),
             denied: None,
             path: None,
             notes: Vec::new(),

@@ -7,6 +7,8 @@ mod bypass;
 #[cfg(test)]
 mod content;
 mod contract;
+
+mod coverage;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
@@ -18,6 +20,8 @@ mod graph;
 #[cfg(test)]
 mod grpc;
 #[cfg(test)]
+mod judges;
+
 mod lifecycle;
 #[cfg(test)]
 mod listen;
@@ -33,5 +37,7 @@ mod record;
 mod roles;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tools;
 #[cfg(test)]
 mod websocket;

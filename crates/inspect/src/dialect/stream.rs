@@ -6,6 +6,7 @@ use portcullis_core::record::{Finding, Usage};
 
 use super::anthropic;
 use super::events::EventStream;
+use super::mcp::McpStream;
 use super::openai::chat::ChatStream;
 use super::openai::responses;
 use super::tape::TapeError;
@@ -33,6 +34,9 @@ pub enum StreamEnd {
     /// A choice or a block without a usable index.
     #[error("a text has no usable index")]
     BadIndex,
+    /// An event that is no message of the protocol, or one of a kind that is not known.
+    #[error("an event is no message of the protocol")]
+    NotMessage,
     /// An event of a kind that the dialect does not have, or that says two kinds.
     #[error("an event of an unknown kind")]
     UnknownEvent,
@@ -49,6 +53,7 @@ impl StreamEnd {
             Self::Sse(_)
             | Self::Json(_)
             | Self::NotText
+            | Self::NotMessage
             | Self::LateText
             | Self::BadIndex
             | Self::UnknownEvent
@@ -62,6 +67,8 @@ impl StreamEnd {
 pub enum Stream {
     /// OpenAI chat completions.
     Chat(Box<ChatStream>),
+    /// Messages of a tool server.
+    Mcp(Box<McpStream>),
     /// Typed events: OpenAI responses, Anthropic messages.
     Events(Box<EventStream>),
 }
@@ -87,6 +94,7 @@ impl Stream {
     pub fn push(&mut self, bytes: &[u8], out: &mut BytesMut) -> Result<(), StreamEnd> {
         match self {
             Self::Chat(stream) => stream.push(bytes, out),
+            Self::Mcp(stream) => stream.push(bytes, out),
             Self::Events(stream) => stream.push(bytes, out),
         }
     }
@@ -98,6 +106,7 @@ impl Stream {
     pub fn finish(&mut self, out: &mut BytesMut) -> Result<(), StreamEnd> {
         match self {
             Self::Chat(stream) => stream.finish(out),
+            Self::Mcp(stream) => stream.finish(out),
             Self::Events(stream) => stream.finish(out),
         }
     }
@@ -106,6 +115,7 @@ impl Stream {
     pub fn usage(&self) -> Option<Usage> {
         match self {
             Self::Chat(stream) => stream.usage(),
+            Self::Mcp(_) => None,
             Self::Events(stream) => stream.usage(),
         }
     }
@@ -114,6 +124,7 @@ impl Stream {
     pub fn is_over(&self) -> bool {
         match self {
             Self::Chat(stream) => stream.is_over(),
+            Self::Mcp(stream) => stream.is_over(),
             Self::Events(stream) => stream.is_over(),
         }
     }
@@ -122,6 +133,7 @@ impl Stream {
     pub fn take_findings(&mut self) -> Vec<Finding> {
         match self {
             Self::Chat(stream) => stream.take_findings(),
+            Self::Mcp(stream) => stream.take_findings(),
             Self::Events(stream) => stream.take_findings(),
         }
     }

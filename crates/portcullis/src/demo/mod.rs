@@ -1,6 +1,6 @@
 //! `portcullis demo`: the whole thing with nothing to install.
 //!
-//! A sample API with planted holes, a model that leaks and obeys, an issuer with three principals, and the gate
+//! A sample API with planted holes, a model that leaks and obeys, a tool server that does too, an issuer with three principals, and the gate
 //! before them. The gate runs from files, as it would anywhere else: they lie in a folder that is printed, and
 //! editing them reloads the gate.
 
@@ -9,6 +9,7 @@ mod client;
 #[cfg(test)]
 mod holes;
 mod issuer;
+mod mcp;
 mod model;
 mod records;
 mod tour;
@@ -79,10 +80,12 @@ impl Demo {
         let issuer = Issuer::new(format!("http://{issuer_address}"), AUDIENCE)?;
         let api = serve(bind(8802).await?, api::router());
         let model = serve(bind(8803).await?, model::router());
+        let tools = serve(bind(8805).await?, mcp::router());
         serve((issuer_listener, issuer_address), issuer.router());
         // The ports of the gate are only found here; it binds them itself a moment later.
         let (gate, admin) = (bind(8800).await?.1, bind(8801).await?.1);
-        let ports = [(8800, gate), (8801, admin), (8802, api), (8803, model), (8804, issuer_address)];
+        let ports =
+            [(8800, gate), (8801, admin), (8802, api), (8803, model), (8804, issuer_address), (8805, tools)];
         write_files(folder.path(), &ports)?;
         let server = Server::start(&folder.path().join("portcullis.yaml"))
             .await
@@ -98,7 +101,7 @@ impl Demo {
         let Self { gate, admin, tokens, folder, .. } = self;
         let chat = r#"{"model":"demo-1","stream":true,"messages":[{"role":"user","content":"Show me the customer file"}]}"#;
         anstream::println!(
-            "Portcullis demo: a shop with holes and a model that leaks, behind a gate.\n\n\
+            "Portcullis demo: a shop with holes, a model and tools that leak, behind a gate.\n\n\
              gate     http://{gate}\n\
              admin    http://{admin}   (/livez /readyz /metrics)\n\
              files    {folder}   (edit them: the gate reloads)\n\

@@ -1,5 +1,7 @@
 //! The tour: what the gate lets pass and what it stops, one request after the other, each with what must come of it.
 
+mod tools;
+
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -160,6 +162,7 @@ fn steps(tokens: &Tokens) -> Vec<Step> {
     all.extend(more_objects(tokens));
     all.extend(contract(tokens));
     all.extend(model(tokens));
+    all.extend(tools::steps(tokens));
     all.extend(messages(tokens));
     all
 }

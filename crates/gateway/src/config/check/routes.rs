@@ -4,11 +4,13 @@ use http::Uri;
 use portcullis_core::contract::server_path;
 use portcullis_core::route::Dialect as SpokenDialect;
 use portcullis_core::validate::Told;
+use portcullis_inspect::coverage::Unread;
 use portcullis_inspect::detect::Detector;
 use portcullis_inspect::dialect::{answer_fields, prompt_fields};
 
 use super::Checker;
 use super::content::{level_of, levels};
+use super::judges::Reads;
 use super::upstream::Defaults;
 use crate::config::contract::{Contract, Names};
 use crate::config::diagnostic::one_of;
@@ -17,7 +19,7 @@ use crate::config::file;
 use crate::config::read::{At, Either, Named, OneOrMany};
 use crate::config::settings::{
     Api, Budget, Check, ClientSystem, Detectors, Dialect, Fence, Graph, Identify, Level, Model, Offer, Per,
-    Upstream,
+    ToolServer, Upstream,
 };
 use crate::config::tree::Span;
 
@@ -27,6 +29,7 @@ pub(super) struct Routes {
     pub(super) apis: Vec<Api>,
     pub(super) models: Vec<Model>,
     pub(super) graphs: Vec<Graph>,
+    pub(super) tools: Vec<ToolServer>,
     /// Where policy is first asked to decide.
     pub(super) is_policy_asked: Option<Span>,
 }
@@ -48,12 +51,14 @@ impl Checker<'_, '_> {
         models: Named<file::Model>,
         graphs: Named<file::Graph>,
         grpc: Named<file::Grpc>,
+        tools: Named<file::ToolServer>,
         issuers: &[At<String>],
     ) -> Routes {
         let is_issuer_used = vec![false; issuers.len()];
         let mut used = Used { issuers, is_issuer_used, base_paths: Vec::new(), services: Vec::new() };
         let mut routes = Routes::default();
         let is_empty = apis.0.is_empty() && models.0.is_empty() && graphs.0.is_empty() && grpc.0.is_empty();
+        let is_empty = is_empty && tools.0.is_empty();
         if is_empty && !self.report.has_errors() {
             self.warning("no-routes", Span { line: 1, column: 1, length: 1 }, "nothing is behind the gate")
                 .help("add an entry to `apis`, `models` or `graphs`");
@@ -74,7 +79,11 @@ impl Checker<'_, '_> {
             }
         }
         let taken = apis.0.iter().map(|(name, _)| name).chain(models.0.iter().map(|(name, _)| name));
-        let taken: Vec<At<String>> = taken.chain(graphs.0.iter().map(|(name, _)| name)).cloned().collect();
+        let taken = taken.chain(graphs.0.iter().map(|(name, _)| name));
+        let taken: Vec<At<String>> = taken.chain(tools.0.iter().map(|(name, _)| name)).cloned().collect();
+        for (name, _) in &tools.0 {
+            self.expect_free(name, &taken);
+        }
         for (name, api) in apis.0 {
             if api.authorize != Some(file::Authorize::None) {
                 routes.is_policy_asked.get_or_insert(name.at);
@@ -93,15 +102,14 @@ impl Checker<'_, '_> {
             }
             routes.graphs.extend(self.graph(&name, graph, &mut used));
         }
-        for (name, services) in grpc.0 {
-            if let Some(other) = taken.iter().find(|other| other.value == name.value) {
-                let help = format!(
-                    "the other is on line {}; names are shared in policies and records",
-                    other.at.line
-                );
-                self.error("repeated-name", name.at, format!("something else is called `{}`", name.value))
-                    .help(help);
+        for (name, server) in tools.0 {
+            if server.authorize != Some(file::Authorize::None) {
+                routes.is_policy_asked.get_or_insert(name.at);
             }
+            routes.tools.extend(self.tool_server(&name, server, &mut used));
+        }
+        for (name, services) in grpc.0 {
+            self.expect_free(&name, &taken);
             if services.authorize != Some(file::Authorize::None) {
                 routes.is_policy_asked.get_or_insert(name.at);
             }
@@ -181,10 +189,21 @@ impl Checker<'_, '_> {
             body_limit: written.body_limit.map_or(1 << 20, |size| size.0),
             body_limits,
             websocket: written.websocket.unwrap_or(false),
-            inspect: self.detectors_of(written.inspect.as_ref(), Detectors::INSPECT, &asked),
-            screen: self.detectors_of(written.screen.as_ref(), Detectors::SCREEN, &answered),
+            inspect: self.detectors_of(written.inspect.as_ref(), Detectors::INSPECT, &asked, Reads::Bodies),
+            screen: self.detectors_of(written.screen.as_ref(), Detectors::SCREEN, &answered, Reads::Bodies),
             place: self.report.place(name.at),
         })
+    }
+
+    /// Reports a name that something else has, which is written before it.
+    fn expect_free(&mut self, name: &At<String>, taken: &[At<String>]) {
+        let other = taken.iter().find(|other| other.value == name.value && other.at.line != name.at.line);
+        if let Some(other) = other {
+            let help =
+                format!("the other is on line {}; names are shared in policies and records", other.at.line);
+            self.error("repeated-name", name.at, format!("something else is called `{}`", name.value))
+                .help(help);
+        }
     }
 
     fn model(&mut self, name: &At<String>, written: file::Model, used: &mut Used<'_>) -> Option<Model> {
@@ -234,8 +253,8 @@ impl Checker<'_, '_> {
             hide: written.hide.unwrap_or(false),
             budgets,
             body_limit: written.body_limit.map_or(4 << 20, |size| size.0),
-            prompt: self.detectors_of(written.prompt.as_ref(), Detectors::PROMPT, &asked),
-            answer: self.detectors_of(written.answer.as_ref(), Detectors::ANSWER, &answered),
+            prompt: self.detectors_of(written.prompt.as_ref(), Detectors::PROMPT, &asked, Reads::Prompts),
+            answer: self.detectors_of(written.answer.as_ref(), Detectors::ANSWER, &answered, Reads::Answers),
             place: self.report.place(name.at),
         })
     }
@@ -261,8 +280,9 @@ impl Checker<'_, '_> {
         &mut self,
         written: Option<&Either<file::Nothing, file::Detectors>>,
         default: Detectors,
+        reads: Reads,
     ) -> Detectors {
-        self.detectors_of(written, default, &[])
+        self.detectors_of(written, default, &[], reads)
     }
 
     /// The same where there are fields, which `known` names.
@@ -271,6 +291,7 @@ impl Checker<'_, '_> {
         written: Option<&Either<file::Nothing, file::Detectors>>,
         default: Detectors,
         known: &[String],
+        reads: Reads,
     ) -> Detectors {
         let level = |written: Option<file::DetectorLevel>, default| written.map_or(default, level_of);
         let is_prompt = default.classifier != Level::Off;
@@ -301,6 +322,8 @@ impl Checker<'_, '_> {
                     allow: self.allow(written.allow.as_ref()),
                     fields: Vec::new(),
                     rules: self.content_rules(&written.rules),
+                    judge: self.judge_use(written.judge.as_ref(), reads),
+                    unread: Some(written.unread.iter().flatten().filter_map(|one| self.media(one)).collect()),
                 };
                 let at = written.pii.as_ref().map(|one| one.at);
                 self.possible(
@@ -325,8 +348,12 @@ impl Checker<'_, '_> {
         let Some(written) = written else { return default };
         let level = self.of_orders(level(Some(written.value), default), written.at);
         if default == Level::Off && level != Level::Off {
-            self.error("bad-value", written.at, format!("the {name} reads the prompts of models only"))
-                .expected(format!("`{name}` in a model's `prompt`"));
+            self.error(
+                "bad-value",
+                written.at,
+                format!("the {name} reads prompts of models and results of tools only"),
+            )
+            .expected(format!("`{name}` in a model's `prompt`"));
         }
         level
     }
@@ -412,6 +439,23 @@ impl Checker<'_, '_> {
                 .nearest(&name.value, Detector::ALL.into_iter().map(Detector::id));
         }
         found
+    }
+
+    /// A media type or a range of them in lower case, or the word for WebSockets.
+    fn media(&mut self, written: &At<String>) -> Option<String> {
+        let media = written.value.to_ascii_lowercase();
+        let is_token = |text: &str| {
+            !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
+        };
+        let is_media = media
+            .split_once('/')
+            .is_some_and(|(kind, name)| is_token(kind) && (name == "*" || is_token(name)));
+        if !is_media && media != Unread::WEBSOCKET {
+            self.error("bad-value", written.at, format!("`{}` is no media type", written.value))
+                .expected("a media type such as `application/pdf` or `image/*`, or `websocket`");
+            return None;
+        }
+        Some(media)
     }
 
     /// A host in lower case, perhaps behind `*.`.

@@ -17,6 +17,8 @@ use crate::config::settings::{Credential, Upstream};
 pub(super) struct Defaults {
     total: Duration,
     first_byte: Duration,
+    /// Longest pause within an answer.
+    idle: Duration,
     /// The header that carries the gate's own credential.
     credential: &'static str,
 }
@@ -25,6 +27,14 @@ impl Defaults {
     pub(super) const API: Self = Self {
         total: Duration::from_secs(60),
         first_byte: Duration::from_secs(30),
+        idle: Duration::from_secs(60),
+        credential: "authorization",
+    };
+    // A stream of messages is silent as long as a tool works, and one that answers nothing as long as nothing happens.
+    pub(super) const TOOLS: Self = Self {
+        total: Duration::from_secs(600),
+        first_byte: Duration::from_secs(120),
+        idle: Duration::from_secs(300),
         credential: "authorization",
     };
 
@@ -35,7 +45,7 @@ impl Defaults {
             file::Dialect::Anthropic => "x-api-key",
             _ => "authorization",
         };
-        Self { total, first_byte, credential }
+        Self { total, first_byte, idle: Duration::from_secs(60), credential }
     }
 }
 
@@ -91,7 +101,7 @@ impl Checker<'_, '_> {
             timeout,
             connect_timeout: span(written.connect_timeout, Duration::from_secs(5)).min(timeout),
             first_byte_timeout: span(written.first_byte_timeout, default.first_byte).min(timeout),
-            idle_timeout: span(written.idle_timeout, Duration::from_secs(60)).min(timeout),
+            idle_timeout: span(written.idle_timeout, default.idle).min(timeout),
             http2: written.http2.unwrap_or(false),
             ca: flatten(ca)?,
             server_name: written.server_name.map(|name| name.value),

@@ -72,6 +72,7 @@ impl Probe {
             id: RouteId(0),
             name: "all".into(),
             grpc: None,
+            mcp: None,
             surface: Surface::Rest,
             graph: None,
             base_path: "".into(),
