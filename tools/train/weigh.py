@@ -43,22 +43,22 @@ def step(count):
     return min(int(np.ceil(np.log2(max(count, 1)))), STEPS - 1)
 
 
-def long(pool, count, amount, rng):
-    """The worst of so many windows of ordinary text of one source."""
-    names = sorted(name for name, found in pool.items() if len(found) >= 60)
-    return np.array([pool[names[number % len(names)]][rng.integers(len(pool[names[number % len(names)]]), size=count)].max() for number in range(amount)])
+def long(documents, count, amount, rng):
+    """The worst of so many windows of long ordinary documents that follow one another."""
+    out = []
+    for number in range(amount):
+        document = documents[number % len(documents)]
+        start = rng.integers(max(1, len(document) - count + 1))
+        out.append(document[start : start + count].max())
+    return np.array(out)
 
 
-def calibrate(rows, found, channel):
+def calibrate(rows, found, documents, channel):
     """A threshold where 1 % of ordinary text is flagged, and what long ordinary text is allowed so that this holds there."""
     head, rng = ("user", "doc").index(channel), np.random.default_rng(SEED)
     ordinary = [(row, value) for row, value in zip(rows, found) if row.label == 0 and not is_hard(row)]
     own = [(row, value[:, head]) for row, value in ordinary if row.channel == channel]
-    pool = {}
-    for row, value in ordinary:
-        if row.channel == "doc" or channel == "user":
-            pool.setdefault(row.source, []).append(value[:, head])
-    pool = {source: np.concatenate(parts) for source, parts in pool.items()}
+    documents = [value[:, head] for value in documents]
     allowances = [0.0] * STEPS
     threshold = 0.0
     for _ in range(6):
@@ -69,8 +69,8 @@ def calibrate(rows, found, channel):
         threshold = quantile(worst, [1 / weights[row.source] ** 0.5 for row, _ in own], 0.99)
         last = 0.0
         for number in range(1, STEPS):
-            if number <= 9:
-                last = max(last, float(np.quantile(long(pool, 2**number, 400, rng), 0.99)) - threshold)
+            if number <= 6:
+                last = max(last, float(np.quantile(long(documents, 2**number, 1200, rng), 0.993)) - threshold)
             else:
                 last += 0.25
             allowances[number] = last
@@ -177,7 +177,9 @@ def main():
     print(len(rows), "rows", flush=True)
     found = values([row.text[:20000] for row in rows], options.encoder, path)
     scored = measure.score(options.features, [row.text for row in rows])
-    heads = [calibrate(rows, found, channel) for channel in ("user", "doc")]
+    documents = [row for row in rows if row.channel == "doc" and not row.label and not is_hard(row)]
+    documented = values(joined(documents, 18000, 72, np.random.default_rng(SEED + 1)), options.encoder, path)
+    heads = [calibrate(rows, found, documented, channel) for channel in ("user", "doc")]
     write([[threshold, *allowances] for threshold, allowances in heads])
     times = subprocess.run([options.encoder, "time", str(path)], stdout=subprocess.PIPE, check=True, text=True).stdout
     times = "; ".join(line.strip().split(" ms,")[0].replace(": least", " in") + " ms" for line in times.splitlines())
@@ -202,10 +204,9 @@ def main():
     for name, disguise in measure.DISGUISES.items():
         one, two = (flags([disguise(text) for text in texts], options.encoder, path, heads[0], 0).mean() for texts in (attacks, calm))
         lines.append(f"| {name} | {one:.2f} | {two:.2f} |")
-    documents = [row for row in rows if row.channel == "doc" and not row.label and not is_hard(row)]
-    lines += ["", "## Long ordinary documents", "", "Ordinary documents of left-out sources, one behind the other.", "", "| characters | user | doc | documents |", "|---|---|---|---|"]
+    lines += ["", "## Long ordinary documents", "", "Ordinary documents of left-out sources, one behind the other; others than those that set the allowances, of the same texts.", "", "| characters | user | doc | documents |", "|---|---|---|---|"]
     texts = {}
-    for length, amount in ((2000, 100), (4000, 100), (16000, 100)):
+    for length, amount in ((2000, 100), (4000, 100), (16000, 72)):
         texts[length] = joined(documents, length, amount, rng)
         both = values(texts[length], options.encoder, path)
         lines.append(f"| {length} | " + " | ".join(f"{(worst_of(both, heads[n], n) > heads[n][0]).mean():.3f}" for n in (0, 1)) + f" | {amount} |")

@@ -89,12 +89,15 @@ pub enum Said {
     Unread(&'static str),
 }
 
+/// Who was asked about a text as whose, and what was said, if it was.
+type Answer = (Tier, Channel, Option<Said>);
+
 /// What is open and what was said about the texts of one request.
 #[derive(Debug, Default)]
 pub struct Hearing {
     is_asking: bool,
     /// By text; `None` for what was noted and has no answer.
-    said: BTreeMap<Arc<str>, Vec<(Tier, Channel, Option<Said>)>>,
+    said: BTreeMap<Arc<str>, Vec<Answer>>,
     open: Vec<Passage>,
 }
 

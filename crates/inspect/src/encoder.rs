@@ -12,6 +12,7 @@ mod file;
 mod network;
 mod pieces;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -26,13 +27,15 @@ pub const WIDTH: usize = 96;
 /// How far apart windows begin.
 pub const STRIDE: usize = 80;
 /// The most windows of one text; a longer one is not read: see [`Unread::TooLong`].
-pub const WINDOWS: usize = 1024;
+pub const WINDOWS: usize = 256;
 /// The most bytes of a window's pieces that are worth cutting: what is longer has too many windows in any script.
 const PIECE_BYTES: usize = 48;
 /// Windows that are counted through at once.
 const BATCH: usize = 8;
 /// Allowances: for texts of up to 1, 2, 4, 8 … windows.
 const STEPS: usize = 12;
+/// From so many capitals on a text may be written in capitals.
+const CAPITALS: usize = 12;
 /// Pieces with a meaning of their own.
 const BEGIN: u32 = 1;
 const END: u32 = 2;
@@ -144,7 +147,7 @@ impl Encoder {
         }
         let mut windows = Vec::new();
         for view in views(text).iter() {
-            let pieces = self.pieces.cut(view.text());
+            let pieces = self.pieces.cut(&aloud(view.text()));
             for span in spans(pieces.len()) {
                 let own = pieces.get(span).unwrap_or_default();
                 let range = match (own.first(), own.last()) {
@@ -183,6 +186,26 @@ impl Head {
 /// What keeps the thread from it, for the log: it has been called before.
 pub fn count_alone() -> Result<(), impl fmt::Display> {
     rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build().map(std::mem::forget)
+}
+
+/// A text in capitals as it is read aloud, each byte where it was: capitals alone say nothing.
+fn aloud(text: &str) -> Cow<'_, str> {
+    let (mut large, mut small) = (0_usize, 0_usize);
+    for letter in text.chars() {
+        large += usize::from(letter.is_uppercase());
+        small += usize::from(letter.is_lowercase());
+    }
+    if large < CAPITALS || large < 2 * small {
+        return Cow::Borrowed(text);
+    }
+    let lower = |letter: char| {
+        let mut lower = letter.to_lowercase();
+        match (lower.next(), lower.next()) {
+            (Some(one), None) if one.len_utf8() == letter.len_utf8() => one,
+            _ => letter,
+        }
+    };
+    Cow::Owned(text.chars().map(lower).collect())
 }
 
 /// The windows of a text of so many pieces: all of it is in one.

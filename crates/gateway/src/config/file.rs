@@ -550,7 +550,7 @@ pub(crate) struct Detectors {
 }
 
 /// The threads that read prompts where a model's `prompt` says `encoder`. They read all texts of a request at once;
-/// a thread reads a window of about 300 characters in some ten milliseconds.
+/// a thread reads a window of about 300 characters in some ten milliseconds, so that a second is enough for 20,000 characters.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Encoder {
@@ -558,7 +558,7 @@ pub(crate) struct Encoder {
     #[schemars(extend("default" = 2, "minimum" = 1, "maximum" = 256))]
     pub(crate) threads: Option<At<usize>>,
     /// How long a request waits for its texts to be read.
-    #[schemars(extend("default" = "500ms"))]
+    #[schemars(extend("default" = "1s"))]
     pub(crate) deadline: Option<Span>,
     /// What becomes of a request of which a text was not read: because it was late, too long, or too many waited. The
     /// record says so either way. Default: `refuse` where an order would be blocked, `pass` elsewhere.

@@ -121,7 +121,7 @@ pub struct Encoder {
 
 impl Default for Encoder {
     fn default() -> Self {
-        Self { threads: 2, deadline: Duration::from_millis(500), refuses_unread: None, memory: 16_384 }
+        Self { threads: 2, deadline: Duration::from_secs(1), refuses_unread: None, memory: 16_384 }
     }
 }
 
