@@ -24,6 +24,7 @@ fn screen(action: Action) -> Screen {
         pii: action,
         secrets: action,
         injection: action,
+        roles: action,
         active_content: action,
         links: action,
         code: action,
@@ -41,9 +42,12 @@ pub fn run(bytes: &[u8]) {
         }
     }
     for rules in &*RULES {
-        for (endpoint, hides_usage) in
-            [(Endpoint::Chat, false), (Endpoint::Chat, true), (Endpoint::Responses, false)]
-        {
+        for (endpoint, hides_usage) in [
+            (Endpoint::Chat, false),
+            (Endpoint::Chat, true),
+            (Endpoint::Responses, false),
+            (Endpoint::Messages, false),
+        ] {
             let screened = |pieces: &Vec<&[u8]>| screened(endpoint, rules, hides_usage, pieces);
             let [whole, rest @ ..] = splits.each_ref().map(screened);
             let out = decode(&[&whole.out], Limits::default());

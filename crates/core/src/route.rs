@@ -30,8 +30,20 @@ pub enum Surface {
 /// Whose interface a model speaks: decides how requests, answers, streams and refusals look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dialect {
+    /// Anthropic's messages.
+    Anthropic,
     /// OpenAI's, which many others speak.
     OpenAi,
+}
+
+impl Dialect {
+    /// As the configuration calls it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Anthropic => "anthropic",
+            Self::OpenAi => "openai",
+        }
+    }
 }
 
 /// One configured API or model, compiled.

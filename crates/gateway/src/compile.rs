@@ -20,6 +20,7 @@ use portcullis_core::record::Action;
 use portcullis_core::roles::{self, CompiledRoles};
 use portcullis_core::route::{Dialect, Route, RouteId, Routes, Surface};
 use portcullis_core::validate::{Answers, Unknown, ValidateRules};
+use portcullis_inspect::coverage::Unread;
 use portcullis_inspect::dialect::{self, ModelRules, Offer};
 use portcullis_inspect::elsewhere::{Tier, TierRules};
 use portcullis_inspect::inspect::Screens;
@@ -30,9 +31,11 @@ use smol_str::SmolStr;
 
 use crate::config::settings::{self, Api, Check, Detectors, Level, Model, Settings};
 use crate::config::{Diagnostic, Place};
+use crate::coverage::{Coverage, Gap};
 use crate::forward::{Roots, SecretHeader, TlsClientRules, Upstream, UpstreamRules};
 use crate::gate::{BodyTimes, Gate, Guards, Pool};
 use crate::graphs;
+use crate::judges::Judge;
 use crate::keys::{KeySource, Keyring};
 use crate::owners::{Owners, Pools, Sources, TableOwners, bind};
 use crate::random::random;
@@ -107,6 +110,7 @@ pub(crate) fn compile_on(
         warnings.extend(contract.iter().flat_map(|contract| contract_warnings(api, contract)));
     }
     let (issuers, key_sources) = compiler.issuers();
+    compiler.judges();
     let mut routes = Vec::new();
     let mut guards = Vec::new();
     for (index, (part, contract)) in parts(settings).zip(contracts).enumerate() {
@@ -145,7 +149,24 @@ pub(crate) fn compile_on(
         lifetime: kept.lifetime.clone(),
         origin: kept.origin,
     };
+    let blind = blind(settings, &gate);
+    if !blind.is_empty() {
+        return Err(blind);
+    }
     Ok(Compiled { gate, key_sources, upstreams, pools: sources.pools, encoder, warnings })
+}
+
+/// Guards that are configured where they cannot run.
+fn blind(settings: &Settings, gate: &Gate) -> Vec<Diagnostic> {
+    let coverage = Coverage::of(gate);
+    let places: Vec<&Place> = parts(settings).map(Part::place).collect();
+    let problem = |(id, gap): (RouteId, Gap)| {
+        let place = places.get(usize::from(id.0)).copied().cloned().unwrap_or_default();
+        let mut problem = place.error("guard-cannot-run", gap.message);
+        problem.help(gap.help);
+        problem
+    };
+    coverage.gaps().map(problem).collect()
 }
 
 /// The Cedar schema that the policies of these settings are checked against.
@@ -187,6 +208,14 @@ impl<'s> Part<'s> {
         }
     }
 
+    fn place(self) -> &'s Place {
+        match self {
+            Self::Api(api) => &api.place,
+            Self::Model(model) => &model.place,
+            Self::Graph(graph) => &graph.place,
+        }
+    }
+
     fn upstream(self) -> &'s settings::Upstream {
         match self {
             Self::Api(api) => &api.upstream,
@@ -213,6 +242,7 @@ struct Compiler<'s> {
     warnings: Vec<Diagnostic>,
     graphs: Vec<(&'s str, Arc<Graph>)>,
     today: jiff::civil::Date,
+    judges: Vec<Option<Arc<Judge>>>,
 }
 
 impl<'s> Compiler<'s> {
@@ -227,6 +257,7 @@ impl<'s> Compiler<'s> {
             warnings,
             graphs: Vec::new(),
             today: today(),
+            judges: Vec::new(),
         }
     }
 
@@ -462,25 +493,31 @@ impl<'s> Compiler<'s> {
         })
     }
 
+    fn screens(&mut self, request: &Detectors, answer: &Detectors, place: &Place) -> Screens {
+        Screens {
+            request: self.screen(request, place),
+            answer: self.screen(answer, place),
+            request_unread: unread(request),
+            answer_unread: unread(answer),
+        }
+    }
+
     fn guards(&mut self, part: Part<'_>) -> Guards {
         match part {
-            Part::Api(api) => Guards {
-                screens: Screens {
-                    request: self.screen(&api.inspect, &api.place),
-                    answer: self.screen(&api.screen, &api.place),
-                },
-                model: None,
-            },
+            Part::Api(api) => {
+                Guards { screens: self.screens(&api.inspect, &api.screen, &api.place), ..Guards::default() }
+            }
             Part::Graph(graph) => Guards {
-                screens: Screens {
-                    request: self.screen(&graph.inspect, &graph.place),
-                    answer: self.screen(&graph.screen, &graph.place),
-                },
-                model: None,
+                screens: self.screens(&graph.inspect, &graph.screen, &graph.place),
+                ..Guards::default()
             },
             Part::Model(model) => {
-                let prompt = self.screen(&model.prompt, &model.place);
-                let answer = self.screen(&model.answer, &model.place);
+                let screens = self.screens(&model.prompt, &model.answer, &model.place);
+                let judge = |detectors: &Detectors| {
+                    let index = detectors.judge.as_ref()?.judge;
+                    self.judges.get(index).cloned().flatten()
+                };
+                let (prompt_judge, answer_judge) = (judge(&model.prompt), judge(&model.answer));
                 let rules = ModelRules {
                     system: model.system.as_ref().map(|file| Arc::clone(&file.text)),
                     client_system: match model.client_system {
@@ -488,11 +525,13 @@ impl<'s> Compiler<'s> {
                         settings::ClientSystem::Demote => dialect::ClientSystem::Demote,
                         settings::ClientSystem::Allow => dialect::ClientSystem::Allow,
                     },
-                    prompt: prompt.clone(),
-                    answer: answer.clone(),
+                    prompt: screens.request.clone(),
+                    answer: screens.answer.clone(),
+                    unread: screens.request_unread.clone(),
                     tokens: (model.prompt.tokenises()).then(|| self.kept.tokens.clone()),
                     orders: action(model.prompt.classifier),
-                    tiers: self.tiers(model),
+                    betas: model.betas.iter().map(|beta| beta.as_str().into()).collect(),
+                    tiers: self.tiers(model, prompt_judge.as_deref()),
                     passes_stored: model.allow_stored,
                     passes_tokens: model.allow_tokens,
                     passes_unknown: model.allow_unknown,
@@ -506,19 +545,34 @@ impl<'s> Compiler<'s> {
                 let fence = fence.map(|marks| Fence { marks, code: Code::new(random()) });
                 let canary = model.prompt.canary.then(|| canary(random()));
                 let rules = rules.telling(fence, canary.as_deref(), action(model.answer.leak));
-                Guards { screens: Screens { request: prompt, answer }, model: Some(rules) }
+                Guards { screens, model: Some(rules), prompt_judge, answer_judge }
             }
         }
     }
 
+    /// Judges by their index; none where one cannot be asked, which is reported.
+    fn judges(&mut self) {
+        for judge in &self.settings.judges {
+            let compiled = Judge::compile(judge).map(Arc::new);
+            self.judges.push(match compiled {
+                Ok(judge) => Some(judge),
+                Err(error) => {
+                    self.problems.push(judge.place.error("bad-upstream", error.to_string()));
+                    None
+                }
+            });
+        }
+    }
+
     /// Who else is asked about a model's prompts.
-    fn tiers(&self, model: &Model) -> Vec<TierRules> {
+    fn tiers(&self, model: &Model, judge: Option<&Judge>) -> Vec<TierRules> {
         let encoder = action(model.prompt.encoder).map(|action| {
             let refuses = self.settings.encoder.refuses_unread.unwrap_or(action == Action::Block);
             let unread = if refuses { Action::Block } else { Action::Observe };
             TierRules { tier: Tier::Encoder, action, unread }
         });
-        encoder.into_iter().collect()
+        // In this order: what costs most is asked last.
+        encoder.into_iter().chain(judge.map(Judge::rules)).collect()
     }
 
     /// The threads that read prompts, where a model asks for them: those of the gate before, if they are to be the same.
@@ -580,6 +634,7 @@ impl<'s> Compiler<'s> {
                 .map(|issuer| issuer.name.as_str().into())
                 .collect(),
             allows_anonymous: identify.anonymous,
+            key_header: key_header(part),
             forwards_credential: match part {
                 Part::Api(api) => api.forward_credential,
                 Part::Graph(graph) => graph.forward_credential,
@@ -775,6 +830,16 @@ fn is_scalar_query(parameter: &Parameter) -> bool {
     parameter.location == Location::Query && !matches!(parameter.kind, Kind::Array | Kind::Object)
 }
 
+/// The header in which SDKs of a model's provider send what they call a key: here it is a token.
+fn key_header(part: Part<'_>) -> Option<http::HeaderName> {
+    match part {
+        Part::Model(model) if model.dialect == settings::Dialect::Anthropic => {
+            Some(http::HeaderName::from_static("x-api-key"))
+        }
+        Part::Api(_) | Part::Model(_) | Part::Graph(_) => None,
+    }
+}
+
 fn receive_rules(settings: &Settings) -> ReceiveRules {
     ReceiveRules {
         trusted_proxies: settings.trusted_proxies.clone(),
@@ -788,6 +853,7 @@ fn receive_rules(settings: &Settings) -> ReceiveRules {
 
 fn spoken(model: &Model) -> (Dialect, Offer) {
     let dialect = match model.dialect {
+        settings::Dialect::Anthropic => Dialect::Anthropic,
         settings::Dialect::OpenAi => Dialect::OpenAi,
     };
     let offer = match model.offer {
@@ -816,6 +882,13 @@ pub(crate) fn upstream_rules(name: &str, settings: &settings::Upstream) -> Upstr
         Some((credential.header.clone(), SecretHeader::new(value)))
     });
     rules
+}
+
+fn unread(detectors: &Detectors) -> Unread {
+    match &detectors.unread {
+        None => Unread::Unclaimed,
+        Some(listed) => Unread::only(listed.iter().map(String::as_str)),
+    }
 }
 
 fn algorithm(algorithm: settings::Algorithm) -> Algorithm {

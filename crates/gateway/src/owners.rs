@@ -218,6 +218,7 @@ async fn probe(
     let with = Outbound {
         base_path_len: route.base_path.len(),
         forwards_credential: route.identify.forwards_credential,
+        key_header: route.identify.key_header.as_ref(),
         screens_answer: true,
         id: record.id().uuid(),
         request_id: record.id().header(),

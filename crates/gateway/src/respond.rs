@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use portcullis_core::grpc::Status;
 use portcullis_core::halt::{Halt, Refusal, Violation};
 use portcullis_core::record::Phase;
-use portcullis_core::route::Surface;
+use portcullis_core::route::{Dialect, Surface};
 use portcullis_inspect::dialect;
 use serde::Serialize;
 
@@ -17,6 +17,7 @@ use crate::screen::{Answer, Screened, ScreenedBody};
 use crate::tracked::Tracked;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const PROVIDER_ID: HeaderName = HeaderName::from_static("request-id");
 pub(crate) const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 pub(crate) const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const GRPC_STATUS_DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
@@ -69,6 +70,10 @@ pub(crate) fn halt(halt: Halt, mut record: Recording) -> Response<Tracked> {
     }
     map.extend(headers);
     add_request_id(&mut map, record.id());
+    if record.surface() == Surface::Model(Dialect::Anthropic) {
+        // By this name its SDKs show the id of what went wrong.
+        map.insert(PROVIDER_ID, record.id().header().clone());
+    }
     record.answered(status);
     let mut response = Response::new(Tracked::new(ScreenedBody::whole(body), record));
     *response.status_mut() = status;

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use portcullis_core::guard::Guard;
 use portcullis_core::record::Action;
 
 use crate::linear::Channel;
@@ -29,6 +30,14 @@ pub enum Tier {
 }
 
 impl Tier {
+    /// The guard that it is.
+    pub const fn guard(self) -> Guard {
+        match self {
+            Self::Encoder => Guard::Encoder,
+            Self::Judge => Guard::Judge,
+        }
+    }
+
     /// The name in findings.
     pub const fn id(self) -> &'static str {
         match self {

@@ -1,7 +1,8 @@
-//! The credential of a request: exactly one `Authorization: Bearer`, and nowhere else (RFC 6750).
+//! The credential of a request: exactly one `Authorization: Bearer` (RFC 6750), or the header that a route's clients
+//! send a key in, and nowhere else.
 
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName};
 use percent_encoding::percent_decode_str;
 
 /// Why the credential cannot even be read.
@@ -13,23 +14,38 @@ pub(super) enum CredentialFault {
     Unreadable(&'static str),
 }
 
-/// Takes headers and query; returns the bearer token, if one was presented.
+/// Takes headers and query; returns the bearer token, if one was presented. `key_header` may carry it in the place of
+/// `Authorization`, by itself and without a scheme.
 ///
 /// A token in the query is refused rather than overlooked: it ends in logs and histories (RFC 9700 section 4.3.2).
 pub(super) fn bearer<'h>(
     headers: &'h HeaderMap,
     query: Option<&str>,
+    key_header: Option<&HeaderName>,
 ) -> Result<Option<&'h [u8]>, CredentialFault> {
+    let mut keys = key_header.into_iter().flat_map(|name| headers.get_all(name));
+    let key = keys.next();
+    if keys.next().is_some() || (key.is_some() && headers.contains_key(AUTHORIZATION)) {
+        return Err(CredentialFault::Ambiguous("more than one header with a credential"));
+    }
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let first = values.next();
     if values.next().is_some() {
         return Err(CredentialFault::Ambiguous("more than one `Authorization` header"));
     }
     if query.is_some_and(names_token) {
-        return Err(match first {
-            Some(_) => CredentialFault::Ambiguous("a token in the query besides `Authorization`"),
+        return Err(match first.or(key) {
+            Some(_) => CredentialFault::Ambiguous("a token in the query besides a header"),
             None => CredentialFault::Unreadable("a token in the query"),
         });
+    }
+    if let Some(key) = key {
+        let token = key.as_bytes();
+        return if token.is_empty() {
+            Err(CredentialFault::Unreadable("a key that is empty"))
+        } else {
+            Ok(Some(token))
+        };
     }
     let Some(value) = first else { return Ok(None) };
     let (scheme, rest) = value
@@ -66,7 +82,7 @@ mod tests {
             map.append(AUTHORIZATION, HeaderValue::from_str(value).unwrap());
         }
         assert_eq!(
-            bearer(&map, query),
+            bearer(&map, query, None),
             expected.map(|token| token.map(str::as_bytes)),
             "{headers:?} {query:?}"
         );
@@ -97,11 +113,41 @@ mod tests {
     }
 
     #[test]
+    fn a_header_for_keys_counts_only_where_the_route_has_one() {
+        const KEY: HeaderName = HeaderName::from_static("x-api-key");
+        let check = |headers: &[(HeaderName, &'static str)],
+                     query,
+                     expected: Result<Option<&str>, CredentialFault>| {
+            let mut map = HeaderMap::new();
+            for (name, value) in headers {
+                map.append(name, HeaderValue::from_static(value));
+            }
+            assert_eq!(
+                bearer(&map, query, Some(&KEY)),
+                expected.map(|token| token.map(str::as_bytes)),
+                "{headers:?}"
+            );
+        };
+        check(&[], None, Ok(None));
+        check(&[(KEY, "a.b.c")], Some("q=1"), Ok(Some("a.b.c")));
+        check(&[(AUTHORIZATION, "Bearer a.b.c")], None, Ok(Some("a.b.c")));
+        check(&[(KEY, "")], None, Err(CredentialFault::Unreadable("a key that is empty")));
+        let twice = Err(CredentialFault::Ambiguous("more than one header with a credential"));
+        check(&[(KEY, "a"), (KEY, "a")], None, twice);
+        check(&[(KEY, "a"), (AUTHORIZATION, "Bearer a")], None, twice);
+        let both = CredentialFault::Ambiguous("a token in the query besides a header");
+        check(&[(KEY, "a")], Some("access_token=x"), Err(both));
+        let mut map = HeaderMap::new();
+        map.append(KEY, HeaderValue::from_static("a.b.c"));
+        assert_eq!(bearer(&map, None, None), Ok(None));
+    }
+
+    #[test]
     fn a_token_in_the_query_is_never_overlooked() {
         let in_query = CredentialFault::Unreadable("a token in the query");
         for query in ["access_token=x", "a=1&access_token", "a;access_token=x", "%61ccess%5Ftoken=x"] {
             check(&[], Some(query), Err(in_query));
-            let both = CredentialFault::Ambiguous("a token in the query besides `Authorization`");
+            let both = CredentialFault::Ambiguous("a token in the query besides a header");
             check(&["Bearer a"], Some(query), Err(both));
         }
     }

@@ -1,6 +1,6 @@
 //! identify: who calls.
 //!
-//! One `Authorization: Bearer` is taken apart (`jws`), verified with a key of the issuer it claims (`keys`),
+//! One bearer token is taken apart (`jws`), verified with a key of the issuer it claims (`keys`),
 //! and its claims are judged by that issuer's rules (`claims`). What was verified is remembered by its hash.
 
 mod algorithm;
@@ -18,7 +18,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use http::header::WWW_AUTHENTICATE;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
@@ -137,7 +137,9 @@ pub struct IdentifyRules {
     pub issuers: Vec<Box<str>>,
     /// Whether a request without any credential is `Anonymous`.
     pub allows_anonymous: bool,
-    /// Whether `Authorization` goes on to the upstream.
+    /// The header in which clients may send their token instead, by itself, as SDKs of some providers do.
+    pub key_header: Option<HeaderName>,
+    /// Whether the client's credential goes on to the upstream.
     pub forwards_credential: bool,
 }
 
@@ -175,7 +177,7 @@ fn principal(
     query: Option<&str>,
     now: u64,
 ) -> Result<Principal, Halt> {
-    match credential::bearer(headers, query) {
+    match credential::bearer(headers, query, rules.key_header.as_ref()) {
         Ok(None) if rules.allows_anonymous => Ok(Principal::Anonymous),
         Ok(None) => {
             Err(challenge(Reason::CredentialMissing, "no credential", r#"Bearer realm="portcullis""#))
@@ -290,7 +292,7 @@ fn find_unknown_key<'i>(
     if rules.issuers.is_empty() {
         return None;
     }
-    let token = credential::bearer(headers, query).ok()??;
+    let token = credential::bearer(headers, query, rules.key_header.as_ref()).ok()??;
     if issuers.verified.has_end(token, issuers.generation()) {
         return None;
     }

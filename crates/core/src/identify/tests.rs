@@ -131,7 +131,7 @@ fn issuers_of(rules: IssuerRules) -> Issuers {
 }
 
 fn route() -> IdentifyRules {
-    IdentifyRules { issuers: vec!["corp".into()], allows_anonymous: false, forwards_credential: false }
+    IdentifyRules { issuers: vec!["corp".into()], ..IdentifyRules::default() }
 }
 
 fn headers(token: &str) -> HeaderMap {

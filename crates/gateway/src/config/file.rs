@@ -103,6 +103,9 @@ pub(crate) struct File {
     /// PostgreSQL servers that know whose objects are, by the name that `lookup` and `ownership` use.
     #[serde(default)]
     pub(crate) postgres: Named<Postgres>,
+    /// Judges outside, by the name that `judge` in a model's `prompt` and `answer` uses.
+    #[serde(default)]
+    pub(crate) judges: Named<Judge>,
     /// The threads that read prompts where a model's `prompt` says `encoder`.
     pub(crate) encoder: Option<At<Encoder>>,
     /// Where the gate remembers who created what, for objects whose owner is `created-by`: a file, or a table.
@@ -354,6 +357,9 @@ pub(crate) struct Model {
     /// What happens to system messages that a client sends.
     #[schemars(extend("default" = "refuse"))]
     pub(crate) client_system: Option<ClientSystem>,
+    /// Betas that clients of an `anthropic` model may ask for in `anthropic-beta`.
+    #[serde(default)]
+    pub(crate) betas: Vec<At<String>>,
     /// Names of issuers, or `anonymous`, or both. There is no default: who may come must be written.
     #[schemars(extend("x-required" = true))]
     pub(crate) identify: Option<At<OneOrMany<At<String>>>>,
@@ -405,7 +411,8 @@ pub(crate) struct Upstream {
     pub(crate) ca: Option<At<String>>,
     /// The name in its certificate, where it is not the host of the address.
     pub(crate) server_name: Option<At<String>>,
-    /// The gate's own credential for it: a reference to a secret, sent as `Authorization: Bearer`, or a mapping.
+    /// The gate's own credential for it: a reference to a secret, sent as `Authorization: Bearer` (to an
+    /// `anthropic` model as `x-api-key`), or a mapping.
     pub(crate) credential: Option<At<Either<SecretReference, Credential>>>,
     /// Sends the client's `Host` in place of the upstream's.
     #[schemars(extend("default" = false))]
@@ -416,8 +423,7 @@ pub(crate) struct Upstream {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Credential {
-    /// The header that carries it.
-    #[schemars(extend("default" = "authorization"))]
+    /// The header that carries it. Default: `authorization`, and `x-api-key` for an `anthropic` model.
     pub(crate) header: Option<At<String>>,
     /// `env:NAME` or `file:path`.
     #[schemars(extend("x-required" = true))]
@@ -507,6 +513,8 @@ pub(crate) struct Detectors {
     /// Text that tries to give a model orders, as a classifier sees it. It reads prompts only: what users and documents
     /// say in a model's `prompt`. It is wrong about one ordinary text in a hundred, so its default there is `observe`.
     pub(crate) classifier: Option<At<DetectorLevel>>,
+    /// The judge of `judges` that is asked about prompts, or about answers, of a model: its name, or a mapping.
+    pub(crate) judge: Option<At<Either<String, JudgeUse>>>,
     /// Text that tries to give a model orders, as a small transformer in this process sees it, in many languages, within
     /// the time that [`encoder`](#encoder) gives. It reads what `classifier` reads. Only in programs that were built
     /// with the feature `ml`; its default there is `observe`.
@@ -532,6 +540,9 @@ pub(crate) struct Detectors {
     /// The operator's own rules: topics, phrases, languages, length, the schema of structured answers.
     #[serde(default)]
     pub(crate) rules: Vec<At<ContentRule>>,
+    /// What may pass although no detector can read it: media types such as `image/*` or `application/pdf`, and
+    /// `websocket`. Where detectors are written, anything else that is compressed, drawn or spoken is refused.
+    pub(crate) unread: Option<Vec<At<String>>>,
 }
 
 /// The threads that read prompts where a model's `prompt` says `encoder`. They read all texts of a request at once;
@@ -692,6 +703,8 @@ words! {
     Dialect {
         /// OpenAI: chat completions, responses, embeddings and the list of models.
         OpenAi,
+        /// Anthropic messages.
+        Anthropic,
         /// Only chat completions, and the list of models.
         #[serde(rename = "openai-chat")]
         OpenAiChat,
@@ -725,12 +738,14 @@ words! {
 mod content;
 mod graphs;
 mod grpc;
+mod judges;
 mod objects;
 mod postgres;
 
 pub(crate) use content::{ContentRule, Field, RuleAction, Wider};
 pub(crate) use graphs::{Graph, GraphLimits, GraphObject, GraphWaiver};
 pub(crate) use grpc::{Grpc, GrpcAnswers};
+pub(crate) use judges::{Judge, JudgeAction, JudgeFailure, JudgeKind, JudgeStreams, JudgeUse};
 pub(crate) use objects::{
     Created, Excess, Expose, List, Lookup, Object, Ownership, Unbound, Waiver, WaiverPlace,
 };

@@ -16,7 +16,7 @@ const LATER_KEYS: [(&str, &str, &str); 11] = [
 ];
 
 /// Words of a later version: the type, the word.
-const LATER_WORDS: [(&str, &str); 1] = [("Dialect", "anthropic")];
+const LATER_WORDS: [(&str, &str); 0] = [];
 
 /// Keys that other gates, or earlier drafts, call otherwise: the type, their word, ours.
 const CALLED_OTHERWISE: [(&str, &str, &str); 57] = [

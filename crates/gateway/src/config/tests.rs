@@ -5,7 +5,9 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::settings::{Check, ClientSystem, Detectors, Fence, Jwks, Level, Limits, Per, RecordTarget};
+use super::settings::{
+    Check, ClientSystem, Detectors, Encoder, Fence, Jwks, Level, Limits, Per, RecordTarget,
+};
 use super::*;
 
 /// Files and variables in memory.
@@ -189,14 +191,20 @@ fn a_full_file_becomes_settings() {
     assert_eq!((api.answers, api.body_limit), (Check::Observe, 2_000_000));
     assert_eq!(api.body_limits, [("login".to_owned(), 4096)]);
     assert_eq!(api.inspect, Detectors::NONE);
-    let screen = Detectors { pii: Level::Redact, injection: Level::Block, ..Detectors::SCREEN };
+    let screen = Detectors {
+        pii: Level::Redact,
+        injection: Level::Block,
+        unread: Some(Vec::new()),
+        ..Detectors::SCREEN
+    };
     assert_eq!(api.screen, screen);
 
     let model = &settings.models[0];
     assert_eq!(model.upstream.credential.as_ref().unwrap().value.expose(), "Bearer from-the-environment");
     assert_eq!(model.client_system, ClientSystem::Demote);
     assert_eq!(&*model.system.as_ref().unwrap().text, "Be kind.\n");
-    assert_eq!((&model.prompt, &model.answer), (&Detectors::PROMPT, &Detectors::ANSWER));
+    let prompt = Detectors { unread: Some(Vec::new()), ..Detectors::PROMPT };
+    assert_eq!((&model.prompt, &model.answer), (&prompt, &Detectors::ANSWER));
     assert_eq!(model.upstream.timeout, Duration::from_secs(600));
 
     let policies: Vec<&str> = settings.policies.iter().map(|text| &*text.name).collect();
@@ -291,6 +299,7 @@ apis:
   swagger: { contract: swagger.json, upstream: "http://127.0.0.1:1", identify: anonymous }
 models:
   orders: { dialect: cohere, upstream: "http://127.0.0.1:1", identify: anonymous, answer: nope }
+  claims: { dialect: openai, betas: [a b], base_path: /c, upstream: "http://127.0.0.1:1", identify: anonymous }
 "#,
     );
     insta::assert_snapshot!(said);
@@ -304,7 +313,7 @@ listeners: { public: { address: "127.0.0.1:8080" } }
 identity: { api_keys: {}, issuers: {} }
 models:
   assistant:
-    dialect: anthropic
+    dialect: openai
     upstream: { url: "https://api.example", credential: "vault:kv/openai#key" }
     identify: anonymous
     budgets: [ { per: principal, tokens: 50k/hour, cost: 5 USD/day, limit: 1/s } ]
@@ -552,6 +561,38 @@ fn listeners_are_not_exposed_by_accident() {
         r#"{ public: { address: "0.0.0.0:80", plain: true }, admin: { address: "127.0.0.1:80" } }"#,
         Some("the same port"),
     );
+}
+
+#[test]
+fn the_encoder_needs_a_program_that_has_one_and_a_prompt_to_read() {
+    let model = |prompt: &str, encoder: &str| {
+        format!(
+            "version: 1\nlisteners: {{ public: {{ address: \"127.0.0.1:8080\" }} }}\nmodels:\n  brain: {{ dialect: openai, \
+             upstream: \"http://[::1]:1\", identify: anonymous, authorize: none, prompt: {prompt} }}\n{encoder}"
+        )
+    };
+    let has_one = cfg!(feature = "ml");
+    let without = "this program was built without the encoder";
+    for (prompt, encoder, is_ok) in [
+        ("{ encoder: block }", "", has_one),
+        ("{ encoder: off }", "", true),
+        ("none", "encoder: { threads: 3, deadline: 80ms, on_timeout: pass, memory: 7 }", has_one),
+    ] {
+        let said = said(&model(prompt, encoder));
+        assert_eq!(said.contains(without), !is_ok, "{prompt} {encoder}\n{said}");
+        assert_eq!(said.contains("error"), !is_ok, "{prompt} {encoder}\n{said}");
+    }
+    assert!(said(&model("none", "encoder: { threads: 0 }")).contains("1 to 256"));
+    if has_one {
+        let settings =
+            settings(&model("{ encoder: block }", "encoder: { deadline: 80ms, on_timeout: pass }"));
+        assert_eq!(settings.models[0].prompt.encoder, Level::Block);
+        let (deadline, refuses_unread) = (Duration::from_millis(80), Some(false));
+        assert_eq!(settings.encoder, Encoder { deadline, refuses_unread, ..Encoder::default() });
+    }
+    // Nobody says who wrote what an API answers.
+    let said = said(&with_api("    screen: { encoder: block }"));
+    assert!(said.contains("the encoder reads the prompts of models only"), "{said}");
 }
 
 #[test]

@@ -48,6 +48,8 @@ pub struct Outbound<'a> {
     pub base_path_len: usize,
     /// The client's own credential goes on to the upstream. Only where the route says so in writing.
     pub forwards_credential: bool,
+    /// Another header that carries the client's credential.
+    pub key_header: Option<&'a HeaderName>,
     /// The answer will be screened, so it must come unencoded.
     pub screens_answer: bool,
     /// The record's id; also the id of a trace or request that has none.
@@ -68,6 +70,9 @@ pub fn outbound(mut head: Head, body: Bytes, upstream: &Upstream, with: Outbound
     // INVARIANT: `receive` dropped what is for one hop alone, `Expect` and the lengths among it.
     if !with.forwards_credential {
         headers.remove(header::AUTHORIZATION);
+        if let Some(name) = with.key_header {
+            headers.remove(name);
+        }
     }
     let parent = headers.remove(TRACEPARENT);
     let trace = parent.and_then(|value| continued(value.as_bytes(), with.id));

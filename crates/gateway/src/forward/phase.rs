@@ -73,6 +73,7 @@ pub(crate) async fn forward(
     let with = Outbound {
         base_path_len: route.base_path.len(),
         forwards_credential: route.identify.forwards_credential,
+        key_header: route.identify.key_header.as_ref(),
         screens_answer: gate.guards(route.id).reads_answers(&route) || due.is_some(),
         id: record.id().uuid(),
         request_id: record.id().header(),

@@ -9,7 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use portcullis_core::halt::Reason;
 use portcullis_core::record::{Finding, Usage};
 use portcullis_core::validate::AnswerLines;
-use portcullis_inspect::answer::TextStream;
+use portcullis_inspect::answer::{ByteStream, TextStream};
 use portcullis_inspect::dialect::{Stream, StreamEnd};
 use portcullis_inspect::machine::Screen;
 
@@ -78,6 +78,7 @@ enum Inner {
     Whole(Option<Bytes>),
     Pass(UpstreamBody),
     Text(Streamed<TextStream>),
+    Bytes(Streamed<ByteStream>),
     Lines(Streamed<Box<Lines>>),
     Grpc(Box<grpc::Messages>),
     Model(Streamed<Box<Spoken>>),
@@ -102,6 +103,11 @@ impl ScreenedBody {
         Self(Inner::Text(Streamed::new(body, TextStream::new(screen))))
     }
 
+    /// Of no kind that is known to be text, under this screen.
+    pub(super) fn bytes(body: UpstreamBody, screen: &Screen) -> Self {
+        Self(Inner::Bytes(Streamed::new(body, ByteStream::new(screen))))
+    }
+
     /// JSON, line by line: held to the contract, and under this screen.
     pub(super) fn lines(body: UpstreamBody, lines: AnswerLines, screen: &Screen, observes: bool) -> Self {
         let text = (!screen.is_off()).then(|| TextStream::new(screen));
@@ -122,6 +128,7 @@ impl ScreenedBody {
         match &mut self.0 {
             Inner::Whole(_) | Inner::Pass(_) => Report::default(),
             Inner::Text(streamed) => streamed.screen.report(),
+            Inner::Bytes(streamed) => streamed.screen.report(),
             Inner::Lines(streamed) => streamed.screen.report(),
             Inner::Grpc(messages) => messages.report(),
             Inner::Model(streamed) => streamed.screen.report(),
@@ -144,6 +151,7 @@ impl Body for ScreenedBody {
                 Poll::Ready(frame.map(|frame| frame.map_err(|error| BodyError::Upstream(error.reason()))))
             }
             Inner::Text(streamed) => streamed.poll_frame(cx),
+            Inner::Bytes(streamed) => streamed.poll_frame(cx),
             Inner::Lines(streamed) => streamed.poll_frame(cx),
             Inner::Grpc(messages) => messages.poll_frame(cx),
             Inner::Model(streamed) => streamed.poll_frame(cx),
@@ -155,6 +163,7 @@ impl Body for ScreenedBody {
             Inner::Whole(bytes) => bytes.is_none(),
             Inner::Pass(body) => body.is_end_stream(),
             Inner::Text(streamed) => streamed.is_over,
+            Inner::Bytes(streamed) => streamed.is_over,
             Inner::Lines(streamed) => streamed.is_over,
             Inner::Grpc(messages) => messages.is_over(),
             Inner::Model(streamed) => streamed.is_over,
@@ -165,7 +174,9 @@ impl Body for ScreenedBody {
         match &self.0 {
             Inner::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
             Inner::Pass(body) => body.size_hint(),
-            Inner::Text(_) | Inner::Lines(_) | Inner::Grpc(_) | Inner::Model(_) => SizeHint::new(),
+            Inner::Text(_) | Inner::Bytes(_) | Inner::Lines(_) | Inner::Grpc(_) | Inner::Model(_) => {
+                SizeHint::new()
+            }
         }
     }
 }
@@ -194,6 +205,22 @@ impl Chunks for TextStream {
 
     fn finish(&mut self, out: &mut BytesMut) -> Result<(), BodyError> {
         Self::finish(self, out).map_err(|_| BodyError::Unreadable)?;
+        if self.is_blocked() { Err(BodyError::Blocked) } else { Ok(()) }
+    }
+
+    fn report(&mut self) -> Report {
+        Report { findings: self.take_findings(), is_stream: true, ..Report::default() }
+    }
+}
+
+impl Chunks for ByteStream {
+    fn push(&mut self, bytes: &[u8], out: &mut BytesMut) -> Result<Flow, BodyError> {
+        Self::push(self, bytes, out);
+        if self.is_blocked() { Err(BodyError::Blocked) } else { Ok(Flow::On) }
+    }
+
+    fn finish(&mut self, out: &mut BytesMut) -> Result<(), BodyError> {
+        Self::finish(self, out);
         if self.is_blocked() { Err(BodyError::Blocked) } else { Ok(()) }
     }
 

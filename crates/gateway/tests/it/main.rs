@@ -1,10 +1,14 @@
 //! Behaviour over real sockets: one binary, a module per behaviour.
 
 #[cfg(test)]
+mod anthropic;
+#[cfg(test)]
 mod bypass;
 #[cfg(test)]
 mod content;
 mod contract;
+
+mod coverage;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
@@ -16,6 +20,8 @@ mod graph;
 #[cfg(test)]
 mod grpc;
 #[cfg(test)]
+mod judges;
+
 mod lifecycle;
 #[cfg(test)]
 mod listen;

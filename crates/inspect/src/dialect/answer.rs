@@ -17,6 +17,8 @@ pub(crate) struct Answer {
     pub(crate) usage: fn(&Tape<'_>) -> Option<Usage>,
     /// Members of the root that say again what the operator wrote.
     pub(crate) hidden: &'static [&'static str],
+    /// Values that come as JSON text in a stream, and are screened as such.
+    pub(crate) written: fn(&Tape<'_>) -> Vec<u32>,
     /// What log probabilities become, which spell a text once more: after all strings were screened.
     pub(crate) spelling: Spelling,
 }
@@ -46,7 +48,12 @@ pub(crate) fn screen_answer(
         edits.extend(hidden.filter(|node| node.kind != Kind::Null).map(|node| Edit::null(node.span)));
     }
     if !rules.answer.is_off() {
-        let hidden: Vec<Span> = edits.iter().map(|edit| edit.span).collect();
+        let mut hidden: Vec<Span> = edits.iter().map(|edit| edit.span).collect();
+        for id in (answer.written)(&tape) {
+            let Some(node) = tape.node(id) else { continue };
+            screen_written(rules, &tape, id, node.span, findings, &mut edits)?;
+            hidden.push(node.span);
+        }
         for (id, node) in (0..).zip(&tape.nodes) {
             if !hidden.iter().any(|hidden| contains(*hidden, node.span)) {
                 screen_node(rules, &tape, id, findings, &mut edits)?;
@@ -83,6 +90,27 @@ fn screen_node(
         replace(rules, tape, id, (&text, node.span, form), findings, edits)?;
     }
     Ok(())
+}
+
+/// Screens a value as the JSON text that it is.
+fn screen_written(
+    rules: &ModelRules,
+    tape: &Tape<'_>,
+    id: u32,
+    span: Span,
+    findings: &mut Vec<Finding>,
+    edits: &mut Vec<Edit>,
+) -> Result<(), Halt> {
+    let screen = rules.answer.at(|| pointer(tape, id));
+    match whole(&screen, span.of(tape.text), Form::Json, findings, || pointer(tape, id)) {
+        Left::Same => Ok(()),
+        // What was taken out may have been more than a value.
+        Left::Changed(json) if Tape::parse(&json).is_ok() => {
+            edits.push(Edit { span, json });
+            Ok(())
+        }
+        Left::Changed(_) | Left::Blocked => Err(blocked(tape, id)),
+    }
 }
 
 fn replace(

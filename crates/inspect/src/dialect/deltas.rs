@@ -2,7 +2,7 @@
 
 use portcullis_core::record::Finding;
 
-use super::escape::{Unescape, escape};
+use super::escape::{Inside, Unescape};
 use super::text::{Form, keep};
 use super::{Machine, Screen};
 
@@ -14,6 +14,10 @@ pub(crate) struct Deltas {
     machine: Machine,
     /// Only for JSON that travels as text.
     unescape: Option<Unescape>,
+    inside: Inside,
+    /// What came and has not left yet, as long as what left is what came.
+    ahead: String,
+    is_changed: bool,
     is_over: bool,
     /// Findings so far.
     found: usize,
@@ -33,7 +37,9 @@ impl Deltas {
     /// Starts a text; `at` is where findings are said to be.
     pub(crate) fn new(screen: &Screen, form: Form, at: String) -> Self {
         let unescape = (form == Form::Json).then(Unescape::default);
-        Self { at, machine: screen.machine_for(form), unescape, is_over: false, found: 0 }
+        let machine = screen.machine_for(form);
+        let (inside, ahead) = (Inside::default(), String::new());
+        Self { at, machine, unescape, inside, ahead, is_changed: false, is_over: false, found: 0 }
     }
 
     /// Takes a piece and appends to `released` what may leave.
@@ -49,12 +55,16 @@ impl Deltas {
                 let (mut seen, mut left) = (String::with_capacity(piece.len()), String::new());
                 unescape.push(piece, &mut seen);
                 self.machine.push(&seen, &mut left);
-                escape(&left, released);
-                seen == left
+                let is_quoted = self.inside.write(&left, released);
+                seen == left && !is_quoted
             }
         };
         let is_silent = was_held == 0 && self.held() == 0;
         let is_same = (is_untouched && is_silent) || released.get(start..) == Some(piece);
+        if !self.is_changed && !(is_same && self.ahead.is_empty()) {
+            self.ahead.push_str(piece);
+            self.compare(released.get(start..).unwrap_or_default());
+        }
         let is_blocked = self.note(findings);
         Passed { is_same: is_same && !is_blocked, is_quiet: is_same && is_silent && !is_blocked, is_blocked }
     }
@@ -64,6 +74,7 @@ impl Deltas {
         if std::mem::replace(&mut self.is_over, true) {
             return false;
         }
+        let start = released.len();
         match &mut self.unescape {
             None => self.machine.finish(released),
             Some(unescape) => {
@@ -73,10 +84,26 @@ impl Deltas {
                 if !self.machine.is_blocked() {
                     self.machine.finish(&mut left);
                 }
-                escape(&left, released);
+                self.inside.write(&left, released);
             }
         }
+        self.compare(released.get(start..).unwrap_or_default());
+        self.is_changed |= !self.ahead.is_empty();
         self.note(findings)
+    }
+
+    /// Takes what leaves next: is it what came?
+    fn compare(&mut self, left: &str) {
+        match self.ahead.strip_prefix(left) {
+            _ if self.is_changed => {}
+            Some(ahead) => self.ahead = ahead.to_owned(),
+            None => self.is_changed = true,
+        }
+    }
+
+    /// Whether what left so far is something else than what came; escapes of JSON may be written otherwise.
+    pub(crate) fn is_changed(&self) -> bool {
+        self.is_changed
     }
 
     /// How much was found so far.

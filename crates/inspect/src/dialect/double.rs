@@ -28,8 +28,12 @@ impl Screen {
         Self { is_on: true }
     }
 
+    pub(crate) fn guards(&self) -> portcullis_core::guard::GuardSet {
+        portcullis_core::guard::GuardSet::NONE
+    }
+
     /// What was told is listened for by the machine itself.
-    pub(crate) fn with_leak(self, _: std::sync::Arc<crate::told::Leak>) -> Self {
+    pub(crate) fn with_leak(self, _: Arc<crate::told::Leak>) -> Self {
         self
     }
 
@@ -39,6 +43,10 @@ impl Screen {
 
     pub(crate) fn is_off(&self) -> bool {
         !self.is_on
+    }
+
+    pub(crate) fn placeholder(text: &str) -> Option<usize> {
+        text.starts_with("[word]").then_some("[word]".len())
     }
 
     pub(crate) fn finds(&self, text: &str) -> bool {

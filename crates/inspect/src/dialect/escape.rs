@@ -5,6 +5,8 @@
 //! `\n` and its like by control characters that JSON text cannot contain raw, so that a word after a line break
 //! does not begin with `n`. [`escape`] turns those back afterwards.
 
+use super::Screen;
+
 /// `\n`, `\t`, `\r`, `\b`, `\f` and what stands in for each.
 const STAND_INS: [(u8, char); 5] =
     [(b'n', '\u{b}'), (b't', '\u{c}'), (b'r', '\u{1d}'), (b'b', '\u{1e}'), (b'f', '\u{1f}')];
@@ -75,6 +77,42 @@ pub(crate) fn escape(text: &str, out: &mut String) {
             Some((letter, _)) => out.extend(['\\', char::from(*letter)]),
             None => out.push(character),
         }
+    }
+}
+
+/// Knows of a JSON text, however it is cut, whether it stands inside a string at the moment.
+#[derive(Debug, Default)]
+pub(crate) struct Inside {
+    is_string: bool,
+    is_escaped: bool,
+}
+
+impl Inside {
+    /// Takes what may leave next and appends it as [`escape`] does. A placeholder that stands where a number did becomes a
+    /// string, so that what is left is JSON. Returns whether there was one.
+    pub(crate) fn write(&mut self, text: &str, out: &mut String) -> bool {
+        let (mut sent, mut at) = (0, 0);
+        while let Some(byte) = text.as_bytes().get(at) {
+            let start = at;
+            at += 1;
+            match byte {
+                _ if self.is_escaped => self.is_escaped = false,
+                b'\\' => self.is_escaped = self.is_string,
+                b'"' => self.is_string = !self.is_string,
+                b'[' if !self.is_string => {
+                    let Some(length) = text.get(start..).and_then(Screen::placeholder) else { continue };
+                    at = start + length;
+                    escape(text.get(sent..start).unwrap_or_default(), out);
+                    for part in ["\"", text.get(start..at).unwrap_or_default(), "\""] {
+                        out.push_str(part);
+                    }
+                    sent = at;
+                }
+                _ => {}
+            }
+        }
+        escape(text.get(sent..).unwrap_or_default(), out);
+        sent > 0
     }
 }
 
@@ -193,6 +231,21 @@ mod tests {
         check(r"\ud83d\n\ud83dx", "\\ud83d\u{b}\\ud83dx", r"\ud83d\n\ud83dx");
         check(r"\u00zz\q\é\u12", r"\u00zz\q\é\u12", r"\u00zz\q\é\u12");
         check("\\", "\\", "\\");
+    }
+
+    #[test]
+    fn a_placeholder_is_a_string_wherever_it_stands() {
+        let check = |pieces: &[&str], expected: &str| {
+            let (mut inside, mut out) = (Inside::default(), String::new());
+            for piece in pieces {
+                inside.write(piece, &mut out);
+            }
+            assert_eq!(out, expected, "{pieces:?}");
+        };
+        check(&[r#"{"a":[word],"b":[[word],1]}"#], r#"{"a":"[word]","b":["[word]",1]}"#);
+        check(&[r#"{"a":"[word] \"[word]"}"#], r#"{"a":"[word] \"[word]"}"#);
+        check(&[r#"{"a":"x\"#, r#"" [word]","b":"#, "[word]}"], r#"{"a":"x\" [word]","b":"[word]"}"#);
+        check(&[r#"["\\",[word],[true],[1]]"#], r#"["\\","[word]",[true],[1]]"#);
     }
 
     proptest! {

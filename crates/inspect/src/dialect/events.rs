@@ -6,6 +6,7 @@
 //! of our own before the one that ends it; the numbers of later events are moved on. A text that is said once more is
 //! screened as the whole that it is, which gives what its pieces gave, since chunking never changes a verdict.
 
+mod echoes;
 mod grammar;
 mod read;
 #[cfg(test)]
@@ -22,7 +23,7 @@ use super::text::{Form, Left, whole};
 use super::{ModelRules, Screen, StreamEnd};
 use crate::sse::{Decoder, Event, Limits};
 
-pub(crate) use grammar::{Closing, Delta, Grammar, Kept, When, Whole};
+pub(crate) use grammar::{Closing, Delta, Echo, EchoKind, Grammar, Kept, When, Whole};
 
 /// Most texts, and most places under way, of one answer.
 const CHANNELS: usize = 1024;
@@ -62,6 +63,8 @@ struct State {
     /// The number of the next event.
     number: u64,
     kept: Vec<(usize, String)>,
+    /// Events that wait for the end of a text.
+    waiting: Vec<echoes::Waiting>,
     usage: Option<Usage>,
     findings: Vec<Finding>,
     /// The event that ends streams has passed.
@@ -113,6 +116,7 @@ impl EventStream {
             added: 0,
             number: 0,
             kept: Vec::new(),
+            waiting: Vec::new(),
             usage: None,
             findings: Vec::new(),
             is_ended: false,
@@ -295,7 +299,7 @@ impl State {
             self.templates.clear();
             self.oldest_template = 0;
         }
-        Ok(())
+        self.release(place, out)
     }
 
     /// Writes an event of our own with `text` for one channel.

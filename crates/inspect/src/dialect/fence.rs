@@ -22,7 +22,7 @@ const MARKED: &str = " The words of such text are joined by \u{2c6} in place of 
 const FORGED: &str = "forged-fence";
 
 /// Fields that hold what somebody wrote; others of the same messages are names, queries and commands.
-const PROSE: [&str; 6] = ["content", "text", "output", "logs", "stdout", "stderr"];
+const PROSE: [&str; 7] = ["content", "text", "data", "output", "logs", "stdout", "stderr"];
 
 /// Whoever repeats the reminder tries to say something else by it.
 static REMINDED: LazyLock<Told> = LazyLock::new(|| Told {
@@ -56,7 +56,12 @@ impl Fencing<'_> {
         let (path, at) = (self.path.len(), self.at.len());
         match value {
             Value::Object(members) => {
+                // What is in base64 says nothing that could be fenced.
+                let is_encoded = members.get("type").and_then(Value::as_str) == Some("base64");
                 for (name, member) in members {
+                    if is_encoded && name == "data" {
+                        continue;
+                    }
                     self.path.push('/');
                     self.path.push_str(name);
                     self.at.push('/');
@@ -91,7 +96,10 @@ impl Fencing<'_> {
         let name = self.path.trim_end_matches("/*").rsplit('/').next().unwrap_or_default();
         let known = self.table.lookup(&self.path);
         PROSE.contains(&name)
-            && matches!(known, Some(Known::Field(Surface::Text | Surface::Parts, Origin::Author)))
+            && matches!(
+                known,
+                Some(Known::Field(Surface::Text | Surface::Parts | Surface::Source, Origin::Author))
+            )
     }
 
     fn text(&mut self, text: &str) -> String {

@@ -4,6 +4,7 @@
 //! screening of one text, whole or in deltas. What differs lies with the dialect, one folder each; this page is the
 //! only one that knows them all.
 
+pub mod anthropic;
 pub mod openai;
 
 mod answer;
@@ -13,10 +14,12 @@ pub(crate) mod escape;
 mod events;
 mod fence;
 mod frame;
+mod kinds;
 mod prompt;
 mod rules;
 mod spelling;
 mod splice;
+mod spoken;
 mod stream;
 mod surfaces;
 mod tape;
@@ -28,6 +31,7 @@ mod walk;
 mod double;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use portcullis_core::contract::OperationIndex;
 use portcullis_core::halt::{Halt, Reason};
 use portcullis_core::record::{Finding, Usage};
@@ -45,7 +49,9 @@ pub(crate) use crate::machine::{Machine, Screen};
 
 pub use events::EventStream;
 pub use rules::{ClientSystem, ModelRules};
+pub use spoken::{spoken, spoken_stream};
 pub use stream::{Stream, StreamEnd};
+pub use surfaces::{Origin, Surface as Field};
 pub use tape::TapeError;
 
 /// Which endpoints of its dialect a route offers. Lists of models are always among them.
@@ -65,6 +71,7 @@ pub enum Offer {
 /// parts which the dialect does not have pass too; unknown members of what it has are for `validate` to judge.
 pub fn contract(dialect: Dialect, offer: Offer, passes_unknown: bool) -> Value {
     match dialect {
+        Dialect::Anthropic => anthropic::contract(passes_unknown),
         Dialect::OpenAi => openai::contract(offer, passes_unknown),
     }
 }
@@ -72,6 +79,7 @@ pub fn contract(dialect: Dialect, offer: Offer, passes_unknown: bool) -> Value {
 /// The fields of what is asked in a dialect, as JSON pointers with `*` for any element or name.
 pub fn prompt_fields(dialect: Dialect) -> Vec<String> {
     match dialect {
+        Dialect::Anthropic => anthropic::fields(),
         Dialect::OpenAi => openai::fields(),
     }
 }
@@ -79,6 +87,7 @@ pub fn prompt_fields(dialect: Dialect) -> Vec<String> {
 /// The fields of what is answered in a dialect that can be screened apart, likewise.
 pub fn answer_fields(dialect: Dialect) -> Vec<String> {
     match dialect {
+        Dialect::Anthropic => anthropic::ANSWERED.iter().map(|&field| field.to_owned()).collect(),
         Dialect::OpenAi => openai::chat::ANSWER.iter().map(|&field| field.to_owned()).collect(),
     }
 }
@@ -88,6 +97,10 @@ pub fn answer_fields(dialect: Dialect) -> Vec<String> {
 pub enum Endpoint {
     /// OpenAI chat completions.
     Chat,
+    /// Anthropic messages.
+    Messages,
+    /// The count of the tokens of an Anthropic message.
+    TokenCount,
     /// OpenAI responses.
     Responses,
     /// OpenAI embeddings.
@@ -97,16 +110,62 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
+    /// All endpoints of all dialects.
+    pub const ALL: [Self; 6] =
+        [Self::Chat, Self::Responses, Self::Embeddings, Self::Messages, Self::TokenCount, Self::Listing];
+
+    /// Whose it is, and its operations in their contracts.
+    pub const fn spoken(self) -> &'static [(Dialect, &'static str)] {
+        match self {
+            Self::Chat => &[(Dialect::OpenAi, "createChatCompletion")],
+            Self::Responses => &[(Dialect::OpenAi, "createResponse")],
+            Self::Embeddings => &[(Dialect::OpenAi, "createEmbedding")],
+            Self::Messages => &[(Dialect::Anthropic, "createMessage")],
+            Self::TokenCount => &[(Dialect::Anthropic, "countMessageTokens")],
+            Self::Listing => &[
+                (Dialect::OpenAi, "listModels"),
+                (Dialect::OpenAi, "retrieveModel"),
+                (Dialect::Anthropic, "listModels"),
+                (Dialect::Anthropic, "getModel"),
+            ],
+        }
+    }
+
+    /// Every field of a request, from the table that the request is read by: its path with `*` for elements, what
+    /// stands there and who wrote it.
+    pub fn request_fields(self) -> Vec<(String, Field, Origin)> {
+        let rows = match self {
+            Self::Chat => openai::chat::SURFACES,
+            Self::Responses => openai::responses::SURFACES,
+            Self::Embeddings => openai::embeddings::SURFACES,
+            Self::Messages | Self::TokenCount => return anthropic::surfaces(),
+            Self::Listing => &[],
+        };
+        rows.iter().map(|(path, field, origin)| ((*path).to_owned(), *field, *origin)).collect()
+    }
+
+    /// What stands in an answer, and a place of it in a whole one.
+    pub const fn answer_fields(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Chat => openai::chat::ANSWERS,
+            Self::Responses => openai::responses::ANSWERS,
+            Self::Embeddings => &[("everything else", "/data/0/object")],
+            Self::Messages => anthropic::ANSWERS,
+            Self::TokenCount => &[("everything else", "/error/message")],
+            Self::Listing => &[("everything else", "/data/0/id")],
+        }
+    }
+
+    /// Whether its answers may be streams.
+    pub fn has_streams(self) -> bool {
+        Stream::new(self, &ModelRules::default(), false, "").is_some()
+    }
+
     /// The endpoint of an operation of a model's route; `None` for any other.
     pub fn of(route: &Route, operation: OperationIndex) -> Option<Self> {
         let Surface::Model(dialect) = route.surface else { return None };
-        match (dialect, &*route.contract.operation(operation)?.id) {
-            (Dialect::OpenAi, "createChatCompletion") => Some(Self::Chat),
-            (Dialect::OpenAi, "createResponse") => Some(Self::Responses),
-            (Dialect::OpenAi, "createEmbedding") => Some(Self::Embeddings),
-            (Dialect::OpenAi, "listModels" | "retrieveModel") => Some(Self::Listing),
-            _ => None,
-        }
+        let id = &*route.contract.operation(operation)?.id;
+        Self::ALL.into_iter().find(|one| one.spoken().contains(&(dialect, id)))
     }
 }
 
@@ -134,6 +193,18 @@ pub struct Screened {
     pub usage: Option<Usage>,
 }
 
+/// Takes the headers of a request, also of one without a body. Proves that none asks the provider for what only the
+/// operator may ask for.
+///
+/// # Errors
+/// [`Reason::ParameterInvalid`].
+pub fn inspect_headers(dialect: Dialect, rules: &ModelRules, headers: &HeaderMap) -> Result<(), Halt> {
+    match dialect {
+        Dialect::Anthropic => anthropic::inspect_headers(rules, headers),
+        Dialect::OpenAi => Ok(()),
+    }
+}
+
 /// Takes a request that met the contract. Proves that the operator's system text stands first and is the only one,
 /// unless the rules say otherwise, and that every text in the request passed the prompt's screen. What was found
 /// goes to `findings`, also on a refusal; `at` is a JSON pointer into the client's document. `hearing` has what was said
@@ -151,6 +222,9 @@ pub fn inspect_request(
 ) -> Result<Asked, Halt> {
     match endpoint {
         Endpoint::Chat => openai::chat::inspect_request(rules, document, hearing, findings),
+        Endpoint::Messages | Endpoint::TokenCount => {
+            anthropic::inspect_request(rules, document, hearing, findings)
+        }
         Endpoint::Responses => openai::responses::inspect_request(rules, document, hearing, findings),
         Endpoint::Embeddings => openai::embeddings::inspect_request(rules, document, hearing, findings),
         Endpoint::Listing => Err(Halt::new(Reason::BodyInvalid, "a list is asked for without a body")),
@@ -169,6 +243,7 @@ pub fn screen_answer(
     findings: &mut Vec<Finding>,
 ) -> Result<Screened, Halt> {
     match endpoint {
+        Endpoint::Messages | Endpoint::TokenCount => anthropic::screen_answer(rules, body, findings),
         Endpoint::Chat | Endpoint::Listing => openai::chat::screen_answer(rules, body, findings),
         Endpoint::Responses => openai::responses::screen_answer(rules, body, findings),
         Endpoint::Embeddings => openai::embeddings::screen_answer(rules, body, findings),
@@ -179,6 +254,7 @@ pub fn screen_answer(
 /// stable code and the id of the record.
 pub fn error_body(dialect: Dialect, reason: Reason, record_id: &str) -> String {
     match dialect {
+        Dialect::Anthropic => anthropic::error_body(reason, record_id),
         Dialect::OpenAi => openai::error_body(reason, record_id),
     }
 }

@@ -4,6 +4,7 @@ use bytes::BytesMut;
 use portcullis_core::halt::Reason;
 use portcullis_core::record::{Finding, Usage};
 
+use super::anthropic;
 use super::events::EventStream;
 use super::openai::chat::ChatStream;
 use super::openai::responses;
@@ -61,7 +62,7 @@ impl StreamEnd {
 pub enum Stream {
     /// OpenAI chat completions.
     Chat(Box<ChatStream>),
-    /// Typed events: OpenAI responses.
+    /// Typed events: OpenAI responses, Anthropic messages.
     Events(Box<EventStream>),
 }
 
@@ -73,7 +74,8 @@ impl Stream {
         match endpoint {
             Endpoint::Chat => Some(Self::Chat(Box::new(ChatStream::new(rules, hides_usage, record_id)))),
             Endpoint::Responses => Some(Self::Events(Box::new(responses::stream(rules, record_id)))),
-            Endpoint::Embeddings | Endpoint::Listing => None,
+            Endpoint::Messages => Some(Self::Events(Box::new(anthropic::stream(rules, record_id)))),
+            Endpoint::TokenCount | Endpoint::Embeddings | Endpoint::Listing => None,
         }
     }
 

@@ -4,7 +4,7 @@ use rustc_hash::FxHashMap;
 
 /// How a field is screened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Surface {
+pub enum Surface {
     /// Text.
     Text,
     /// A list of parts or a text; parts that are text are also screened as the one text that the model reads.
@@ -15,15 +15,21 @@ pub(crate) enum Surface {
     Tree,
     /// A link, which is text, or a document inside a `data:` URL.
     Link,
+    /// Text, unless the `type` beside it says that it is in base64: then it is such a document.
+    Source,
     /// A document in base64 or a `data:` URL: what is text in it is read, other formats are not.
     Data,
-    /// Encoded sound, what only the provider can read, or a value that the contract enumerates: nothing to read.
+    /// An encoded sound: its media type is looked at and nothing of it is read.
+    Encoded,
+    /// What a provider encrypted and only a provider reads.
+    Sealed,
+    /// A value that the contract enumerates: nothing to read.
     Nothing,
 }
 
 /// Who wrote the text of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Origin {
+pub enum Origin {
     /// Whoever wrote the message that it stands in.
     Author,
     /// The client's user.
@@ -48,24 +54,26 @@ pub(crate) enum Known {
 /// Every field of a request. What is not in it is screened like [`Surface::Tree`], so a field that is forgotten is
 /// read and not missed.
 #[derive(Debug)]
-pub(crate) struct Table(FxHashMap<&'static str, Known>);
+pub(crate) struct Table(FxHashMap<Box<str>, Known>);
 
 impl Table {
     /// The ways to all fields; what may have members of any name ends in `/*`.
-    pub(crate) fn ways(rows: &[Row]) -> Vec<String> {
-        let way = |(path, surface, _): &Row| {
-            if *surface == Surface::Tree { format!("{path}/*") } else { (*path).to_owned() }
+    pub(crate) fn ways(rows: &[(impl AsRef<str>, Surface, Origin)]) -> Vec<String> {
+        let way = |(path, surface, _): &(_, Surface, Origin)| {
+            let path: &str = AsRef::as_ref(path);
+            if *surface == Surface::Tree { format!("{path}/*") } else { path.to_owned() }
         };
         rows.iter().map(way).collect()
     }
 
-    pub(crate) fn new(rows: &[Row]) -> Self {
+    pub(crate) fn new(rows: &[(impl AsRef<str>, Surface, Origin)]) -> Self {
         let mut known = FxHashMap::default();
         for (path, surface, origin) in rows {
+            let path = path.as_ref();
             for (at, _) in path.match_indices('/').skip(1) {
-                known.entry(path.split_at(at).0).or_insert(Known::Way);
+                known.entry(path.split_at(at).0.into()).or_insert(Known::Way);
             }
-            known.insert(*path, Known::Field(*surface, *origin));
+            known.insert(path.into(), Known::Field(*surface, *origin));
         }
         Self(known)
     }
@@ -126,7 +134,12 @@ pub(crate) mod tests {
 
     /// Holds a table against the schema of a contract: every field has a row, every row is a field, and all free text
     /// but what is `encoded` is read.
-    pub(crate) fn check_table(contract: &str, schema: &str, rows: &[Row], encoded: &[&str]) {
+    pub(crate) fn check_table(
+        contract: &str,
+        schema: &str,
+        rows: &[(impl AsRef<str>, Surface, Origin)],
+        encoded: &[&str],
+    ) {
         let document: Value = serde_json::from_str(contract).unwrap();
         let request = &document["components"]["schemas"][schema];
         assert!(request.is_object(), "{schema} is in the contract");
@@ -138,14 +151,22 @@ pub(crate) mod tests {
         expected.extend(free.iter().map(String::as_str).filter(|path| is_tree(path)));
         let under_tree =
             |path: &str| free.iter().any(|tree| is_tree(tree) && path.starts_with(&format!("{tree}/")));
-        let paths: BTreeSet<_> = rows.iter().map(|(path, ..)| *path).collect();
+        let paths: BTreeSet<_> = rows.iter().map(|(path, ..)| path.as_ref()).collect();
         assert_eq!(rows.len(), paths.len(), "a path stands twice");
         let missing: Vec<_> = expected.difference(&paths).filter(|path| !under_tree(path)).collect();
         assert!(missing.is_empty(), "not in the table: {missing:?}");
-        let stale: Vec<_> = paths.difference(&expected).collect();
+        // A list that cannot be a text has a row of its own only to be read as one text.
+        let is_list = |path: &str| {
+            matches!(table.lookup(path), Some(Known::Field(Surface::Parts, _)))
+                && expected.iter().any(|field| field.starts_with(&format!("{path}/*/")))
+        };
+        let stale: Vec<_> = paths.difference(&expected).filter(|path| !is_list(path)).collect();
         assert!(stale.is_empty(), "not in the contract: {stale:?}");
         for path in free.iter().filter(|path| !under_tree(path)) {
-            let is_read = !matches!(table.lookup(path), Some(Known::Field(Surface::Nothing, _)));
+            let is_read = !matches!(
+                table.lookup(path),
+                Some(Known::Field(Surface::Nothing | Surface::Encoded | Surface::Sealed, _))
+            );
             assert_eq!(is_read, !encoded.contains(&path.as_str()), "{path}");
         }
     }

@@ -3,7 +3,7 @@
 use portcullis_core::record::Finding;
 
 use super::Screen;
-use super::escape::{Unescape, escape};
+use super::escape::{Inside, Unescape};
 pub(crate) use crate::machine::Form;
 
 /// Most findings that one request or answer keeps; the rest is still acted on.
@@ -55,7 +55,7 @@ pub(crate) fn whole(
         Left::Same
     } else if form == Form::Json {
         let mut back = String::with_capacity(left.len());
-        escape(&left, &mut back);
+        Inside::default().write(&left, &mut back);
         Left::Changed(back)
     } else {
         Left::Changed(left)

@@ -11,6 +11,7 @@ use super::fence::Fencing;
 use super::prompt::{Elsewhere, Read, Reader};
 use super::surfaces::{Known, Origin, Surface, Table};
 use super::text::{Form, Left, keep, whole};
+use crate::coverage::{self, Reach, Site};
 use crate::elsewhere::Hearing;
 use crate::linear::Channel;
 
@@ -28,7 +29,7 @@ pub(crate) enum Author {
     Document,
 }
 
-/// Who wrote the element of a list: its path of the table's form, the element, who wrote what it stands in.
+/// Who wrote a member or an element: its path of the table's form, its value, who wrote what it stands in.
 pub(crate) type Authors = fn(&str, &Value, &ModelRules, Author) -> Author;
 
 /// One pass over a document; paths are kept in step with it.
@@ -46,6 +47,8 @@ pub(crate) struct Walk<'w> {
     /// Of the field at hand.
     origin: Origin,
     is_tree: bool,
+    /// Whether the object at hand says that its data are in base64.
+    is_encoded: bool,
     /// Bytes that fences added.
     added: usize,
 }
@@ -61,8 +64,21 @@ impl<'w> Walk<'w> {
     ) -> Self {
         let (path, at) = (String::new(), String::new());
         let (author, origin) = (Author::User, Origin::User);
-        let (is_tree, added) = (false, 0);
-        Self { rules, table, authors, hearing, findings, path, at, author, origin, is_tree, added }
+        let (is_tree, is_encoded, added) = (false, false, 0);
+        Self {
+            rules,
+            table,
+            authors,
+            hearing,
+            findings,
+            path,
+            at,
+            author,
+            origin,
+            is_tree,
+            is_encoded,
+            added,
+        }
     }
 
     /// Who wrote what stands outside of any list.
@@ -107,16 +123,30 @@ impl<'w> Walk<'w> {
         };
         self.origin = origin;
         match surface {
-            Surface::Nothing => Ok(None),
+            Surface::Nothing | Surface::Sealed => Ok(None),
+            Surface::Encoded => self.encoded(value),
             Surface::JsonText => self.text(value, Form::Json),
-            Surface::Link if is_data(value) => self.data(value),
-            Surface::Data if value.is_string() => self.data(value),
+            Surface::Link if is_data(value) => self.data(value, false),
+            Surface::Data if value.is_string() => self.data(value, false),
+            Surface::Source if self.is_encoded && value.is_string() => self.data(value, true),
             Surface::Parts if value.is_array() => self.parts(value),
-            Surface::Text | Surface::Link | Surface::Parts if value.is_string() => {
+            Surface::Text | Surface::Link | Surface::Parts | Surface::Source if value.is_string() => {
                 self.text(value, Form::Plain)
             }
-            Surface::Text => self.container(value),
-            Surface::Tree | Surface::Link | Surface::Data | Surface::Parts => self.tree(value),
+            Surface::Text | Surface::Parts => self.container(value),
+            Surface::Tree | Surface::Link | Surface::Data | Surface::Source => self.tree(value),
+        }
+    }
+
+    /// A picture, a sound or a file, which nobody here can read.
+    fn encoded(&mut self, value: &Value) -> Result<Option<Value>, Halt> {
+        let is_blind = matches!(coverage::detectors(Site::Encoded), Reach::Blind(_));
+        let Some(data) = value.as_str().filter(|_| is_blind && self.rules.unread.is_claimed()) else {
+            return Ok(None);
+        };
+        match self.rules.unread.allows(&document::media(data)) {
+            true => Ok(None),
+            false => Err(self.blocked("what no detector can read, and `unread` does not list,")),
         }
     }
 
@@ -147,21 +177,26 @@ impl<'w> Walk<'w> {
 
     fn members(&mut self, members: &Map<String, Value>, is_tree: bool) -> Result<Option<Value>, Halt> {
         let mut replaced: Vec<(&String, Option<String>, Option<Value>)> = Vec::new();
+        let is_encoded = members.get("type").and_then(Value::as_str) == Some("base64");
+        let was_encoded = std::mem::replace(&mut self.is_encoded, is_encoded);
         for (name, value) in members {
-            let (path, at) = (self.path.len(), self.at.len());
+            let (path, at, around) = (self.path.len(), self.at.len(), self.author);
             self.at.push('/');
             self.at.push_str(&name.replace('~', "~0").replace('/', "~1"));
             self.path.push('/');
             self.path.push_str(name);
             let is_unknown = is_tree || self.table.lookup(&self.path).is_none();
             let new_name = if is_unknown { self.name(name)? } else { None };
+            self.author = (self.authors)(&self.path, value, self.rules, around);
             let new_value = if is_tree { self.tree(value)? } else { self.value(value)? };
             if new_name.is_some() || new_value.is_some() {
                 replaced.push((name, new_name, new_value));
             }
+            self.author = around;
             self.path.truncate(path);
             self.at.truncate(at);
         }
+        self.is_encoded = was_encoded;
         if replaced.is_empty() {
             return Ok(None);
         }
@@ -253,14 +288,15 @@ impl<'w> Walk<'w> {
     }
 
     /// An encoded document: what is text in it is a document's.
-    fn data(&mut self, value: &Value) -> Result<Option<Value>, Halt> {
+    fn data(&mut self, value: &Value, is_declared: bool) -> Result<Option<Value>, Halt> {
         let text = match value.as_str().map(document::read) {
-            Some(Document::Binary) => return Ok(None),
+            Some(Document::Binary) => return self.encoded(value),
             Some(Document::Text(text)) => text,
             Some(Document::Plain) | None => return self.text(value, Form::Plain),
         };
         // BYPASS: what only looks encoded is read as it is written, too.
         if text.is_guessed()
+            && !is_declared
             && let Some(changed) = self.text(value, Form::Plain)?
         {
             return Ok(Some(changed));
@@ -323,6 +359,9 @@ impl<'w> Walk<'w> {
     /// Who wrote the text at hand, if it is somebody who may give no orders.
     fn channel(&self, text: &str) -> Option<Channel> {
         if self.is_tree && text.len() < SENTENCE {
+            return None;
+        }
+        if matches!(coverage::orders(Site::of_field(Surface::Text, self.origin)), Reach::Outside(_)) {
             return None;
         }
         match (self.origin, self.author) {

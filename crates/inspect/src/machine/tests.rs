@@ -173,11 +173,20 @@ fn screen() -> impl Strategy<Value = Screen> {
     })
 }
 
+#[test]
+fn placeholders_are_known_by_their_begin() {
+    for (text, expected) in
+        [("[card], 1", Some(6)), ("[card", None), ("[true]", None), ("[1]", None), ("card]", None)]
+    {
+        assert_eq!(Screen::placeholder(text), expected, "{text}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn how_a_text_is_split_changes_nothing(screen in screen(), text in text(), cuts in proptest::collection::vec(any::<usize>(), 0..12)) {
+fn how_a_text_is_split_changes_nothing(screen in screen(), text in text(), cuts in proptest::collection::vec(any::<usize>(), 0..12)) {
         let whole = run(&screen, [text.as_str()]);
         prop_assert_eq!(&run(&screen, split(&text, &cuts)), &whole);
         let signs: Vec<String> = text.chars().map(String::from).collect();

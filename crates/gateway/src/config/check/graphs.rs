@@ -4,8 +4,9 @@ use portcullis_core::graph::GraphLimits;
 use portcullis_core::validate::Told;
 
 use super::Checker;
+use super::judges::Reads;
 use super::routes::{Used, below};
-use super::upstream::Timeouts;
+use super::upstream::Defaults;
 use crate::config::diagnostic::Place;
 use crate::config::file;
 use crate::config::read::{At, OneOrMany};
@@ -28,7 +29,7 @@ impl Checker<'_, '_> {
         }
         let path = path.filter(|path| !path.is_empty());
         let identify = written.identify.and_then(|identify| self.identify(identify, used));
-        let upstream = written.upstream.and_then(|upstream| self.upstream(upstream, Timeouts::API));
+        let upstream = written.upstream.and_then(|upstream| self.upstream(upstream, Defaults::API));
         let upstream = upstream
             .zip(path.as_deref())
             .map(|(upstream, path)| Upstream { url: below(&upstream.url, path), ..upstream });
@@ -91,8 +92,8 @@ impl Checker<'_, '_> {
                 Some(file::Violations::None) => Told::Nobody,
             },
             body_limit: written.body_limit.map_or(256 << 10, |size| size.0),
-            inspect: self.detectors(written.inspect.as_ref(), Detectors::INSPECT),
-            screen: self.detectors(written.screen.as_ref(), Detectors::SCREEN),
+            inspect: self.detectors(written.inspect.as_ref(), Detectors::INSPECT, Reads::Bodies),
+            screen: self.detectors(written.screen.as_ref(), Detectors::SCREEN, Reads::Bodies),
             place: self.report.place(name.at),
         })
     }

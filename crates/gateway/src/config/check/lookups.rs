@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Checker;
-use super::upstream::Timeouts;
+use super::upstream::Defaults;
 use crate::config::file;
 use crate::config::read::At;
 use crate::config::settings::{Api, Lookup, LookupSource, Object, ObjectOwner, OwnersTable, Ownership};
@@ -47,7 +47,7 @@ impl Checker<'_, '_> {
         self.stray("query", written.query.map(|query| query.at), "postgres");
         let missing = [("path", written.path.is_none()), ("owner", written.owner.is_none())];
         self.missing(at, missing);
-        let upstream = written.upstream.and_then(|upstream| self.upstream(upstream, Timeouts::API));
+        let upstream = written.upstream.and_then(|upstream| self.upstream(upstream, Defaults::API));
         let path = written.path?;
         if !path.value.starts_with('/') || path.value.matches("{}").count() != 1 {
             self.error("bad-path", path.at, format!("`{}` is not a path to look up", path.value))
@@ -136,13 +136,13 @@ impl Checker<'_, '_> {
     }
 
     /// A key that has a meaning only beside another one.
-    fn stray(&mut self, key: &str, at: Option<Span>, beside: &str) {
+    pub(super) fn stray(&mut self, key: &str, at: Option<Span>, beside: &str) {
         if let Some(at) = at {
             self.error("contradiction", at, format!("`{key}` goes with `{beside}`"));
         }
     }
 
-    fn missing<const N: usize>(&mut self, at: Span, keys: [(&str, bool); N]) {
+    pub(super) fn missing<const N: usize>(&mut self, at: Span, keys: [(&str, bool); N]) {
         for (key, _) in keys.into_iter().filter(|(_, is_missing)| *is_missing) {
             self.error("missing-key", at, format!("`{key}` is missing"));
         }

@@ -4,12 +4,14 @@ use http::Uri;
 use portcullis_core::contract::server_path;
 use portcullis_core::route::Dialect as SpokenDialect;
 use portcullis_core::validate::Told;
+use portcullis_inspect::coverage::Unread;
 use portcullis_inspect::detect::Detector;
 use portcullis_inspect::dialect::{answer_fields, prompt_fields};
 
 use super::Checker;
 use super::content::{level_of, levels};
-use super::upstream::Timeouts;
+use super::judges::Reads;
+use super::upstream::Defaults;
 use crate::config::contract::{Contract, Names};
 use crate::config::diagnostic::one_of;
 use crate::config::fields::fields;
@@ -124,7 +126,7 @@ impl Checker<'_, '_> {
         let base_path = self.base_path(name, base_path, used);
         let identify = written.identify.and_then(|identify| self.identify(identify, used));
         let names = contract.as_ref().map(Contract::names);
-        let upstream = written.upstream.and_then(|upstream| self.upstream(upstream, Timeouts::API));
+        let upstream = written.upstream.and_then(|upstream| self.upstream(upstream, Defaults::API));
         let upstream = upstream.map(|upstream| match &server_path {
             Some(path) => Upstream { url: below(&upstream.url, path), ..upstream },
             None => upstream,
@@ -181,8 +183,8 @@ impl Checker<'_, '_> {
             body_limit: written.body_limit.map_or(1 << 20, |size| size.0),
             body_limits,
             websocket: written.websocket.unwrap_or(false),
-            inspect: self.detectors_of(written.inspect.as_ref(), Detectors::INSPECT, &asked),
-            screen: self.detectors_of(written.screen.as_ref(), Detectors::SCREEN, &answered),
+            inspect: self.detectors_of(written.inspect.as_ref(), Detectors::INSPECT, &asked, Reads::Bodies),
+            screen: self.detectors_of(written.screen.as_ref(), Detectors::SCREEN, &answered, Reads::Bodies),
             place: self.report.place(name.at),
         })
     }
@@ -190,7 +192,8 @@ impl Checker<'_, '_> {
     fn model(&mut self, name: &At<String>, written: file::Model, used: &mut Used<'_>) -> Option<Model> {
         let base_path = self.base_path(name, written.base_path, used);
         let identify = written.identify.and_then(|identify| self.identify(identify, used));
-        let upstream = written.upstream.and_then(|upstream| self.upstream(upstream, Timeouts::MODEL));
+        let default = Defaults::model(written.dialect.unwrap_or(file::Dialect::OpenAi));
+        let upstream = written.upstream.and_then(|upstream| self.upstream(upstream, default));
         let system = match written.system {
             None => Some(None),
             Some(written) => self.text(&written).map(Some),
@@ -198,14 +201,17 @@ impl Checker<'_, '_> {
         let budgets = self.budgets(written.budgets, None, identify.as_ref());
         let (dialect, offer) = match written.dialect? {
             file::Dialect::OpenAi => (Dialect::OpenAi, Offer::All),
+            file::Dialect::Anthropic => (Dialect::Anthropic, Offer::All),
             file::Dialect::OpenAiChat => (Dialect::OpenAi, Offer::Chat),
             file::Dialect::OpenAiResponses => (Dialect::OpenAi, Offer::Responses),
             file::Dialect::OpenAiEmbeddings | file::Dialect::Embeddings => {
                 (Dialect::OpenAi, Offer::Embeddings)
             }
         };
+        let betas = self.betas(&written.betas, written.dialect);
         let spoken = match dialect {
             Dialect::OpenAi => SpokenDialect::OpenAi,
+            Dialect::Anthropic => SpokenDialect::Anthropic,
         };
         let (asked, answered) = (prompt_fields(spoken), answer_fields(spoken));
         let unread = written.unread.unwrap_or_default();
@@ -221,6 +227,7 @@ impl Checker<'_, '_> {
                 Some(file::ClientSystem::Demote) => ClientSystem::Demote,
                 Some(file::ClientSystem::Allow) => ClientSystem::Allow,
             },
+            betas,
             allow_unknown: written.unknown == Some(file::Tolerance::Allow),
             allow_stored: unread.contains(&file::Unread::Stored),
             allow_tokens: unread.contains(&file::Unread::Tokens),
@@ -229,10 +236,26 @@ impl Checker<'_, '_> {
             hide: written.hide.unwrap_or(false),
             budgets,
             body_limit: written.body_limit.map_or(4 << 20, |size| size.0),
-            prompt: self.detectors_of(written.prompt.as_ref(), Detectors::PROMPT, &asked),
-            answer: self.detectors_of(written.answer.as_ref(), Detectors::ANSWER, &answered),
+            prompt: self.detectors_of(written.prompt.as_ref(), Detectors::PROMPT, &asked, Reads::Prompts),
+            answer: self.detectors_of(written.answer.as_ref(), Detectors::ANSWER, &answered, Reads::Answers),
             place: self.report.place(name.at),
         })
+    }
+
+    fn betas(&mut self, written: &[At<String>], dialect: Option<file::Dialect>) -> Vec<String> {
+        if let (Some(first), true) = (written.first(), dialect != Some(file::Dialect::Anthropic)) {
+            self.error("bad-value", first.at, "this dialect has no betas")
+                .expected("`betas` of an `anthropic` model");
+        }
+        for beta in written {
+            if beta.value.is_empty()
+                || !beta.value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            {
+                self.error("bad-value", beta.at, format!("`{}` is no beta", beta.value))
+                    .expected("a name such as `files-api-2025-04-14`");
+            }
+        }
+        written.iter().map(|beta| beta.value.clone()).collect()
     }
 
     /// What is done about findings: what is written, and the default for the rest.
@@ -240,8 +263,9 @@ impl Checker<'_, '_> {
         &mut self,
         written: Option<&Either<file::Nothing, file::Detectors>>,
         default: Detectors,
+        reads: Reads,
     ) -> Detectors {
-        self.detectors_of(written, default, &[])
+        self.detectors_of(written, default, &[], reads)
     }
 
     /// The same where there are fields, which `known` names.
@@ -250,6 +274,7 @@ impl Checker<'_, '_> {
         written: Option<&Either<file::Nothing, file::Detectors>>,
         default: Detectors,
         known: &[String],
+        reads: Reads,
     ) -> Detectors {
         let level = |written: Option<file::DetectorLevel>, default| written.map_or(default, level_of);
         let is_prompt = default.classifier != Level::Off;
@@ -280,6 +305,8 @@ impl Checker<'_, '_> {
                     allow: self.allow(written.allow.as_ref()),
                     fields: Vec::new(),
                     rules: self.content_rules(&written.rules),
+                    judge: self.judge_use(written.judge.as_ref(), reads),
+                    unread: Some(written.unread.iter().flatten().filter_map(|one| self.media(one)).collect()),
                 };
                 let at = written.pii.as_ref().map(|one| one.at);
                 self.possible(
@@ -391,6 +418,23 @@ impl Checker<'_, '_> {
                 .nearest(&name.value, Detector::ALL.into_iter().map(Detector::id));
         }
         found
+    }
+
+    /// A media type or a range of them in lower case, or the word for WebSockets.
+    fn media(&mut self, written: &At<String>) -> Option<String> {
+        let media = written.value.to_ascii_lowercase();
+        let is_token = |text: &str| {
+            !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
+        };
+        let is_media = media
+            .split_once('/')
+            .is_some_and(|(kind, name)| is_token(kind) && (name == "*" || is_token(name)));
+        if !is_media && media != Unread::WEBSOCKET {
+            self.error("bad-value", written.at, format!("`{}` is no media type", written.value))
+                .expected("a media type such as `application/pdf` or `image/*`, or `websocket`");
+            return None;
+        }
+        Some(media)
     }
 
     /// A host in lower case, perhaps behind `*.`.

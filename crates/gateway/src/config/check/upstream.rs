@@ -12,17 +12,31 @@ use crate::config::read::{At, Either};
 use crate::config::secret::Secret;
 use crate::config::settings::{Credential, Upstream};
 
-/// Time-outs that differ between APIs and models.
+/// What differs between APIs and models, and between models.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Timeouts {
+pub(super) struct Defaults {
     total: Duration,
     first_byte: Duration,
+    /// The header that carries the gate's own credential.
+    credential: &'static str,
 }
 
-impl Timeouts {
-    pub(super) const API: Self = Self { total: Duration::from_secs(60), first_byte: Duration::from_secs(30) };
-    pub(super) const MODEL: Self =
-        Self { total: Duration::from_secs(600), first_byte: Duration::from_secs(120) };
+impl Defaults {
+    pub(super) const API: Self = Self {
+        total: Duration::from_secs(60),
+        first_byte: Duration::from_secs(30),
+        credential: "authorization",
+    };
+
+    /// Those of a model of this dialect.
+    pub(super) fn model(dialect: file::Dialect) -> Self {
+        let (total, first_byte) = (Duration::from_secs(600), Duration::from_secs(120));
+        let credential = match dialect {
+            file::Dialect::Anthropic => "x-api-key",
+            _ => "authorization",
+        };
+        Self { total, first_byte, credential }
+    }
 }
 
 /// Headers that frame a message or that the gate writes itself.
@@ -42,7 +56,7 @@ impl Checker<'_, '_> {
     pub(super) fn upstream(
         &mut self,
         written: At<Either<String, file::Upstream>>,
-        default: Timeouts,
+        default: Defaults,
     ) -> Option<Upstream> {
         let place = self.report.place(written.at);
         let written = match written.value {
@@ -62,7 +76,7 @@ impl Checker<'_, '_> {
             self.warning("unused-key", at.at, "there is no TLS to this upstream, so this has no effect");
         }
         let credential_at = written.credential.as_ref().map(|credential| credential.at);
-        let credential = written.credential.map(|credential| self.credential(credential));
+        let credential = written.credential.map(|credential| self.credential(credential, default));
         if let (Some(url), Some(at)) = (&url, credential_at)
             && url.scheme_str() == Some("http")
             && !url.host().is_some_and(is_loopback)
@@ -126,6 +140,7 @@ impl Checker<'_, '_> {
     fn credential(
         &mut self,
         written: At<Either<file::SecretReference, file::Credential>>,
+        default: Defaults,
     ) -> Option<Credential> {
         let at = written.at;
         let (header, value, scheme) = match written.value {
@@ -133,7 +148,7 @@ impl Checker<'_, '_> {
             Either::Long(long) => (long.header, long.value?, long.scheme),
         };
         let header = match header {
-            None => http::header::AUTHORIZATION,
+            None => HeaderName::from_static(default.credential),
             Some(written) => self.credential_header(&written)?,
         };
         let scheme = match scheme {

@@ -18,6 +18,8 @@ pub(crate) struct Grammar {
     pub(crate) deltas: &'static [Delta],
     /// Values that begin texts, end them, or say them once more.
     pub(crate) wholes: &'static [Whole],
+    /// Values that vouch for texts of others, or repeat them.
+    pub(crate) echoes: &'static [Echo],
     /// Events that do neither; their texts stand for themselves.
     pub(crate) others: &'static [&'static str],
     /// Events that are the last of a stream.
@@ -28,6 +30,8 @@ pub(crate) struct Grammar {
     pub(crate) id: Option<(&'static str, &'static [&'static str])>,
     /// Where a provider says again what the operator wrote.
     pub(crate) hidden: &'static [&'static str],
+    /// Where places begin in an answer that comes whole, as a JSON pointer: texts have the screens of their fields.
+    pub(crate) root: &'static str,
     /// Values that the end of a stream may need: the event, and where they stand in it. The newest for each row, or all
     /// of them if [`Kept::All`].
     pub(crate) kept: &'static [(&'static str, &'static str, Kept)],
@@ -74,6 +78,30 @@ pub(crate) struct Whole {
     pub(crate) when: When,
 }
 
+/// An event with a value that is worth nothing where a text was changed.
+#[derive(Debug)]
+pub(crate) struct Echo {
+    /// What the event is called.
+    pub(crate) event: &'static str,
+    /// Where in the event the value stands, as a JSON pointer.
+    pub(crate) value: &'static str,
+    /// The place of the text.
+    pub(crate) place: &'static str,
+    /// The members which number it.
+    pub(crate) numbers: &'static [&'static str],
+    pub(crate) kind: EchoKind,
+}
+
+/// What an [`Echo`] is to its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EchoKind {
+    /// A signature of it, which comes after its end: it is emptied where the text was changed.
+    Seal,
+    /// A part of what it was taken from: the event waits for the end of the text, and is left out where that was changed
+    /// or where all that wait spell together what may not leave.
+    Quote,
+}
+
 /// What the value of an event is to the texts in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum When {
@@ -94,10 +122,6 @@ pub(crate) struct Closing<'c> {
     /// Values that were kept, as they left: the row, the JSON.
     pub(crate) kept: &'c [(usize, String)],
     /// Places that were begun and not ended, in their order.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "only some dialects close what is open piece by piece")
-    )]
     pub(crate) open: &'c [String],
 }
 
@@ -107,6 +131,7 @@ impl Grammar {
         self.others.contains(&name)
             || self.deltas.iter().any(|row| row.event == name)
             || self.wholes.iter().any(|row| row.event == name)
+            || self.echoes.iter().any(|row| row.event == name)
     }
 
     /// The rows of texts, numbered, whose place `place` is.

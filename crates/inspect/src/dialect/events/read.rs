@@ -77,6 +77,7 @@ impl State {
             Work { is_plain: event.data_at.is_some() && !is_counted, is_delta: true, ..Work::default() };
         let texts = self.texts(&tape, &name, &mut work)?;
         self.screen(&tape, &texts, &mut work)?;
+        self.seals(&tape, &name, &mut work.edits)?;
         work.is_plain &= work.edits.is_empty() && self.findings.len() == found;
         let result = self.pieces(&tape, &mut work);
         if result == Err(StreamEnd::Blocked) && work.is_delta {
@@ -96,7 +97,11 @@ impl State {
         self.count(&tape, &mut work);
         self.remember(event, &work);
         let changed = (!work.edits.is_empty()).then(|| splice(text, &mut work.edits));
+        if let Some(place) = self.quoted(&tape, &name)? {
+            return self.wait(place, event, changed.as_deref());
+        }
         self.send(event, changed.as_deref(), out)?;
+        self.begin(&tape, &name)?;
         self.keep(&name, changed.as_deref().unwrap_or(text))?;
         self.is_ended |= self.grammar.ends.contains(&name.as_str());
         Ok(())
@@ -106,15 +111,22 @@ impl State {
         self.passes_unknown || self.grammar.knows(name)
     }
 
-    /// Ends the texts that the event ends, and notes which places it begins.
+    /// Ends the texts that the event ends.
     fn end(&mut self, tape: &Tape<'_>, name: &str, out: &mut BytesMut) -> Result<(), StreamEnd> {
+        let rows = self.grammar.wholes.iter().filter(|row| row.event == name);
+        for row in rows.filter(|row| row.when == When::End) {
+            let place = grammar::filled(row.place, &numbers(tape, row.numbers)?);
+            self.end_texts(&place, out)?;
+        }
+        Ok(())
+    }
+
+    /// Notes which places an event that left has begun and ended.
+    fn begin(&mut self, tape: &Tape<'_>, name: &str) -> Result<(), StreamEnd> {
         for row in self.grammar.wholes.iter().filter(|row| row.event == name) {
             let place = grammar::filled(row.place, &numbers(tape, row.numbers)?);
             match row.when {
-                When::End => {
-                    self.end_texts(&place, out)?;
-                    self.open.retain(|open| !grammar::is_within(&place, open));
-                }
+                When::End => self.open.retain(|open| !grammar::is_within(&place, open)),
                 When::Begin if !row.numbers.is_empty() && !self.open.contains(&place) => {
                     if self.open.len() == CHANNELS {
                         return Err(StreamEnd::TooManyTexts);
@@ -184,7 +196,8 @@ impl State {
             let id = pointers.iter().find_map(|pointer| grammar::at(tape, pointer))?;
             Some((name, serde_json::to_string(&tape.string(id)?).ok()?))
         });
-        let deltas = Deltas::new(&self.screen, row.form, place.replace('/', " "));
+        let pointer = || [self.grammar.root, "/", &place].concat();
+        let deltas = Deltas::new(&self.screen.at(pointer), row.form, place.replace('/', " "));
         let place: Box<str> = place.into();
         self.places.insert(place.clone(), self.channels.len());
         self.channels.push(Channel { row, place, numbers, id, deltas, is_over: false });
@@ -346,7 +359,7 @@ impl State {
 }
 
 /// The members of an event that number a place.
-fn numbers(tape: &Tape<'_>, names: &[&str]) -> Result<Vec<u64>, StreamEnd> {
+pub(super) fn numbers(tape: &Tape<'_>, names: &[&str]) -> Result<Vec<u64>, StreamEnd> {
     let number = |name: &&str| tape.member(0, name).and_then(|id| tape.count(id));
     names.iter().map(|name| number(name).ok_or(StreamEnd::BadIndex)).collect()
 }

@@ -29,11 +29,13 @@ static GRAMMAR: Grammar = Grammar {
         Whole { event: "end", value: None, place: "*", numbers: &["index"], when: When::End },
         Whole { event: "stop", value: None, place: "", numbers: &[], when: When::End },
     ],
+    echoes: &[],
     others: &["ping", "delta/sign"],
     ends: &["stop"],
     number: None,
     id: None,
     hidden: &["/operator"],
+    root: "",
     kept: &[],
     usage: |_, known| known,
     close: |closing| format!("event: stop\ndata: {:?} {:?}\n\n", closing.reason, closing.open),
@@ -145,7 +147,7 @@ fn a_block_of_a_rule_says_what_was_released_and_ends_the_stream() {
         blocked,
     );
     // Not before its block has begun.
-    check(&[begin(0, "a FORBIDDEN")], &[closed("[\"0\"]")], blocked);
+    check(&[begin(0, "a FORBIDDEN")], &[closed("[]")], blocked);
     check(&[event(&json!({"type": "ping", "x": "FORBIDDEN"}))], &[closed("[]")], blocked);
 }
 

@@ -1,10 +1,9 @@
 //! The contract of a route, put together from those of the endpoints that it offers.
 
-use std::collections::BTreeSet;
-
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::dialect::Offer;
+use crate::dialect::kinds::open_kinds;
 
 /// `POST /chat/completions`.
 pub(crate) const CHAT: &str = include_str!("../../../contracts/openai-chat.openapi.json");
@@ -38,8 +37,7 @@ pub fn contract(offer: Offer, passes_unknown: bool) -> Value {
         *info = json!({ "title": "OpenAI", "version": "1" });
     }
     if passes_unknown {
-        let schemas = whole.pointer("/components/schemas").cloned().unwrap_or_default();
-        open(&mut whole, &schemas);
+        open_kinds(&mut whole);
     }
     whole
 }
@@ -49,54 +47,11 @@ fn parsed(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_default()
 }
 
-/// Adds an unknown kind to every list of kinds.
-fn open(schema: &mut Value, schemas: &Value) {
-    match schema {
-        Value::Array(elements) => elements.iter_mut().for_each(|element| open(element, schemas)),
-        Value::Object(members) => {
-            for name in ["oneOf", "anyOf"] {
-                if let Some(Value::Array(choices)) = members.get_mut(name)
-                    && let Some(other) = other_kind(choices, schemas)
-                {
-                    choices.push(other);
-                }
-            }
-            members.values_mut().for_each(|member| open(member, schemas));
-        }
-        _ => {}
-    }
-}
-
-/// What is of none of the kinds, if these are kinds: objects told apart by a constant `role` or `type`.
-fn other_kind(choices: &[Value], schemas: &Value) -> Option<Value> {
-    let objects: Vec<&Value> = choices
-        .iter()
-        .map(|choice| match choice.get("$ref").and_then(Value::as_str) {
-            Some(reference) => {
-                reference.rsplit('/').next().and_then(|name| schemas.get(name)).unwrap_or(choice)
-            }
-            None => choice,
-        })
-        .filter(|choice| choice.get("properties").is_some())
-        .collect();
-    let (name, known) = ["role", "type"]
-        .into_iter()
-        .map(|name| (name, kinds(&objects, name)))
-        .find(|(_, kinds)| kinds.len() > 1)?;
-    let mut properties = Map::new();
-    properties.insert(name.to_owned(), json!({ "type": "string", "not": { "enum": known } }));
-    Some(json!({ "type": "object", "required": [name], "properties": properties }))
-}
-
-/// The constants that a member is held to.
-fn kinds<'s>(objects: &[&'s Value], name: &str) -> BTreeSet<&'s str> {
-    let kind = |object: &'s Value| object.get("properties")?.get(name)?.get("const")?.as_str();
-    objects.iter().filter_map(|object| kind(object)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use portcullis_core::contract::{Contract, ContractOptions};
+
+    use serde_json::Map;
 
     use super::*;
 

@@ -18,7 +18,7 @@ use crate::dialect::{Asked, ModelRules, Screened};
 use crate::elsewhere::Hearing;
 
 /// Every field of the request. What is embedded is read by a model later, where it was found: it is a document's.
-const SURFACES: &[Row] = &[
+pub(crate) const SURFACES: &[Row] = &[
     ("/input", Text, Document),
     ("/input/*", Text, Document),
     ("/input/*/*", Nothing, Setting),
@@ -35,7 +35,7 @@ pub(crate) fn fields() -> Vec<String> {
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(SURFACES));
 
-static ANSWER: Answer = Answer { usage, hidden: &[], spelling: |_, _, _, _| Ok(()) };
+static ANSWER: Answer = Answer { usage, hidden: &[], written: |_| Vec::new(), spelling: |_, _, _, _| Ok(()) };
 
 /// See [`inspect_request`](crate::dialect::inspect_request).
 pub fn inspect_request(

@@ -1,8 +1,9 @@
-//! The sample model: it leaks what it was told to keep, and obeys whoever spoke last. It speaks as OpenAI does: chat,
-//! responses, embeddings.
+//! The sample model: it leaks what it was told to keep, and obeys whoever spoke last. It speaks as OpenAI does (chat,
+//! responses, embeddings) and as Anthropic does (messages).
 
 #![expect(clippy::indexing_slicing, reason = "a JSON value gives null for a name that it has not")]
 
+mod messages;
 mod responses;
 
 use std::convert::Infallible;
@@ -29,6 +30,7 @@ pub(crate) fn router() -> Router {
         .route("/responses", post(responses::responses))
         .route("/embeddings", post(embeddings))
         .route("/models", get(models))
+        .nest("/anthropic", messages::router())
 }
 
 async fn models() -> Json<Value> {

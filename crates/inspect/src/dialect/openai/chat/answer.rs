@@ -12,7 +12,8 @@ use crate::dialect::tape::{Kind, Tape};
 use crate::dialect::text::{Form, Left, whole};
 
 /// A completion, an error, a list of models.
-pub(crate) static ANSWER: Answer = Answer { usage, hidden: &[], spelling: drop_logprobs };
+pub(crate) static ANSWER: Answer =
+    Answer { usage, hidden: &[], written: |_| Vec::new(), spelling: drop_logprobs };
 
 /// Takes the log probabilities from every choice that was changed, and from those whose tokens together spell what
 /// must not leave.

@@ -88,6 +88,7 @@ pub(super) static GRAMMAR: Grammar = Grammar {
         whole("response.failed", Some("/response/output"), "", &[], When::End),
         whole("error", None, "", &[], When::End),
     ],
+    echoes: &[],
     others: &[
         "response.output_text.annotation.added",
         "response.code_interpreter_call.in_progress",
@@ -115,6 +116,7 @@ pub(super) static GRAMMAR: Grammar = Grammar {
     number: Some("sequence_number"),
     id: Some(("item_id", &["/item_id", "/item/id"])),
     hidden: &["/response/instructions"],
+    root: "/output",
     kept: &[
         ("response.created", "/response", Kept::Newest),
         ("response.output_item.done", "/item", Kept::All),

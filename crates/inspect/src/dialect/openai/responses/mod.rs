@@ -18,10 +18,12 @@ use crate::dialect::{ModelRules, Screened};
 
 pub(crate) use request::fields;
 pub use request::inspect_request;
+pub(crate) use surfaces::{ANSWERS, SURFACES};
 
 static ANSWER: Answer = Answer {
     usage: |tape| usage_at(tape, 0),
     hidden: &["instructions"],
+    written: |_| Vec::new(),
     spelling: |_, tape, _, edits| {
         drop_misspelt(tape, edits, |_| true);
         Ok(())
