@@ -299,6 +299,7 @@ impl<'w> Walk<'w> {
         };
         // BYPASS: what only looks encoded is read as it is written, too.
         if text.is_guessed()
+            && !self.is_encoded
             && let Some(changed) = self.text(value, Form::Plain)?
         {
             return Ok(Some(changed));
