@@ -40,8 +40,8 @@ impl Dialect {
     /// As the configuration calls it.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::OpenAi => "openai",
             Self::Anthropic => "anthropic",
+            Self::OpenAi => "openai",
         }
     }
 }

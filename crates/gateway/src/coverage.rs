@@ -54,7 +54,7 @@ pub struct Row {
     site: Site,
     /// The fields that it stands for, where a table names them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub fields: Vec<&'static str>,
+    pub fields: Vec<String>,
     /// A cell for each guard.
     pub cells: BTreeMap<&'static str, Cell>,
 }
@@ -194,7 +194,7 @@ impl<'a> Filling<'a> {
     }
 
     /// `declared`: the contract names it, so it is said to pass.
-    fn named(&self, surface: &'static str, site: Site, fields: Vec<&'static str>, declared: bool) -> Row {
+    fn named(&self, surface: &'static str, site: Site, fields: Vec<String>, declared: bool) -> Row {
         let cells = Guard::ALL.into_iter().map(|guard| (guard.id(), self.cell(guard, site, declared)));
         Row { surface, site, fields, cells: cells.collect() }
     }
@@ -415,10 +415,10 @@ fn model(route: &Route, guards: &Guards, tables: &mut Vec<Table>) {
     let none = ModelRules::default();
     let rules = guards.model.as_ref().unwrap_or(&none);
     let operations = route.contract.operations();
-    let is_offered = |id: &&&str| operations.iter().any(|one| *one.id == ***id);
+    let is_offered = |(of, id): &&(_, &str)| *of == dialect && operations.iter().any(|one| *one.id == **id);
     for endpoint in Endpoint::ALL {
         // A route may offer less than its dialect has.
-        let Some(name) = endpoint.operations(dialect).iter().find(is_offered) else { continue };
+        let Some((_, name)) = endpoint.spoken().iter().find(is_offered) else { continue };
         let name = Some(*name);
         let filling = Filling::new(route, guards, Way::Request);
         let mut rows: Vec<Row> =
@@ -444,7 +444,7 @@ fn model(route: &Route, guards: &Guards, tables: &mut Vec<Table>) {
                 endpoint
                     .answer_fields()
                     .iter()
-                    .map(|(surface, at)| filling.named(surface, Site::Said, vec![at], false)),
+                    .map(|(surface, at)| filling.named(surface, Site::Said, vec![(*at).to_owned()], false)),
             );
             tables.push(filling.table(dialect.as_str(), name, rows));
         }
@@ -452,8 +452,8 @@ fn model(route: &Route, guards: &Guards, tables: &mut Vec<Table>) {
 }
 
 /// The fields of a request, grouped by what they are called and where they are.
-fn families(endpoint: Endpoint) -> BTreeMap<(&'static str, Site), Vec<&'static str>> {
-    let mut all: BTreeMap<_, Vec<&'static str>> = BTreeMap::new();
+fn families(endpoint: Endpoint) -> BTreeMap<(&'static str, Site), Vec<String>> {
+    let mut all: BTreeMap<_, Vec<String>> = BTreeMap::new();
     for (path, field, origin) in endpoint.request_fields() {
         let site = Site::of_field(field, origin);
         let is_tool = ["/tools", "/functions"].iter().any(|start| path.starts_with(start));
@@ -468,8 +468,8 @@ fn families(endpoint: Endpoint) -> BTreeMap<(&'static str, Site), Vec<&'static s
             },
             (site, _) => site.as_str(),
         };
-        all.entry((family, site)).or_default().push(path);
-        if matches!(field, Field::Link | Field::Data) {
+        all.entry((family, site)).or_default().push(path.clone());
+        if matches!(field, Field::Link | Field::Data | Field::Source) {
             all.entry((Site::Encoded.as_str(), Site::Encoded)).or_default().push(path);
         }
     }

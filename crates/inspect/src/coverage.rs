@@ -156,7 +156,7 @@ impl Site {
             (Field::Sealed, _) => Self::Sealed,
             (Field::Encoded, _) => Self::Encoded,
             (_, Origin::Setting) | (Field::Link, _) => Self::Setting,
-            (Field::Text | Field::Parts | Field::JsonText | Field::Tree | Field::Source | Field::Data, _) => {
+            (Field::Text | Field::Parts | Field::JsonText | Field::Tree | Field::Data | Field::Source, _) => {
                 Self::Prose
             }
         }

@@ -45,7 +45,6 @@ const SHIPPED: &[u8] = include_bytes!("../models/encoder.bin");
 pub struct Encoder {
     pieces: Pieces,
     network: Network,
-    tools: Tools,
     heads: [Head; 2],
 }
 
@@ -81,7 +80,7 @@ impl Encoder {
     /// Takes a file of weights; `None` if it is not one.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let (pieces, network, heads) = File::read(bytes)?;
-        Some(Self { pieces, network, tools: Tools::default(), heads })
+        Some(Self { pieces, network, heads })
     }
 
     /// The model that comes with the program. Takes tens of milliseconds. A test proves that it can be read.
@@ -103,14 +102,14 @@ impl Encoder {
             Channel::User => 0,
             Channel::Document => 1,
         };
-        let windows = self.windows(text)?;
+        let (windows, tools) = (self.windows(text)?, Tools::default());
         let (mut worst, mut range) = (f32::NEG_INFINITY, 0..0);
         for batch in windows.chunks(BATCH) {
             if !goes_on() {
                 return Err(Unread::Late);
             }
             let pieces: Vec<&[u32]> = batch.iter().map(|window| window.pieces.as_slice()).collect();
-            let values = self.network.judge(&self.tools, &pieces).map_err(|_| Unread::Failed)?;
+            let values = self.network.judge(&tools, &pieces).map_err(|_| Unread::Failed)?;
             for (window, values) in batch.iter().zip(values) {
                 let value = values.get(head).copied().unwrap_or(f32::INFINITY);
                 if value > worst {
@@ -125,11 +124,11 @@ impl Encoder {
 
     /// What each head says of each window of the canonical view, before any allowance: for calibration.
     pub fn values(&self, text: &str) -> Option<Vec<[f32; 2]>> {
-        let windows = self.windows(text).ok()?;
+        let (windows, tools) = (self.windows(text).ok()?, Tools::default());
         let mut out = Vec::with_capacity(windows.len());
         for batch in windows.chunks(BATCH) {
             let pieces: Vec<&[u32]> = batch.iter().map(|window| window.pieces.as_slice()).collect();
-            out.extend(self.network.judge(&self.tools, &pieces).ok()?);
+            out.extend(self.network.judge(&tools, &pieces).ok()?);
         }
         Some(out)
     }

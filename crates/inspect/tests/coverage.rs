@@ -23,7 +23,7 @@ fn rules() -> ModelRules {
     let groups =
         Groups { pii: on, secrets: on, injection: on, roles: None, active_content: on, links: on, code: on };
     let prompt = Screen::from_groups(&groups);
-    ModelRules { prompt, orders: on, unread: Unread::only([""; 0]), ..ModelRules::default() }
+    ModelRules { prompt, orders: on, unread: Unread::only([""; 0]), passes_stored: true, ..ModelRules::default() }
 }
 
 /// The least that an endpoint takes.
@@ -33,10 +33,10 @@ fn least(endpoint: Endpoint) -> Option<Value> {
         Endpoint::Responses => {
             Some(json!({ "model": "m", "input": [{ "role": "user", "type": "message" }] }))
         }
+        Endpoint::Embeddings => Some(json!({ "model": "m", "input": ["x"] })),
         Endpoint::Messages | Endpoint::TokenCount => {
             Some(json!({ "model": "m", "max_tokens": 9, "messages": [{ "role": "user" }] }))
         }
-        Endpoint::Embeddings => Some(json!({ "model": "m", "input": ["x"] })),
         Endpoint::Listing => None,
     }
 }
@@ -68,7 +68,7 @@ fn ask(endpoint: Endpoint, field: (&str, Field), text: &str) -> (BTreeSet<&'stat
     let value = match field.1 {
         Field::Tree => json!({ "note": text }),
         Field::JsonText => json!(json!({ "note": text }).to_string()),
-        Field::Text | Field::Parts | Field::Link | Field::Source | Field::Data => json!(text),
+        Field::Text | Field::Parts | Field::Link | Field::Data | Field::Source => json!(text),
         Field::Encoded | Field::Sealed | Field::Nothing => json!(text),
     };
     let mut document = least(endpoint).unwrap();
@@ -109,13 +109,13 @@ fn every_field_is_read_by_the_guards_that_coverage_names_and_by_no_other() {
                 is_reader && matches!(reach(*guard, site), Reach::Reads | Reach::ReadsOnly)
             };
             let expected: BTreeSet<_> = Guard::ALL.into_iter().filter(reads).map(Guard::id).collect();
-            let (mut found, is_refused) = ask(endpoint, (path, field), PROBE);
-            found.extend(ask(endpoint, (path, field), ORDER).0);
+            let (mut found, is_refused) = ask(endpoint, (&path, field), PROBE);
+            found.extend(ask(endpoint, (&path, field), ORDER).0);
             assert_eq!(found, expected, "{endpoint:?} {path}");
             assert_eq!(is_refused, site == Site::Encoded, "{endpoint:?} {path}");
             if matches!(field, Field::Link | Field::Data) {
                 assert!(
-                    ask(endpoint, (path, field), "data:image/png;base64,iVBORw0KGgo=").1,
+                    ask(endpoint, (&path, field), "data:image/png;base64,iVBORw0KGgo=").1,
                     "{endpoint:?} {path}"
                 );
             }

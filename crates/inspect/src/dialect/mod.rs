@@ -112,44 +112,46 @@ pub enum Endpoint {
 impl Endpoint {
     /// All endpoints of all dialects.
     pub const ALL: [Self; 6] =
-        [Self::Chat, Self::Messages, Self::TokenCount, Self::Responses, Self::Embeddings, Self::Listing];
+        [Self::Chat, Self::Responses, Self::Embeddings, Self::Messages, Self::TokenCount, Self::Listing];
 
-    /// Its operations in the contract of a dialect; none where the dialect has no such endpoint.
-    pub const fn operations(self, dialect: Dialect) -> &'static [&'static str] {
-        match (dialect, self) {
-            (Dialect::OpenAi, Self::Chat) => &["createChatCompletion"],
-            (Dialect::OpenAi, Self::Responses) => &["createResponse"],
-            (Dialect::OpenAi, Self::Embeddings) => &["createEmbedding"],
-            (Dialect::OpenAi, Self::Listing) => &["listModels", "retrieveModel"],
-            (Dialect::Anthropic, Self::Messages) => &["createMessage"],
-            (Dialect::Anthropic, Self::TokenCount) => &["countMessageTokens"],
-            (Dialect::Anthropic, Self::Listing) => &["listModels", "getModel"],
-            (Dialect::OpenAi, Self::Messages | Self::TokenCount)
-            | (Dialect::Anthropic, Self::Chat | Self::Responses | Self::Embeddings) => &[],
+    /// Whose it is, and its operations in their contracts.
+    pub const fn spoken(self) -> &'static [(Dialect, &'static str)] {
+        match self {
+            Self::Chat => &[(Dialect::OpenAi, "createChatCompletion")],
+            Self::Responses => &[(Dialect::OpenAi, "createResponse")],
+            Self::Embeddings => &[(Dialect::OpenAi, "createEmbedding")],
+            Self::Messages => &[(Dialect::Anthropic, "createMessage")],
+            Self::TokenCount => &[(Dialect::Anthropic, "countMessageTokens")],
+            Self::Listing => &[
+                (Dialect::OpenAi, "listModels"),
+                (Dialect::OpenAi, "retrieveModel"),
+                (Dialect::Anthropic, "listModels"),
+                (Dialect::Anthropic, "getModel"),
+            ],
         }
     }
 
     /// Every field of a request, from the table that the request is read by: its path with `*` for elements, what
     /// stands there and who wrote it.
-    pub fn request_fields(self) -> Vec<(&'static str, Field, Origin)> {
-        match self {
-            Self::Chat => openai::chat::SURFACES.to_vec(),
-            Self::Messages => anthropic::rows().collect(),
-            Self::TokenCount => anthropic::counted_rows().collect(),
-            Self::Responses => openai::responses::SURFACES.to_vec(),
-            Self::Embeddings => openai::embeddings::SURFACES.to_vec(),
-            Self::Listing => Vec::new(),
-        }
+    pub fn request_fields(self) -> Vec<(String, Field, Origin)> {
+        let rows = match self {
+            Self::Chat => openai::chat::SURFACES,
+            Self::Responses => openai::responses::SURFACES,
+            Self::Embeddings => openai::embeddings::SURFACES,
+            Self::Messages | Self::TokenCount => return anthropic::surfaces(),
+            Self::Listing => &[],
+        };
+        rows.iter().map(|(path, field, origin)| ((*path).to_owned(), *field, *origin)).collect()
     }
 
     /// What stands in an answer, and a place of it in a whole one.
     pub const fn answer_fields(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Chat => openai::chat::ANSWERS,
-            Self::Messages => anthropic::ANSWERS,
-            Self::TokenCount => &[("everything else", "/context_management/note")],
             Self::Responses => openai::responses::ANSWERS,
             Self::Embeddings => &[("everything else", "/data/0/object")],
+            Self::Messages => anthropic::ANSWERS,
+            Self::TokenCount => &[("everything else", "/error/message")],
             Self::Listing => &[("everything else", "/data/0/id")],
         }
     }
@@ -163,7 +165,7 @@ impl Endpoint {
     pub fn of(route: &Route, operation: OperationIndex) -> Option<Self> {
         let Surface::Model(dialect) = route.surface else { return None };
         let id = &*route.contract.operation(operation)?.id;
-        Self::ALL.into_iter().find(|one| one.operations(dialect).contains(&id))
+        Self::ALL.into_iter().find(|one| one.spoken().contains(&(dialect, id)))
     }
 }
 

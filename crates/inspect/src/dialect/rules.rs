@@ -41,10 +41,10 @@ pub struct ModelRules {
     pub tiers: Vec<TierRules>,
     /// What may not come from it.
     pub answer: Screen,
-    /// Betas of the provider that clients may ask for, where the dialect has such.
-    pub betas: Vec<Box<str>>,
     /// What may go to the model though nobody can read it: pictures, sounds, files.
     pub unread: Unread,
+    /// Betas of the provider that clients may ask for, where the dialect has such.
+    pub betas: Vec<Box<str>>,
     /// Whether a request may speak of texts that its provider stored: they are not read again.
     pub passes_stored: bool,
     /// Whether texts may come as numbers of tokens, which cannot be read.
@@ -115,8 +115,8 @@ impl Default for ModelRules {
             orders: None,
             tiers: Vec::new(),
             answer: Screen::default(),
-            betas: Vec::new(),
             unread: Unread::default(),
+            betas: Vec::new(),
             passes_stored: false,
             passes_tokens: false,
             passes_unknown: false,

@@ -126,9 +126,9 @@ impl<'w> Walk<'w> {
             Surface::Nothing | Surface::Sealed => Ok(None),
             Surface::Encoded => self.encoded(value),
             Surface::JsonText => self.text(value, Form::Json),
-            Surface::Link if is_data(value) => self.data(value),
-            Surface::Data if value.is_string() => self.data(value),
-            Surface::Source if self.is_encoded && value.is_string() => self.data(value),
+            Surface::Link if is_data(value) => self.data(value, false),
+            Surface::Data if value.is_string() => self.data(value, false),
+            Surface::Source if self.is_encoded && value.is_string() => self.data(value, true),
             Surface::Parts if value.is_array() => self.parts(value),
             Surface::Text | Surface::Link | Surface::Parts | Surface::Source if value.is_string() => {
                 self.text(value, Form::Plain)
@@ -144,10 +144,7 @@ impl<'w> Walk<'w> {
         let Some(data) = value.as_str().filter(|_| is_blind && self.rules.unread.is_claimed()) else {
             return Ok(None);
         };
-        let media = data.get(..5).filter(|scheme| scheme.eq_ignore_ascii_case("data:"));
-        let media = media.and_then(|_| data.get(5..)?.split([';', ',']).next()).unwrap_or_default();
-        let media = if media.is_empty() { "application/octet-stream" } else { media };
-        match self.rules.unread.allows(&media.to_ascii_lowercase()) {
+        match self.rules.unread.allows(&document::media(data)) {
             true => Ok(None),
             false => Err(self.blocked("what no detector can read, and `unread` does not list,")),
         }
@@ -291,7 +288,7 @@ impl<'w> Walk<'w> {
     }
 
     /// An encoded document: what is text in it is a document's.
-    fn data(&mut self, value: &Value) -> Result<Option<Value>, Halt> {
+    fn data(&mut self, value: &Value, is_declared: bool) -> Result<Option<Value>, Halt> {
         let text = match value.as_str().map(document::read) {
             Some(Document::Binary) => return self.encoded(value),
             Some(Document::Text(text)) => text,
@@ -299,7 +296,7 @@ impl<'w> Walk<'w> {
         };
         // BYPASS: what only looks encoded is read as it is written, too.
         if text.is_guessed()
-            && !self.is_encoded
+            && !is_declared
             && let Some(changed) = self.text(value, Form::Plain)?
         {
             return Ok(Some(changed));

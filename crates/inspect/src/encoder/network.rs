@@ -57,7 +57,7 @@ pub(super) struct Norm {
 type Bytes = GemmExecutor<u8, i8, i32>;
 type Floats = GemmExecutor<f32, f32, f32>;
 
-/// What is needed to count with, beyond the weights.
+/// What is needed to count with, beyond the weights. It stays with its thread, and is cheap to make.
 pub(super) struct Tools {
     bytes: Bytes,
     floats: Floats,

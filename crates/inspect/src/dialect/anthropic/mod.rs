@@ -11,8 +11,9 @@ mod tests;
 
 pub use headers::inspect_headers;
 pub use refusal::error_body;
+pub(crate) use request::fields;
 pub use request::inspect_request;
-pub(crate) use request::{counted_rows, fields, rows};
+pub(crate) use surfaces::{ANSWERS, surfaces};
 
 use bytes::Bytes;
 use portcullis_core::halt::Halt;
@@ -27,15 +28,6 @@ use super::{ModelRules, Screened};
 
 /// `POST /messages`, `POST /messages/count_tokens`, `GET /models` and `GET /models/{model_id}`.
 const CONTRACT: &str = include_str!("../../../contracts/anthropic.openapi.json");
-
-/// What stands in an answer: each text with a place that it stands in.
-pub(crate) const ANSWERS: &[(&str, &str)] = &[
-    ("content", "/content/0/text"),
-    ("reasoning", "/content/0/thinking"),
-    ("tool arguments", "/content/0/input/note"),
-    ("citations", "/content/0/citations/0/cited_text"),
-    ("everything else", "/content/0/content/0/title"),
-];
 
 /// The fields of an answer that a text of its own stands in; streams have them as deltas.
 pub(crate) const ANSWERED: &[&str] = &["/content/*/text", "/content/*/thinking", "/content/*/input"];

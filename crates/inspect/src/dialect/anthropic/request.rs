@@ -9,48 +9,16 @@ use serde_json::{Map, Value, json};
 
 use super::surfaces::surfaces;
 use crate::dialect::rules::not_open;
-use crate::dialect::surfaces::{Origin, Row, Surface, Table};
+use crate::dialect::surfaces::Table;
 use crate::dialect::walk::{Author, Walk};
 use crate::dialect::{Asked, ClientSystem, ModelRules};
 use crate::elsewhere::Hearing;
 
-/// Every field of a request.
-static ROWS: LazyLock<Vec<(String, Surface, Origin)>> = LazyLock::new(surfaces);
-static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(&ROWS));
-
-/// What a count of tokens is not asked with.
-const NOT_COUNTED: [&str; 11] = [
-    "/container",
-    "/diagnostics",
-    "/inference_geo",
-    "/max_tokens",
-    "/metadata",
-    "/service_tier",
-    "/stop_sequences",
-    "/stream",
-    "/temperature",
-    "/top_k",
-    "/top_p",
-];
-
-/// Every field of a question for a message.
-pub(crate) fn rows() -> impl Iterator<Item = Row> {
-    ROWS.iter().map(|(path, surface, origin)| (path.as_str(), *surface, *origin))
-}
-
-/// Those of a question for the count of its tokens.
-pub(crate) fn counted_rows() -> impl Iterator<Item = Row> {
-    rows().filter(|(path, ..)| !NOT_COUNTED.iter().any(|name| path.strip_prefix(name).is_some_and(is_border)))
-}
-
-/// Whether a name ends before `rest`.
-fn is_border(rest: &str) -> bool {
-    rest.is_empty() || rest.starts_with('/')
-}
+static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(&surfaces()));
 
 /// The fields of a request.
 pub(crate) fn fields() -> Vec<String> {
-    Table::ways(&ROWS)
+    Table::ways(&surfaces())
 }
 
 /// Kinds of blocks whose texts are somebody's that nobody here knows.
