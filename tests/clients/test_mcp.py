@@ -137,7 +137,7 @@ tools:
     upstream: "http://127.0.0.1:%d/mcp"
     identify: anonymous
     tools: { add: { reads: true }, slow: {}, leak: {}, orders: {}, hidden: {} }
-    results: { pii: redact, injection: block, classifier: off }
+    results: { pii: redact, injection: block, classifier: off, unread: ["image/*", "audio/*", "application/*"] }
 policy: { cedar: ["policy.cedar"] }
 record: none
 """

@@ -11,7 +11,7 @@ use portcullis_core::record::Action;
 use portcullis_core::route::{Route, RouteId, Surface};
 use portcullis_core::validate::Answers;
 use portcullis_inspect::coverage::{self, Reach, Site, Unread, Why};
-use portcullis_inspect::dialect::{ClientSystem, Endpoint, Field, ModelRules, mcp};
+use portcullis_inspect::dialect::{ClientSystem, Endpoint, Field, mcp};
 use serde::Serialize;
 
 use crate::gate::{Gate, Guards};
@@ -214,6 +214,11 @@ impl<'a> Filling<'a> {
                     "{}; no detectors are written, and the defaults claim text only",
                     why.as_str()
                 )),
+                ..quiet(State::Unread, why)
+            },
+            // Which media type it will be nobody knows before it comes.
+            Reach::Blind(why) if site == Site::Encoded && *self.unread != Unread::only([""; 0]) => Cell {
+                why: Some("`unread` lists some of it; the rest is refused".to_owned()),
                 ..quiet(State::Unread, why)
             },
             Reach::Blind(why) if declared && site != Site::Encoded => quiet(State::Gap, why),
@@ -429,6 +434,10 @@ fn tools(route: &Route, guards: &Guards, tables: &mut Vec<Table>) {
                 (_, site) => (site.as_str(), site),
             };
             families.entry(family).or_default().push(path.to_owned());
+            if field == Field::Data {
+                let encoded = (Site::Encoded.as_str(), Site::Encoded);
+                families.entry(encoded).or_default().push(path.to_owned());
+            }
         }
         let mut rows: Vec<Row> = [Site::Fields, Site::Protocol].map(|site| filling.row(site)).into();
         let named = |((surface, site), fields)| filling.named(surface, site, fields, false);
@@ -439,8 +448,6 @@ fn tools(route: &Route, guards: &Guards, tables: &mut Vec<Table>) {
 
 fn model(route: &Route, guards: &Guards, tables: &mut Vec<Table>) {
     let Surface::Model(dialect) = route.surface else { return };
-    let none = ModelRules::default();
-    let rules = guards.model.as_ref().unwrap_or(&none);
     let operations = route.contract.operations();
     let is_offered = |(of, id): &&(_, &str)| *of == dialect && operations.iter().any(|one| *one.id == **id);
     for endpoint in Endpoint::ALL {
@@ -450,16 +457,11 @@ fn model(route: &Route, guards: &Guards, tables: &mut Vec<Table>) {
         let filling = Filling::new(route, guards, Way::Request);
         let mut rows: Vec<Row> =
             [Site::Fields, Site::Protocol].into_iter().map(|site| filling.row(site)).collect();
-        rows.extend(families(endpoint).into_iter().map(|((surface, site), fields)| {
-            let mut row = filling.named(surface, site, fields, false);
-            if site == Site::Encoded && rules.unread.is_claimed() && rules.unread != Unread::only([""; 0]) {
-                for cell in row.cells.values_mut().filter(|cell| cell.state == State::Refused) {
-                    (cell.state, cell.why) =
-                        (State::Unread, Some("`unread` lists some of it; the rest is refused".to_owned()));
-                }
-            }
-            row
-        }));
+        rows.extend(
+            families(endpoint)
+                .into_iter()
+                .map(|((surface, site), fields)| filling.named(surface, site, fields, false)),
+        );
         tables.push(filling.table(dialect.as_str(), name, rows));
         for stream in [false, true] {
             if stream && !endpoint.has_streams() {

@@ -88,6 +88,7 @@ impl Compiler<'_> {
                     arguments: screens.request.clone(),
                     results: screens.answer.clone(),
                     orders: action(server.results.classifier),
+                    unread: screens.answer_unread.clone(),
                     methods: server.methods.iter().map(|one| one.as_str().into()).collect(),
                 };
                 Guards { screens: Screens { tools: Some(rules), ..screens }, ..Guards::default() }

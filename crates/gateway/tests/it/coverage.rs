@@ -1,6 +1,8 @@
 //! Every cell of coverage that says a guard runs, asked of a gate that serves: something is found there, and no guard was
 //! skipped.
 
+mod spoken;
+
 use std::collections::BTreeSet;
 
 use portcullis_gateway::config::Format;
@@ -44,8 +46,12 @@ async fn start() -> Gate {
          identify: anonymous\n    unbound: allow\n    answers: none\n    inspect: {ALL}\n    screen: {ALL}\n\
          graphs:\n  shop:\n    schema: shop.graphql\n    upstream: \"http://UPSTREAM\"\n    identify: anonymous\n    \
          inspect: {ALL}\n    screen: {ALL}\n\
-         models:\n  brain:\n    dialect: openai-chat\n    base_path: /v1\n    upstream: \"http://UPSTREAM\"\n    \
-         identify: anonymous\n    prompt: {PROMPT}\n    answer: {ALL}\n",
+         models:\n  brain:\n    dialect: openai\n    base_path: /v1\n    upstream: \"http://UPSTREAM\"\n    \
+         identify: anonymous\n    prompt: {PROMPT}\n    answer: {ALL}\n  \
+         claude:\n    dialect: anthropic\n    base_path: /claude\n    upstream: \"http://UPSTREAM\"\n    \
+         identify: anonymous\n    prompt: {PROMPT}\n    answer: {ALL}\n\
+         tools:\n  crm:\n    path: /mcp\n    upstream: \"http://UPSTREAM\"\n    identify: anonymous\n    \
+         tools: {{ search: {{ reads: true }} }}\n    arguments: {ALL}\n    results: {PROMPT}\n",
         PROMPT = ALL.replace(" }", ", classifier: observe }")
     );
     let files = Files::of(&rest, CONTRACT, "@id(\"all\") permit (principal, action, resource);");
@@ -150,74 +156,10 @@ fn exchange(table: &Value, row: &Value, text: &str) -> Option<Exchange> {
             }
             Some(Exchange { request, answer: answer("application/json", &more, &said.to_string()) })
         }
-        ("openai", way, surface) => model(table, row, (way, surface, is_stream), text),
+        ("openai" | "anthropic", way, surface) => spoken::model(table, row, (way, surface, is_stream), text),
+        ("mcp", way, surface) => spoken::tools(row, (way, surface, is_stream), text),
         other => panic!("no probe for {other:?}"),
     }
-}
-
-fn model(
-    table: &Value,
-    row: &Value,
-    (way, surface, is_stream): (&str, &str, bool),
-    text: &str,
-) -> Option<Exchange> {
-    let endpoint = table["endpoint"].as_str().unwrap();
-    let is_chat = endpoint == "createChatCompletion";
-    let mut asked =
-        json!({ "model": "m", "stream": is_stream, "messages": [{ "role": "user", "content": "hi" }] });
-    let mut more = String::new();
-    let mut said =
-        json!({ "id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [] });
-    let mut head = String::new();
-    match (way, surface) {
-        ("request", "enumerated values") => return None,
-        ("request", "header fields") => head = format!("X-Note: {text}\n"),
-        ("request", "messages and tool results") => asked["messages"][0]["content"] = json!(text),
-        ("request", "tool arguments") => {
-            let function = json!({ "name": "f", "arguments": json!({ "a": text }).to_string() });
-            let call = json!({ "id": "1", "type": "function", "function": function });
-            asked["messages"] = json!([{ "role": "assistant", "tool_calls": [call] },
-                { "role": "tool", "tool_call_id": "1", "content": "x" }]);
-        }
-        ("request", "tool definitions") => {
-            asked["tools"] =
-                json!([{ "type": "function", "function": { "name": "f", "description": text } }]);
-        }
-        ("request", "documents and descriptions") => {
-            let schema = json!({ "name": "s", "description": text, "schema": {} });
-            asked["response_format"] = json!({ "type": "json_schema", "json_schema": schema });
-        }
-        ("request", "other text of the user") => asked["metadata"] = json!({ "note": text }),
-        ("request", "names and settings") => asked["user"] = json!(text),
-        ("request", "images, sounds, files") => {
-            let url = json!({ "url": "data:image/png;base64,iVBORw0KGgo=" });
-            asked["messages"][0]["content"] = json!([{ "type": "image_url", "image_url": url }]);
-        }
-        ("answer", "header fields") => more = format!("x-note: {text}\r\n"),
-        ("answer", surface) => {
-            let pointer = row["fields"][0].as_str().unwrap();
-            let text =
-                if surface == "tool arguments" { json!({ "a": text }).to_string() } else { text.to_owned() };
-            said = match is_stream {
-                true => at(&pointer.replace("/message/", "/delta/"), &text),
-                false => at(pointer, &text),
-            };
-            if is_stream {
-                said["choices"][0]["index"] = json!(0);
-            }
-        }
-        other => panic!("no probe for {other:?}"),
-    }
-    let request = match is_chat {
-        true => post("/v1/chat/completions", "application/json", &asked.to_string()),
-        false => "GET /v1/models HTTP/1.1\nHost: h\n\n".to_owned(),
-    };
-    let request = request.replacen('\n', &format!("\n{head}"), 1);
-    let answer = match is_stream {
-        true => answer("text/event-stream", &more, &format!("data: {said}\n\ndata: [DONE]\n\n")),
-        false => answer("application/json", &more, &said.to_string()),
-    };
-    Some(Exchange { request, answer })
 }
 
 /// Sends one exchange; the status, and the record.
@@ -268,8 +210,14 @@ async fn every_cell_that_says_a_guard_runs_finds_something() {
             };
             let (status, record) = send(&gate, &clean, &mut records).await;
             if !detectors("refused").is_empty() {
-                let expected = if table["way"] == "request" { 403 } else { 502 };
-                assert_eq!(status, expected, "{what}: {record}");
+                let is_of_tools = table["dialect"] == "mcp";
+                let (expected, reason) = match (table["way"] == "request", is_of_tools) {
+                    (true, _) => (403, "content_blocked"),
+                    // Of a stream of messages the head has left before one is judged.
+                    (false, true) => (if table["stream"] == true { 200 } else { 502 }, "answer_blocked"),
+                    (false, false) => (502, "answer_unreadable"),
+                };
+                assert_eq!((status, record["reason"].as_str()), (expected, Some(reason)), "{what}: {record}");
                 continue;
             }
             assert_eq!((status, record["findings"].as_array()), (200, None), "{what}: {record}");

@@ -51,7 +51,12 @@ const KNOWN: [(&str, &str); 9] = [
 pub(crate) fn media(data: &str) -> String {
     let said = data.get(..5).filter(|scheme| scheme.eq_ignore_ascii_case("data:"));
     let said = said.and_then(|_| data.get(5..)?.split([';', ',']).next()).filter(|said| !said.is_empty());
-    let known = || KNOWN.iter().find(|(start, _)| data.starts_with(start)).map(|(_, media)| *media);
+    // Two formats begin alike, and say what they are after the length.
+    let is_sound = data.get(12..16) == Some("QVZF");
+    let known = || match KNOWN.iter().find(|(start, _)| data.starts_with(start)) {
+        Some((_, "image/webp")) if is_sound => Some("audio/wav"),
+        known => known.map(|(_, media)| *media),
+    };
     said.or_else(known).unwrap_or("application/octet-stream").to_ascii_lowercase()
 }
 

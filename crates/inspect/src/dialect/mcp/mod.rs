@@ -25,6 +25,7 @@ use crate::dialect::prompt::Reader;
 use crate::dialect::splice::splice;
 use crate::dialect::surfaces::Origin;
 use crate::dialect::tape::Tape;
+use crate::unread::Unread;
 
 pub use stream::McpStream;
 
@@ -47,6 +48,8 @@ pub struct McpRules {
     pub results: Screen,
     /// What is done about text of a server that gives orders; `None` looks for none.
     pub orders: Option<Action>,
+    /// What of a server's may pass though nobody can read it: pictures, sounds, files.
+    pub unread: Unread,
     /// Methods of servers that no table knows and that pass nevertheless.
     pub methods: Vec<Box<str>>,
 }
@@ -74,7 +77,8 @@ pub fn inspect_request(
     let tape = Tape::parse(text).map_err(|_| unreadable())?;
     let table = surfaces::sent(message.method());
     let reader = Reader { screen: &rules.arguments, orders: None, tiers: &[] };
-    let by = By { reader, table, otherwise: Origin::User, rewrites_settings: false };
+    let by =
+        By { reader, table, otherwise: Origin::User, unread: &Unread::Unclaimed, rewrites_settings: false };
     match pass(by, &tape, findings) {
         Ok(edits) if edits.is_empty() => Ok(body.clone()),
         Ok(mut edits) => Ok(splice(text, &mut edits).into()),

@@ -5,6 +5,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_core::record::Finding;
 
+use crate::coverage::{self, Reach, Site};
+use crate::dialect::document;
 use crate::dialect::prompt::{Elsewhere, Read, Reader};
 use crate::dialect::splice::{Edit, pointer};
 use crate::dialect::surfaces::{Known, Origin, Surface, Table};
@@ -12,6 +14,7 @@ use crate::dialect::tape::{Kind, Span, Tape};
 use crate::dialect::text::{Form, Left, keep, whole};
 use crate::elsewhere::Hearing;
 use crate::linear::Channel;
+use crate::unread::Unread;
 
 /// Shortest text that is asked for orders, in bytes: a word is no sentence. Words that make one together are asked together.
 const SENTENCE: usize = 16;
@@ -25,6 +28,8 @@ pub(super) struct By<'b> {
     pub(super) table: &'b Table,
     /// Who wrote what no table knows.
     pub(super) otherwise: Origin,
+    /// What may pass though nobody can read it.
+    pub(super) unread: &'b Unread,
     /// Whether names and identifiers may be rewritten: not where a permit was given for them.
     pub(super) rewrites_settings: bool,
 }
@@ -188,13 +193,26 @@ impl Pass<'_> {
         let is_drawn = media == "image/svg+xml";
         let is_media = ["image/", "audio/", "video/"].iter().any(|kind| media.starts_with(kind));
         if is_media && !is_drawn {
-            return Ok(());
+            return self.unread(id, &media);
         }
-        let Ok(inner) = String::from_utf8(bytes) else { return Ok(()) };
+        let Ok(inner) = String::from_utf8(bytes) else {
+            // What its media type says of text is not so.
+            return self.unread(id, &document::media(&text));
+        };
         if let (Some(left), Some(node)) = (self.left(id, &inner, origin)?, self.tape.node(id)) {
             self.edits.push(Edit::string(node.span, &STANDARD.encode(left)));
         }
         Ok(())
+    }
+
+    /// What nobody can read passes only where it is written.
+    fn unread(&self, id: u32, media: &str) -> Result<(), Blocked> {
+        match coverage::detectors(Site::Encoded) {
+            Reach::Blind(_) if !self.by.unread.allows(media) => {
+                Err(self.blocked(id, "what no detector can read, and `unread` does not list,"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Reads the texts of a list of parts once more as the one text that a model reads. What is found across their

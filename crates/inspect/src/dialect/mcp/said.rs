@@ -70,7 +70,8 @@ pub(super) fn screen(
         },
     };
     let reader = Reader { screen: &rules.results, orders: rules.orders, tiers: &[] };
-    let by = By { reader, table, otherwise: Origin::Document, rewrites_settings: true };
+    let by =
+        By { reader, table, otherwise: Origin::Document, unread: &rules.unread, rewrites_settings: true };
     match pass(by, &tape, findings) {
         Ok(edits) if edits.is_empty() => Ok(shortened),
         Ok(mut edits) => Ok(Some(splice(text, &mut edits))),

@@ -27,6 +27,7 @@ fn rules() -> McpRules {
         results: Screen::on(),
         orders: Some(Action::Block),
         methods: vec!["notifications/tasks/status".into()],
+        unread: Unread::default(),
     }
 }
 
@@ -192,6 +193,20 @@ fn text_in_data_is_read() {
     check(&blob(b"a SECRET", "image/png"), &blob(b"a SECRET", "image/png"));
     check(&blob(b"\xff SECRET", "text/plain"), &blob(b"\xff SECRET", "text/plain"));
     blocked(&blob(ORDER.as_bytes(), "text/markdown"), "/result/contents/0/blob");
+    // Where detectors are written, what they cannot read passes only if it is listed.
+    for (listed, media, bytes, passes) in [
+        (&[][..], "image/png", &b"x"[..], false),
+        (&["image/*"], "image/png", b"x", true),
+        (&["image/*"], "audio/wav", b"x", false),
+        (&["image/*"], "text/plain", b"\xff", false),
+        (&["application/octet-stream"], "text/plain", b"\xff", true),
+        (&[], "text/plain", b"x", true),
+    ] {
+        let rules = McpRules { unread: Unread::only(listed.iter().copied()), ..rules() };
+        let said = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{}}}"#, blob(bytes, media));
+        let left = screen_answer(&rules, &ButHidden, &Bytes::from(said), &mut Vec::new());
+        assert_eq!(left.is_ok(), passes, "{listed:?} {media}");
+    }
     check(
         r#"{"content":[{"type":"image","mimeType":"image/png","data":"a SECRET!"}]}"#,
         r#"{"content":[{"type":"image","mimeType":"image/png","data":"a [word]!"}]}"#,
