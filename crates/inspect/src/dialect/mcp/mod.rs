@@ -19,10 +19,10 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use self::pass::{Blocked, By, pass};
+use crate::dialect::Field;
 use crate::dialect::Screen;
 use crate::dialect::prompt::Reader;
 use crate::dialect::splice::splice;
-use crate::dialect::Field;
 use crate::dialect::surfaces::Origin;
 use crate::dialect::tape::Tape;
 
