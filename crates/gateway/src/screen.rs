@@ -179,79 +179,7 @@ pub(crate) async fn screen(
     if manner.reads() {
         record.draft.guards.applied(Way::Answer, guards_due);
     }
-    let body = match manner {
-        Manner::Empty => {
-            if route.surface == Surface::Grpc {
-                let draft = &mut record.draft;
-                let screen = &guards.screens.answer;
-                judged.note_shown(draft);
-                grpc::head_alone(screen, &parts.headers, &mut draft.findings, &mut draft.notes)?;
-            }
-            record.close(Phase::Screen, Outcome::Passed);
-            ScreenedBody::empty()
-        }
-        Manner::Pass => {
-            // Of what has no schema a contract holds the head, and that was done.
-            record.draft.guards.applied(Way::Answer, GuardSet::NONE.with(Guard::Contract));
-            record.close(Phase::Screen, Outcome::None);
-            ScreenedBody::passed(body)
-        }
-        Manner::Whole => {
-            let body = judged.whole(&mut parts, body, record).await?;
-            record.close(Phase::Screen, Outcome::Passed);
-            ScreenedBody::whole(body)
-        }
-        Manner::Lines(lines) => {
-            record.draft.is_stream = true;
-            without_length(&mut parts.headers);
-            let observes = route.validate.answers == Answers::Observe;
-            ScreenedBody::lines(body, lines, &guards.screens.answer, observes)
-        }
-        Manner::Unread => {
-            record.draft.guards.applied(Way::Answer, guards_due.without(guards.screens.answer.guards()));
-            record.draft.guards.skipped(Way::Answer, guards.screens.answer.guards(), Skip::Unread);
-            record.close(Phase::Screen, Outcome::None);
-            ScreenedBody::passed(body)
-        }
-        Manner::Bytes => {
-            record.draft.is_stream = true;
-            ScreenedBody::bytes(body, &guards.screens.answer)
-        }
-        Manner::Text => {
-            record.draft.is_stream = true;
-            without_length(&mut parts.headers);
-            ScreenedBody::text(body, &guards.screens.answer)
-        }
-        Manner::Grpc => {
-            let method = route.grpc.as_ref().and_then(|grpc| grpc.method(operation));
-            record.draft.is_stream = method.is_some_and(|method| method.streams_answers);
-            without_length(&mut parts.headers);
-            ScreenedBody::grpc(grpc::Messages::new(body, &judged))
-        }
-        Manner::Model => {
-            record.draft.is_stream = true;
-            without_length(&mut parts.headers);
-            let rules = judged.model.ok_or_else(no_rules)?;
-            let endpoint = judged.endpoint()?;
-            let stream = Stream::new(endpoint, rules, hides_usage, record.id().as_str());
-            let stream = stream
-                .ok_or_else(|| Halt::new(Reason::AnswerUnreadable, "a stream in answer to what has none"))?;
-            match &guards.answer_judge {
-                None => ScreenedBody::model(body, stream),
-                Some(judge) => {
-                    let plain = guards.model.as_ref().filter(|_| judged.restores);
-                    let id = record.id().as_str();
-                    let told = plain.and_then(|rules| Stream::new(endpoint, rules, hides_usage, id));
-                    held(judge, body, (stream, told), record).await?
-                }
-            }
-        }
-        Manner::Tools => {
-            record.draft.is_stream = true;
-            without_length(&mut parts.headers);
-            judged.messages(body, record)?
-        }
-    };
+    let body = judged.leaving(manner, &mut parts, body, hides_usage, record).await?;
     record.draft.guards.due(Way::Answer, guards_due);
     record.draft.message = Bytes::new();
     Ok(Answer::screened(parts, body, None))
@@ -306,6 +234,104 @@ struct Judged<'a> {
 }
 
 impl Judged<'_> {
+    /// What may leave of a body that is judged in this manner.
+    async fn leaving(
+        &self,
+        manner: Manner,
+        parts: &mut response::Parts,
+        body: UpstreamBody,
+        hides_usage: bool,
+        record: &mut Recording,
+    ) -> Result<ScreenedBody, Halt> {
+        let guards_due = self.guards.due_of_answer(self.route);
+        Ok(match manner {
+            Manner::Empty => {
+                if self.route.surface == Surface::Grpc {
+                    let draft = &mut record.draft;
+                    let screen = &self.guards.screens.answer;
+                    self.note_shown(draft);
+                    grpc::head_alone(screen, &parts.headers, &mut draft.findings, &mut draft.notes)?;
+                }
+                record.close(Phase::Screen, Outcome::Passed);
+                ScreenedBody::empty()
+            }
+            Manner::Pass => {
+                // Of what has no schema a contract holds the head, and that was done.
+                record.draft.guards.applied(Way::Answer, GuardSet::NONE.with(Guard::Contract));
+                record.close(Phase::Screen, Outcome::None);
+                ScreenedBody::passed(body)
+            }
+            Manner::Whole => {
+                let body = self.whole(parts, body, record).await?;
+                record.close(Phase::Screen, Outcome::Passed);
+                ScreenedBody::whole(body)
+            }
+            Manner::Lines(lines) => {
+                record.draft.is_stream = true;
+                without_length(&mut parts.headers);
+                let observes = self.route.validate.answers == Answers::Observe;
+                ScreenedBody::lines(body, lines, &self.guards.screens.answer, observes)
+            }
+            Manner::Unread => {
+                record
+                    .draft
+                    .guards
+                    .applied(Way::Answer, guards_due.without(self.guards.screens.answer.guards()));
+                record.draft.guards.skipped(Way::Answer, self.guards.screens.answer.guards(), Skip::Unread);
+                record.close(Phase::Screen, Outcome::None);
+                ScreenedBody::passed(body)
+            }
+            Manner::Bytes => {
+                record.draft.is_stream = true;
+                ScreenedBody::bytes(body, &self.guards.screens.answer)
+            }
+            Manner::Text => {
+                record.draft.is_stream = true;
+                without_length(&mut parts.headers);
+                ScreenedBody::text(body, &self.guards.screens.answer)
+            }
+            Manner::Grpc => {
+                let method = self.route.grpc.as_ref().and_then(|grpc| grpc.method(self.operation));
+                record.draft.is_stream = method.is_some_and(|method| method.streams_answers);
+                without_length(&mut parts.headers);
+                ScreenedBody::grpc(grpc::Messages::new(body, self))
+            }
+            Manner::Model => {
+                record.draft.is_stream = true;
+                without_length(&mut parts.headers);
+                self.spoken(body, hides_usage, record).await?
+            }
+            Manner::Tools => {
+                record.draft.is_stream = true;
+                without_length(&mut parts.headers);
+                self.messages(body, record)?
+            }
+        })
+    }
+
+    /// What a model says while it says it, or, where somebody judges all of it, once it is said.
+    async fn spoken(
+        &self,
+        body: UpstreamBody,
+        hides_usage: bool,
+        record: &mut Recording,
+    ) -> Result<ScreenedBody, Halt> {
+        let rules = self.model.ok_or_else(no_rules)?;
+        let endpoint = self.endpoint()?;
+        let stream = Stream::new(endpoint, rules, hides_usage, record.id().as_str());
+        let stream = stream
+            .ok_or_else(|| Halt::new(Reason::AnswerUnreadable, "a stream in answer to what has none"))?;
+        match &self.guards.answer_judge {
+            None => Ok(ScreenedBody::model(body, stream)),
+            Some(judge) => {
+                let plain = self.guards.model.as_ref().filter(|_| self.restores);
+                let id = record.id().as_str();
+                let told = plain.and_then(|rules| Stream::new(endpoint, rules, hides_usage, id));
+                held(judge, body, (stream, told), record).await
+            }
+        }
+    }
+
     fn manner(&self, method: &Method, parts: &response::Parts, body: &UpstreamBody) -> Result<Manner, Halt> {
         if self.route.surface == Surface::Grpc {
             return self.grpc_manner(parts, body);

@@ -6,8 +6,9 @@ mod anthropic;
 mod bypass;
 #[cfg(test)]
 mod content;
+#[cfg(test)]
 mod contract;
-
+#[cfg(test)]
 mod coverage;
 #[cfg(test)]
 mod examples;
@@ -21,7 +22,7 @@ mod graph;
 mod grpc;
 #[cfg(test)]
 mod judges;
-
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod listen;

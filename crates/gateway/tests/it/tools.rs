@@ -50,10 +50,12 @@ async fn post(gate: &Gate, message: &Value) -> Answer {
     send(gate, "u1", "POST", "", &message.to_string()).await
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a value is written where it is made")]
 fn call(name: &str, arguments: Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": { "name": name, "arguments": arguments } })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a value is written where it is made")]
 fn answers(gate: &Gate, result: Value) {
     let body = json!({ "jsonrpc": "2.0", "id": 7, "result": result }).to_string();
     gate.upstream.answers("200 OK", "content-type: application/json", &body);
