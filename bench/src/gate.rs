@@ -77,7 +77,7 @@ impl Gate {
             issuers: Issuers::new(vec![issuer])?,
             buckets: Buckets::new(BUCKETS),
             policy,
-            screens: Screens { request: all.clone(), answer: all.clone(), tools: None },
+            screens: Screens { request: all.clone(), answer: all.clone(), ..Screens::default() },
             model: ModelRules { answer: all, ..ModelRules::default() },
             body: ORDER.trim_ascii().into(),
         })

@@ -43,22 +43,22 @@ def step(count):
     return min(int(np.ceil(np.log2(max(count, 1)))), STEPS - 1)
 
 
-def long(pool, count, amount, rng):
-    """The worst of so many windows of ordinary text of one source."""
-    names = sorted(name for name, found in pool.items() if len(found) >= 60)
-    return np.array([pool[names[number % len(names)]][rng.integers(len(pool[names[number % len(names)]]), size=count)].max() for number in range(amount)])
+def long(documents, count, amount, rng):
+    """The worst of so many windows of long ordinary documents that follow one another."""
+    out = []
+    for number in range(amount):
+        document = documents[number % len(documents)]
+        start = rng.integers(max(1, len(document) - count + 1))
+        out.append(document[start : start + count].max())
+    return np.array(out)
 
 
-def calibrate(rows, found, channel):
+def calibrate(rows, found, documents, channel):
     """A threshold where 1 % of ordinary text is flagged, and what long ordinary text is allowed so that this holds there."""
     head, rng = ("user", "doc").index(channel), np.random.default_rng(SEED)
     ordinary = [(row, value) for row, value in zip(rows, found) if row.label == 0 and not is_hard(row)]
     own = [(row, value[:, head]) for row, value in ordinary if row.channel == channel]
-    pool = {}
-    for row, value in ordinary:
-        if row.channel == "doc" or channel == "user":
-            pool.setdefault(row.source, []).append(value[:, head])
-    pool = {source: np.concatenate(parts) for source, parts in pool.items()}
+    documents = [value[:, head] for value in documents]
     allowances = [0.0] * STEPS
     threshold = 0.0
     for _ in range(6):
@@ -69,8 +69,8 @@ def calibrate(rows, found, channel):
         threshold = quantile(worst, [1 / weights[row.source] ** 0.5 for row, _ in own], 0.99)
         last = 0.0
         for number in range(1, STEPS):
-            if number <= 9:
-                last = max(last, float(np.quantile(long(pool, 2**number, 400, rng), 0.99)) - threshold)
+            if number <= 6:
+                last = max(last, float(np.quantile(long(documents, 2**number, 1200, rng), 0.993)) - threshold)
             else:
                 last += 0.25
             allowances[number] = last
@@ -129,12 +129,40 @@ def flags(texts, program, weights, head, number):
     return worst_of(values(texts, program, weights), head, number) > head[0]
 
 
+CARD = """# The encoder
+
+The lower six layers of multilingual-e5-small over a vocabulary of 36,000 pieces, two heads (user, document) over mean and maximum of a
+window of 96 pieces. The lower three layers and the pieces are the base's own, in 4 bits; the upper three were trained and have 8. Made by
+`tools/train` from public prompts under permissive licences and from text written for it; the text itself of the public prompts is not here.
+Defence in depth: what it finds is likely an attack, what it does not find may still be one.
+
+It was trained on {windows} on one shared core: three rounds, two of them before the last rows were written. More rounds, all layers and more
+documents are what it lacks most. It is weak at orders in documents that look like the document's own sentences, and business letters are
+what it takes for orders most often.
+
+Sources named below were left out of training whole (`HELD` in `windows.py`), or a quarter of them by blocks of neighbours (`written/…`); the
+development set is among them. One threshold for each channel, where 1 % of ordinary text of these sources is flagged, each source with the
+root of its rows; prompts that were written beside an attack, or are about attacks, set no threshold and are what is most often flagged
+wrongly. Thresholds were set on the same rows that are shown, so that the figures are slightly kind. The linear model beside it was trained on
+all but the development set (bastioncorpus, deepset_train, bipia_*): elsewhere its column is no measure of it, see `linear.md` for that. Sets
+that are reserved for judging were neither trained on nor looked at.
+
+## Time
+
+One core of a busy machine with AVX-512 (VNNI), least of 40: {times}. A window that overlaps the last by 16 pieces begins every 80.
+20 ms for 256 pieces would take half of the layers; a linear probe of the base's layers (written prompts, recall at 2 % false positives, a
+quarter left out / trained on English alone and asked in other languages) was 0.30 / 0.06 at the third, 0.40 / 0.20 at the fourth,
+0.63 / 0.43 at the sixth, 0.44 / 0.31 at the twelfth.
+"""
+
+
 def main():
     parser = argparse.ArgumentParser()
     for name in ("data", "base", "weights", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--rows", type=Path, nargs="*", default=[])
     parser.add_argument("--encoder", required=True)
+    parser.add_argument("--windows", default="21,000 windows", help="what it was trained on, for the card")
     parser.add_argument("--features", required=True)
     options = parser.parse_args()
     base, saved = bases.read(options.base), torch.load(options.weights)
@@ -149,9 +177,13 @@ def main():
     print(len(rows), "rows", flush=True)
     found = values([row.text[:20000] for row in rows], options.encoder, path)
     scored = measure.score(options.features, [row.text for row in rows])
-    heads = [calibrate(rows, found, channel) for channel in ("user", "doc")]
+    documents = [row for row in rows if row.channel == "doc" and not row.label and not is_hard(row)]
+    documented = values(joined(documents, 18000, 72, np.random.default_rng(SEED + 1)), options.encoder, path)
+    heads = [calibrate(rows, found, documented, channel) for channel in ("user", "doc")]
     write([[threshold, *allowances] for threshold, allowances in heads])
-    lines = []
+    times = subprocess.run([options.encoder, "time", str(path)], stdout=subprocess.PIPE, check=True, text=True).stdout
+    times = "; ".join(line.strip().split(" ms,")[0].replace(": least", " in") + " ms" for line in times.splitlines())
+    lines = CARD.format(windows=options.windows, times=times).splitlines() + [""]
     for number, channel in enumerate(("user", "doc")):
         head = heads[number]
         worst = worst_of(found, head, number)
@@ -172,10 +204,9 @@ def main():
     for name, disguise in measure.DISGUISES.items():
         one, two = (flags([disguise(text) for text in texts], options.encoder, path, heads[0], 0).mean() for texts in (attacks, calm))
         lines.append(f"| {name} | {one:.2f} | {two:.2f} |")
-    documents = [row for row in rows if row.channel == "doc" and not row.label and not is_hard(row)]
-    lines += ["", "## Long ordinary documents", "", "Ordinary documents of left-out sources, one behind the other.", "", "| characters | user | doc | documents |", "|---|---|---|---|"]
+    lines += ["", "## Long ordinary documents", "", "Ordinary documents of left-out sources, one behind the other; others than those that set the allowances, of the same texts.", "", "| characters | user | doc | documents |", "|---|---|---|---|"]
     texts = {}
-    for length, amount in ((2000, 100), (4000, 100), (16000, 100)):
+    for length, amount in ((2000, 100), (4000, 100), (16000, 72)):
         texts[length] = joined(documents, length, amount, rng)
         both = values(texts[length], options.encoder, path)
         lines.append(f"| {length} | " + " | ".join(f"{(worst_of(both, heads[n], n) > heads[n][0]).mean():.3f}" for n in (0, 1)) + f" | {amount} |")

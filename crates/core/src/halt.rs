@@ -282,6 +282,11 @@ reasons! {
     /// A detector found what a rule blocks.
     ContentBlocked: Inspect Client FORBIDDEN "content_blocked" "The content is not allowed.";
 
+    /// Whoever must read a request before it may pass does not answer.
+    GuardUnavailable: Inspect Gate SERVICE_UNAVAILABLE "guard_unavailable" "The content cannot be judged at the moment.";
+    /// A judge's question came back to the gate that asks it.
+    GuardLoop: Inspect Gate LOOP_DETECTED "guard_loop" "The gate would judge itself.";
+
     /// No connection to the upstream.
     UpstreamUnreachable: Forward Upstream BAD_GATEWAY "upstream_unreachable" "The upstream cannot be reached.";
     /// The upstream broke the protocol or the connection.
@@ -295,6 +300,8 @@ reasons! {
     AnswerInvalid: Screen Upstream BAD_GATEWAY "answer_invalid" "The upstream's answer does not meet the contract.";
     /// A detector found in the answer what a rule blocks.
     AnswerBlocked: Screen Upstream BAD_GATEWAY "answer_blocked" "The upstream's answer is not allowed to leave.";
+    /// Whoever must read an answer before it may leave does not answer.
+    AnswerUnjudged: Screen Gate SERVICE_UNAVAILABLE "answer_unjudged" "The upstream's answer cannot be judged at the moment.";
     /// The answer is larger than can be screened.
     AnswerTooLarge: Screen Upstream BAD_GATEWAY "answer_too_large" "The upstream's answer is too large.";
     /// The answer is encoded in a way that cannot be screened.

@@ -2,7 +2,7 @@
 //!
 //! A request moves through the phases in this order, and each step's type is the proof of the one before:
 //! [`receive`] → [`identify`] → [`admit`] → [`authorize`] → [`validate`]; the crates above add `inspect`,
-//! `forward` and `screen`. [`halt`] is how any of them says no, [`record`] is what is remembered of it.
+//! `forward` and `screen`. [`halt`] is how any of them says no, [`record`] is what is remembered of it, [`guard`] names what must run.
 //!
 //! The engines that the phases ask: [`route`], [`contract`], [`graph`] and [`mcp`] (what exists, what it takes), [`policy`] and [`roles`] (who may).
 
@@ -23,5 +23,6 @@ pub mod mcp;
 pub mod policy;
 pub mod roles;
 
+pub mod guard;
 pub mod halt;
 pub mod record;

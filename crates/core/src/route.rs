@@ -39,6 +39,16 @@ pub enum Dialect {
     OpenAi,
 }
 
+impl Dialect {
+    /// As the configuration calls it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Anthropic => "anthropic",
+            Self::OpenAi => "openai",
+        }
+    }
+}
+
 /// One configured API or model, compiled.
 #[derive(Debug)]
 pub struct Route {

@@ -5,10 +5,7 @@ use std::time::{Duration, Instant};
 
 use portcullis_core::admit::{self, Buckets};
 use portcullis_core::authorize::{AuthorizeRules, ObjectRules};
-use portcullis_core::contract::{
-    Contract, ContractOptions, Kind, Location, Operation, OperationIndex, Parameter, Problem, Scheme,
-    SchemeKind,
-};
+use portcullis_core::contract::{Contract, Kind, Location, Operation, OperationIndex, Parameter};
 use portcullis_core::graph::Graph;
 use portcullis_core::grpc::Grpc;
 use portcullis_core::identify::{Algorithm, IdentifyRules, Issuer, IssuerRules, Issuers};
@@ -17,31 +14,30 @@ use portcullis_core::mcp::{Mcp, McpRules as McpOffers};
 use portcullis_core::policy::{ActionKind, ActionSpec, Policy, PolicyProblem, Source, spoken_roles};
 use portcullis_core::receive::ReceiveRules;
 use portcullis_core::receive::strict::HeadLimits;
-use portcullis_core::record::Action;
 use portcullis_core::roles::{self, CompiledRoles};
 use portcullis_core::route::{Dialect, Route, RouteId, Routes, Surface};
 use portcullis_core::validate::{Answers, Unknown, ValidateRules};
-use portcullis_inspect::dialect::mcp::McpRules;
-use portcullis_inspect::dialect::{self, ModelRules, Offer};
-use portcullis_inspect::elsewhere::{Tier, TierRules};
-use portcullis_inspect::inspect::Screens;
-use portcullis_inspect::machine::Screen;
-use portcullis_inspect::told::{Code, Fence, canary};
+use portcullis_inspect::dialect::Offer;
 use portcullis_inspect::vault::TokenKey;
 use smol_str::SmolStr;
 
-use crate::config::settings::{self, Api, Check, Detectors, Level, Model, Settings};
+use crate::config::settings::{self, Api, Check, Model, Settings};
 use crate::config::{Diagnostic, Place};
+use crate::coverage::{Coverage, Gap};
 use crate::forward::{Roots, SecretHeader, TlsClientRules, Upstream, UpstreamRules};
-use crate::gate::{BodyTimes, Gate, Guards, Pool};
+use crate::gate::{BodyTimes, Gate, Pool};
 use crate::graphs;
+use crate::judges::Judge;
 use crate::keys::{KeySource, Keyring};
 use crate::owners::{Owners, Pools, Sources, TableOwners, bind};
-use crate::random::random;
-use crate::screens::{action, screen};
 use crate::switched::Lifetime;
 use crate::tools::Sessions;
 use crate::websocket::WebsocketRules;
+
+mod contracts;
+mod guards;
+
+use contracts::contract_warnings;
 
 /// How long a request body may take in all.
 const BODY_TOTAL: Duration = Duration::from_secs(300);
@@ -112,6 +108,7 @@ pub(crate) fn compile_on(
         warnings.extend(contract.iter().flat_map(|contract| contract_warnings(api, contract)));
     }
     let (issuers, key_sources) = compiler.issuers();
+    compiler.judges();
     let mut routes = Vec::new();
     let mut guards = Vec::new();
     for (index, (part, contract)) in parts(settings).zip(contracts).enumerate() {
@@ -151,7 +148,24 @@ pub(crate) fn compile_on(
         sessions: Arc::clone(&kept.sessions),
         origin: kept.origin,
     };
+    let blind = blind(settings, &gate);
+    if !blind.is_empty() {
+        return Err(blind);
+    }
     Ok(Compiled { gate, key_sources, upstreams, pools: sources.pools, encoder, warnings })
+}
+
+/// Guards that are configured where they cannot run.
+fn blind(settings: &Settings, gate: &Gate) -> Vec<Diagnostic> {
+    let coverage = Coverage::of(gate);
+    let places: Vec<&Place> = parts(settings).map(Part::place).collect();
+    let problem = |(id, gap): (RouteId, Gap)| {
+        let place = places.get(usize::from(id.0)).copied().cloned().unwrap_or_default();
+        let mut problem = place.error("guard-cannot-run", gap.message);
+        problem.help(gap.help);
+        problem
+    };
+    coverage.gaps().map(problem).collect()
 }
 
 /// The Cedar schema that the policies of these settings are checked against.
@@ -196,6 +210,15 @@ impl<'s> Part<'s> {
         }
     }
 
+    fn place(self) -> &'s Place {
+        match self {
+            Self::Api(api) => &api.place,
+            Self::Model(model) => &model.place,
+            Self::Graph(graph) => &graph.place,
+            Self::Tools(server) => &server.place,
+        }
+    }
+
     fn upstream(self) -> &'s settings::Upstream {
         match self {
             Self::Api(api) => &api.upstream,
@@ -224,6 +247,7 @@ struct Compiler<'s> {
     warnings: Vec<Diagnostic>,
     graphs: Vec<(&'s str, Arc<Graph>)>,
     today: jiff::civil::Date,
+    judges: Vec<Option<Arc<Judge>>>,
 }
 
 impl<'s> Compiler<'s> {
@@ -238,6 +262,7 @@ impl<'s> Compiler<'s> {
             warnings,
             graphs: Vec::new(),
             today: today(),
+            judges: Vec::new(),
         }
     }
 
@@ -253,64 +278,6 @@ impl<'s> Compiler<'s> {
                 None
             }
         }
-    }
-
-    fn contracts(&mut self) -> Vec<Option<Contract>> {
-        parts(self.settings)
-            .map(|part| match part {
-                Part::Api(api) => self.contract(api),
-                Part::Model(model) => {
-                    let (speech, offer) = spoken(model);
-                    let document = dialect::contract(speech, offer, model.allow_unknown);
-                    self.own_contract(Ok(document), &model.place)
-                }
-                Part::Graph(graph) => {
-                    let compiled = self.graph(graph);
-                    let transport = serde_json::from_str(portcullis_core::graph::TRANSPORT);
-                    let contract = self.own_contract(transport, &graph.place);
-                    compiled.and(contract)
-                }
-                Part::Tools(server) => {
-                    let transport = serde_json::from_str(portcullis_core::mcp::TRANSPORT);
-                    self.own_contract(transport, &server.place)
-                }
-            })
-            .collect()
-    }
-
-    fn contract(&mut self, api: &Api) -> Option<Contract> {
-        let document = match &api.grpc {
-            None => (*api.contract.document).clone(),
-            Some(schema) => schema.document(false),
-        };
-        match Contract::compile(document, &ContractOptions::default()) {
-            Ok(contract) => {
-                if !api.ignore_security {
-                    self.problems.extend(unmet_schemes(api, &contract));
-                }
-                Some(contract)
-            }
-            Err(problems) => {
-                let places = problems.iter().map(|problem| {
-                    api.contract.at(&problem.pointer).error("bad-contract", problem.message.clone())
-                });
-                self.problems.extend(places);
-                None
-            }
-        }
-    }
-
-    /// A contract of the gate's own.
-    fn own_contract(
-        &mut self,
-        document: Result<serde_json::Value, serde_json::Error>,
-        place: &Place,
-    ) -> Option<Contract> {
-        let compiled = document.map_err(|error| error.to_string()).and_then(|document| {
-            Contract::compile(document, &ContractOptions::default())
-                .map_err(|problems| format!("{problems:?}"))
-        });
-        compiled.map_err(|error| self.problems.push(place.error("internal", error))).ok()
     }
 
     /// The graph is kept by its name for its route.
@@ -480,101 +447,6 @@ impl<'s> Compiler<'s> {
                 (None, sources)
             }
         }
-    }
-
-    fn screen(&mut self, detectors: &Detectors, place: &Place) -> Screen {
-        screen(detectors).unwrap_or_else(|name| {
-            self.problems.push(place.error("internal", format!("`{name}` does not compile")));
-            Screen::off()
-        })
-    }
-
-    fn guards(&mut self, part: Part<'_>) -> Guards {
-        match part {
-            Part::Api(api) => Guards {
-                screens: Screens {
-                    request: self.screen(&api.inspect, &api.place),
-                    answer: self.screen(&api.screen, &api.place),
-                    tools: None,
-                },
-                model: None,
-            },
-            Part::Graph(graph) => Guards {
-                screens: Screens {
-                    request: self.screen(&graph.inspect, &graph.place),
-                    answer: self.screen(&graph.screen, &graph.place),
-                    tools: None,
-                },
-                model: None,
-            },
-            Part::Model(model) => {
-                let prompt = self.screen(&model.prompt, &model.place);
-                let answer = self.screen(&model.answer, &model.place);
-                let rules = ModelRules {
-                    system: model.system.as_ref().map(|file| Arc::clone(&file.text)),
-                    client_system: match model.client_system {
-                        settings::ClientSystem::Refuse => dialect::ClientSystem::Refuse,
-                        settings::ClientSystem::Demote => dialect::ClientSystem::Demote,
-                        settings::ClientSystem::Allow => dialect::ClientSystem::Allow,
-                    },
-                    prompt: prompt.clone(),
-                    answer: answer.clone(),
-                    tokens: (model.prompt.tokenises()).then(|| self.kept.tokens.clone()),
-                    orders: action(model.prompt.classifier),
-                    betas: model.betas.iter().map(|beta| beta.as_str().into()).collect(),
-                    tiers: self.tiers(model),
-                    passes_stored: model.allow_stored,
-                    passes_tokens: model.allow_tokens,
-                    passes_unknown: model.allow_unknown,
-                    ..ModelRules::default()
-                };
-                let fence = match model.prompt.fence {
-                    settings::Fence::Off => None,
-                    settings::Fence::On => Some(false),
-                    settings::Fence::Mark => Some(true),
-                };
-                let fence = fence.map(|marks| Fence { marks, code: Code::new(random()) });
-                let canary = model.prompt.canary.then(|| canary(random()));
-                let rules = rules.telling(fence, canary.as_deref(), action(model.answer.leak));
-                Guards { screens: Screens { request: prompt, answer, tools: None }, model: Some(rules) }
-            }
-            Part::Tools(server) => {
-                let request = self.screen(&server.arguments, &server.place);
-                let answer = self.screen(&server.results, &server.place);
-                let rules = McpRules {
-                    arguments: request.clone(),
-                    results: answer.clone(),
-                    orders: action(server.results.classifier),
-                    methods: server.methods.iter().map(|one| one.as_str().into()).collect(),
-                };
-                Guards { screens: Screens { request, answer, tools: Some(rules) }, model: None }
-            }
-        }
-    }
-
-    /// Who else is asked about a model's prompts.
-    fn tiers(&self, model: &Model) -> Vec<TierRules> {
-        let encoder = action(model.prompt.encoder).map(|action| {
-            let refuses = self.settings.encoder.refuses_unread.unwrap_or(action == Action::Block);
-            let unread = if refuses { Action::Block } else { Action::Observe };
-            TierRules { tier: Tier::Encoder, action, unread }
-        });
-        encoder.into_iter().collect()
-    }
-
-    /// The threads that read prompts, where a model asks for them: those of the gate before, if they are to be the same.
-    fn encoder(&mut self) -> Option<(settings::Encoder, Arc<Pool>)> {
-        self.settings.models.iter().find(|model| model.prompt.encoder != Level::Off)?;
-        let rules = self.settings.encoder;
-        if let Some(kept) = self.kept.encoder.as_ref().filter(|(known, _)| *known == rules) {
-            return Some(kept.clone());
-        }
-        #[cfg(feature = "ml")]
-        match Pool::start(&rules) {
-            Ok(pool) => return Some((rules, Arc::new(pool))),
-            Err(error) => self.problems.push(Place::default().error("bad-value", error.to_string())),
-        }
-        None
     }
 
     fn upstream(&mut self, part: Part<'_>) {
@@ -774,56 +646,6 @@ fn reads(part: Part<'_>, operation: &Operation) -> bool {
         }
         _ => operation.method == http::Method::GET || operation.method == http::Method::HEAD,
     }
-}
-
-/// What the core finds worth a look in a contract.
-fn contract_warnings(api: &Api, contract: &Contract) -> Vec<Diagnostic> {
-    let warning =
-        |problem: &Problem| api.contract.at(&problem.pointer).warning("contract", problem.message.clone());
-    contract.warnings().iter().map(warning).collect()
-}
-
-/// Security schemes of the contract without which an operation cannot be called, and that `identify` cannot take.
-fn unmet_schemes(api: &Api, contract: &Contract) -> Vec<Diagnostic> {
-    let is_met = |name: &str| {
-        let scheme = contract.schemes().iter().find(|scheme| *scheme.name == *name);
-        scheme.is_some_and(|scheme| scheme.kind == SchemeKind::Bearer && !api.identify.issuers.is_empty())
-    };
-    let mut unmet: Vec<(&Scheme, Vec<&str>)> = Vec::new();
-    for operation in contract.operations() {
-        let alternatives = &operation.security;
-        if alternatives.is_empty() || alternatives.iter().any(|one| one.iter().all(|name| is_met(name))) {
-            continue;
-        }
-        for name in alternatives.first().into_iter().flatten().filter(|name| !is_met(name)) {
-            let Some(scheme) = contract.schemes().iter().find(|scheme| scheme.name == *name) else {
-                continue;
-            };
-            match unmet.iter_mut().find(|(known, _)| known.name == scheme.name) {
-                Some((_, operations)) => operations.push(&operation.id),
-                None => unmet.push((scheme, vec![&operation.id])),
-            }
-        }
-    }
-    let report = |(scheme, operations): (&Scheme, Vec<&str>)| {
-        let asks_for = scheme.kind.asks_for();
-        let first = operations.first().copied().unwrap_or_default();
-        let more = match operations.len() {
-            1 => String::new(),
-            count => format!(" and {} more", count - 1),
-        };
-        let message = format!(
-            "`{}` asks callers of `{first}`{more} for {asks_for}, which `{}` cannot identify them by",
-            scheme.name, api.name
-        );
-        let mut problem = api.contract.at(&scheme.pointer).error("unmet-security", message);
-        problem.help(match scheme.kind {
-            SchemeKind::Bearer => "name an issuer in `identify`, or write `security: ignore` in the API",
-            _ => "identify callers otherwise and write `security: ignore` in the API",
-        });
-        problem
-    };
-    unmet.into_iter().map(report).collect()
 }
 
 fn unknown_operation(place: &Place, name: &str) -> Diagnostic {

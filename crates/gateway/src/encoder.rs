@@ -82,9 +82,8 @@ impl Pool {
                 Err((key, answer)) => {
                     let said = match tokio::time::timeout_at(until.into(), answer).await {
                         Ok(Ok(said)) => said,
-                        // The thread that read it is no more.
-                        Ok(Err(_)) => Said::Unread("failed"),
-                        Err(_) => Said::Unread("late"),
+                        // Its turn came too late, or the thread that read it is no more.
+                        Ok(Err(_)) | Err(_) => Said::Unread("late"),
                     };
                     if !matches!(said, Said::Unread(_)) {
                         self.memory.insert(key, said.clone());
@@ -135,6 +134,9 @@ fn work(encoder: &Encoder, jobs: &Mutex<Receiver<Job>>) {
     loop {
         let Ok(job) = jobs.lock().recv() else { return };
         let goes_on = || Instant::now() < job.until && !job.answer.is_closed();
+        if !goes_on() {
+            continue;
+        }
         let said = match encoder.score(job.channel, &job.text, goes_on) {
             Ok(score) if score.is_attack() => Said::Order {
                 evidence: format!("{:.2} of {:.2}", score.probability, score.threshold),
@@ -185,11 +187,15 @@ mod tests {
     #[tokio::test]
     async fn what_is_late_or_too_much_is_not_read_and_not_remembered() {
         let pool = pool(Duration::ZERO);
-        let texts: Vec<Passage> =
-            (0..WAITING + 3).map(|number| passage(Channel::User, &format!("text {number}"))).collect();
-        let said = pool.ask(texts).await;
-        assert!(said.iter().all(|(_, said)| matches!(said, Said::Unread("late" | "busy"))), "{said:?}");
+        let text = || vec![passage(Channel::User, "Good morning!")];
+        assert_eq!(pool.ask(text()).await[0].1, Said::Unread("late"));
         let pool = Pool { deadline: Duration::from_secs(300), ..pool };
-        assert_eq!(pool.ask(vec![passage(Channel::User, "text 1")]).await[0].1, Said::Ordinary);
+        assert_eq!(pool.ask(text()).await[0].1, Said::Ordinary);
+        // Nobody takes what waits here.
+        let (queue, _jobs) = sync_channel(1);
+        let pool = Pool { queue, deadline: Duration::ZERO, memory: Cache::new(16) };
+        let texts = ["one", "two"].map(|text| passage(Channel::User, text)).to_vec();
+        let said: Vec<Said> = pool.ask(texts).await.into_iter().map(|(_, said)| said).collect();
+        assert_eq!(said, [Said::Unread("late"), Said::Unread("busy")]);
     }
 }

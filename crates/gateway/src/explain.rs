@@ -132,6 +132,11 @@ impl Desk {
         }
     }
 
+    /// Which guard runs where.
+    pub fn coverage(&self) -> crate::coverage::Coverage {
+        crate::coverage::Coverage::of(&self.compiled.gate)
+    }
+
     /// The file of records that the configuration names.
     pub fn records(&self) -> Option<&Path> {
         match &self.settings.record {

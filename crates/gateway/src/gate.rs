@@ -12,6 +12,7 @@ use http::Response;
 use hyper::body::Incoming;
 use portcullis_core::admit::Buckets;
 use portcullis_core::grpc::is_grpc;
+use portcullis_core::guard::{Guard, GuardSet};
 use portcullis_core::halt::{Halt, Reason};
 use portcullis_core::identify::{Issuers, unknown_key};
 use portcullis_core::policy::Policy;
@@ -24,6 +25,7 @@ use portcullis_inspect::inspect::Screens;
 use portcullis_inspect::told::Code;
 
 use crate::forward::Upstream;
+use crate::judges::Judge;
 use crate::keys::Keyring;
 use crate::listen::Handler;
 use crate::owners::{Lookup, Owners};
@@ -88,6 +90,10 @@ pub struct Guards {
     pub screens: Screens,
     /// The rules of a model route.
     pub model: Option<ModelRules>,
+    /// Who is asked about prompts, last of all.
+    pub prompt_judge: Option<Arc<Judge>>,
+    /// Who is asked about answers.
+    pub answer_judge: Option<Arc<Judge>>,
 }
 
 /// How long a request body may take.
@@ -100,11 +106,32 @@ pub struct BodyTimes {
 }
 
 impl Guards {
+    /// The guards that every request of this route must meet.
+    pub(crate) fn due_of_request(&self, route: &Route) -> GuardSet {
+        let own = match &self.model {
+            Some(rules) => rules.guards(),
+            None => self.screens.request.guards(),
+        };
+        own.with_if(Guard::Contract, route.validate.request)
+    }
+
+    /// The guards that every answer must meet that has something to read.
+    pub(crate) fn due_of_answer(&self, route: &Route) -> GuardSet {
+        let holds = route.validate.answers != Answers::Off;
+        let judged = self.answer_judge.is_some();
+        let own = self.model.as_ref().map_or(&self.screens.answer, |rules| &rules.answer);
+        let orders = self.screens.tools.as_ref().is_some_and(|rules| rules.orders.is_some());
+        own.guards()
+            .with_if(Guard::Contract, holds)
+            .with_if(Guard::Judge, judged)
+            .with_if(Guard::Classifier, orders)
+    }
+
     /// The same guards for one request: fences have a code that is drawn for it.
     pub(crate) fn for_request(&self) -> Cow<'_, Self> {
         match self.model.as_ref().map(|rules| rules.for_request(|| Code::new(random()))) {
             None | Some(Cow::Borrowed(_)) => Cow::Borrowed(self),
-            Some(Cow::Owned(rules)) => Cow::Owned(Self { screens: self.screens.clone(), model: Some(rules) }),
+            Some(Cow::Owned(rules)) => Cow::Owned(Self { model: Some(rules), ..self.clone() }),
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub mod compile;
 pub mod config;
+pub mod coverage;
 pub mod explain;
 pub mod gate;
 mod graphs;
@@ -13,6 +14,7 @@ pub mod server;
 #[cfg(feature = "ml")]
 pub mod encoder;
 mod hearing;
+pub mod judges;
 mod pipeline;
 
 pub mod forward;

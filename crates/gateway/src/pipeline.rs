@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use portcullis_core::admit::{Admitted, admit};
 use portcullis_core::authorize::{Authorized, authorize};
+use portcullis_core::guard::{Guard, GuardSet, Skip, Way};
 use portcullis_core::halt::{Halt, Reason};
 use portcullis_core::identify::{Identified, identify};
 use portcullis_core::receive::{Received, receive};
@@ -77,10 +78,11 @@ async fn pass(
     let request = record.passed(request.inspect_err(|_| record.alarm(gate.policy.take_differences()))?);
     let request = record.passed(validate(request)?);
     let guards = gate.guards(request.stage().route().id).for_request();
-    let mut hearing = hear(gate, &guards, &request).await;
+    let mut hearing = hear(gate, &guards, &request, &mut record.draft).await?;
     let findings = &mut record.draft.findings;
     let request = inspect(&guards.screens, guards.model.as_ref(), request, &mut hearing, findings)?;
     let request = record.passed(request);
+    record.draft.guards.due(Way::Request, guards.due_of_request(request.stage().route()));
     let request = own(gate, request, record).await?;
     let answer = forward(gate, request, Follows { upgrade, stream }, record).await?;
     screen(gate, &guards, answer, record).await
@@ -136,6 +138,11 @@ impl Noted for Request<Admitted> {
 impl Noted for Request<Authorized> {
     const PHASE: Phase = Phase::Authorize;
     fn note(&self, draft: &mut Draft) -> Outcome {
+        let (route, operation) = (self.stage().route(), self.stage().operation());
+        if let Some(objects) = route.authorize.objects.of(operation) {
+            let own = GuardSet::NONE.with_if(Guard::Expose, objects.exposes());
+            draft.guards.applied(Way::Request, own.with_if(Guard::Objects, objects.binds()));
+        }
         draft.policies.clone_from(&self.stage().permit().policies);
         if let Some(call) = self.stage().graph() {
             draft.called = Some(call.fields.join("+").into());
@@ -150,15 +157,22 @@ impl Noted for Request<Authorized> {
 
 impl Noted for Request<Validated> {
     const PHASE: Phase = Phase::Validate;
-    fn note(&self, _: &mut Draft) -> Outcome {
-        if self.stage().route().validate.request { Outcome::Passed } else { Outcome::None }
+    fn note(&self, draft: &mut Draft) -> Outcome {
+        if !self.stage().route().validate.request {
+            return Outcome::None;
+        }
+        draft.guards.applied(Way::Request, GuardSet::NONE.with(Guard::Contract));
+        Outcome::Passed
     }
 }
 
 impl Noted for Request<Inspected> {
     const PHASE: Phase = Phase::Inspect;
     fn note(&self, draft: &mut Draft) -> Outcome {
-        draft.added_bytes = self.stage().added_bytes() as u64;
-        if self.stage().is_inspected() { Outcome::Passed } else { Outcome::None }
+        let stage = self.stage();
+        draft.guards.applied(Way::Request, stage.applied());
+        draft.guards.skipped(Way::Request, stage.unread(), Skip::Unread);
+        draft.added_bytes = stage.added_bytes() as u64;
+        if stage.is_inspected() { Outcome::Passed } else { Outcome::None }
     }
 }

@@ -45,21 +45,24 @@ use http_body::Body;
 use parking_lot::Mutex;
 use portcullis_core::contract::OperationIndex;
 use portcullis_core::graph::Expected;
+use portcullis_core::guard::{Guard, GuardSet, Skip, Way};
 use portcullis_core::halt::{Halt, Reason, Violation};
 use portcullis_core::record::{Outcome, Phase};
 use portcullis_core::route::{Route, Surface};
 use portcullis_core::validate::{
     AnswerLines, Answers, answer_needs_body, strip_answer_headers, validate_answer, validate_answer_head,
 };
-use portcullis_inspect::answer::{screen_json, screen_text};
+use portcullis_inspect::answer::{screen_bytes, screen_fields, screen_json, screen_text};
+use portcullis_inspect::coverage::{self, Reach, Site};
 use portcullis_inspect::dialect::mcp::{self, McpRules, McpStream};
 use portcullis_inspect::dialect::{self, Endpoint, ModelRules, Stream};
-use portcullis_inspect::judge::Verdict;
+use portcullis_inspect::judge::{Verdict, judge as judge_findings};
 use portcullis_inspect::vault::Vault;
 
 use crate::forward::UpstreamBody;
 use crate::forward::asked::Shown;
 use crate::gate::{Gate, Guards};
+use crate::judges::Judge;
 use crate::owners::{self, Due};
 use crate::record::{Draft, Recording};
 use crate::switched::Switched;
@@ -153,11 +156,13 @@ pub(crate) async fn screen(
             return Ok(Answer::screened(parts, ScreenedBody::empty(), Some(switched)));
         }
     };
+    let guards_due = guards.due_of_answer(&route);
     let restoring = guards.model.as_ref().zip(vault).map(|(rules, vault)| rules.restoring(&vault));
     let judged = Judged {
         gate,
         guards,
         model: restoring.as_ref().or(guards.model.as_ref()),
+        restores: restoring.is_some(),
         route: &route,
         operation,
         due: due.as_ref(),
@@ -170,59 +175,12 @@ pub(crate) async fn screen(
         judged.hold_head_to_contract(&parts, &mut record.draft)?;
     }
     strip_answer_headers(&route, operation, parts.status, &mut parts.headers);
-    let body = match manner {
-        Manner::Empty => {
-            if route.surface == Surface::Grpc {
-                let draft = &mut record.draft;
-                let screen = &guards.screens.answer;
-                judged.note_shown(draft);
-                grpc::head_alone(screen, &parts.headers, &mut draft.findings, &mut draft.notes)?;
-            }
-            record.close(Phase::Screen, Outcome::Passed);
-            ScreenedBody::empty()
-        }
-        Manner::Pass => {
-            record.close(Phase::Screen, Outcome::None);
-            ScreenedBody::passed(body)
-        }
-        Manner::Whole => {
-            let body = judged.whole(&mut parts, body, record).await?;
-            record.close(Phase::Screen, Outcome::Passed);
-            ScreenedBody::whole(body)
-        }
-        Manner::Lines(lines) => {
-            record.draft.is_stream = true;
-            without_length(&mut parts.headers);
-            let observes = route.validate.answers == Answers::Observe;
-            ScreenedBody::lines(body, lines, &guards.screens.answer, observes)
-        }
-        Manner::Text => {
-            record.draft.is_stream = true;
-            without_length(&mut parts.headers);
-            ScreenedBody::text(body, &guards.screens.answer)
-        }
-        Manner::Grpc => {
-            let method = route.grpc.as_ref().and_then(|grpc| grpc.method(operation));
-            record.draft.is_stream = method.is_some_and(|method| method.streams_answers);
-            without_length(&mut parts.headers);
-            ScreenedBody::grpc(grpc::Messages::new(body, &judged))
-        }
-        Manner::Model => {
-            record.draft.is_stream = true;
-            without_length(&mut parts.headers);
-            let rules = judged.model.ok_or_else(no_rules)?;
-            let endpoint = judged.endpoint()?;
-            let stream = Stream::new(endpoint, rules, hides_usage, record.id().as_str());
-            let stream = stream
-                .ok_or_else(|| Halt::new(Reason::AnswerUnreadable, "a stream in answer to what has none"))?;
-            ScreenedBody::model(body, stream)
-        }
-        Manner::Tools => {
-            record.draft.is_stream = true;
-            without_length(&mut parts.headers);
-            judged.messages(body, record)?
-        }
-    };
+    judged.fields(&parts.headers, record)?;
+    if manner.reads() {
+        record.draft.guards.applied(Way::Answer, guards_due);
+    }
+    let body = judged.leaving(manner, &mut parts, body, hides_usage, record).await?;
+    record.draft.guards.due(Way::Answer, guards_due);
     record.draft.message = Bytes::new();
     Ok(Answer::screened(parts, body, None))
 }
@@ -236,8 +194,12 @@ enum Manner {
     Empty,
     /// Nothing is configured that would read it.
     Pass,
+    /// No detector can read it, and the operator lets it pass.
+    Unread,
     Whole,
     Text,
+    /// Of no kind that is known to be text.
+    Bytes,
     /// JSON, line by line.
     Lines(AnswerLines),
     /// Messages of gRPC, one by one.
@@ -248,12 +210,21 @@ enum Manner {
     Tools,
 }
 
+impl Manner {
+    /// Whether detectors see all that there is.
+    const fn reads(&self) -> bool {
+        !matches!(self, Self::Pass | Self::Unread)
+    }
+}
+
 /// By what an answer is judged.
 struct Judged<'a> {
     gate: &'a Gate,
     guards: &'a Guards,
     /// The rules of a model, which know what the tokens of this request stand for.
     model: Option<&'a ModelRules>,
+    /// Whether there are any.
+    restores: bool,
     route: &'a Arc<Route>,
     operation: OperationIndex,
     due: Option<&'a Due>,
@@ -263,6 +234,104 @@ struct Judged<'a> {
 }
 
 impl Judged<'_> {
+    /// What may leave of a body that is judged in this manner.
+    async fn leaving(
+        &self,
+        manner: Manner,
+        parts: &mut response::Parts,
+        body: UpstreamBody,
+        hides_usage: bool,
+        record: &mut Recording,
+    ) -> Result<ScreenedBody, Halt> {
+        let guards_due = self.guards.due_of_answer(self.route);
+        Ok(match manner {
+            Manner::Empty => {
+                if self.route.surface == Surface::Grpc {
+                    let draft = &mut record.draft;
+                    let screen = &self.guards.screens.answer;
+                    self.note_shown(draft);
+                    grpc::head_alone(screen, &parts.headers, &mut draft.findings, &mut draft.notes)?;
+                }
+                record.close(Phase::Screen, Outcome::Passed);
+                ScreenedBody::empty()
+            }
+            Manner::Pass => {
+                // Of what has no schema a contract holds the head, and that was done.
+                record.draft.guards.applied(Way::Answer, GuardSet::NONE.with(Guard::Contract));
+                record.close(Phase::Screen, Outcome::None);
+                ScreenedBody::passed(body)
+            }
+            Manner::Whole => {
+                let body = self.whole(parts, body, record).await?;
+                record.close(Phase::Screen, Outcome::Passed);
+                ScreenedBody::whole(body)
+            }
+            Manner::Lines(lines) => {
+                record.draft.is_stream = true;
+                without_length(&mut parts.headers);
+                let observes = self.route.validate.answers == Answers::Observe;
+                ScreenedBody::lines(body, lines, &self.guards.screens.answer, observes)
+            }
+            Manner::Unread => {
+                record
+                    .draft
+                    .guards
+                    .applied(Way::Answer, guards_due.without(self.guards.screens.answer.guards()));
+                record.draft.guards.skipped(Way::Answer, self.guards.screens.answer.guards(), Skip::Unread);
+                record.close(Phase::Screen, Outcome::None);
+                ScreenedBody::passed(body)
+            }
+            Manner::Bytes => {
+                record.draft.is_stream = true;
+                ScreenedBody::bytes(body, &self.guards.screens.answer)
+            }
+            Manner::Text => {
+                record.draft.is_stream = true;
+                without_length(&mut parts.headers);
+                ScreenedBody::text(body, &self.guards.screens.answer)
+            }
+            Manner::Grpc => {
+                let method = self.route.grpc.as_ref().and_then(|grpc| grpc.method(self.operation));
+                record.draft.is_stream = method.is_some_and(|method| method.streams_answers);
+                without_length(&mut parts.headers);
+                ScreenedBody::grpc(grpc::Messages::new(body, self))
+            }
+            Manner::Model => {
+                record.draft.is_stream = true;
+                without_length(&mut parts.headers);
+                self.spoken(body, hides_usage, record).await?
+            }
+            Manner::Tools => {
+                record.draft.is_stream = true;
+                without_length(&mut parts.headers);
+                self.messages(body, record)?
+            }
+        })
+    }
+
+    /// What a model says while it says it, or, where somebody judges all of it, once it is said.
+    async fn spoken(
+        &self,
+        body: UpstreamBody,
+        hides_usage: bool,
+        record: &mut Recording,
+    ) -> Result<ScreenedBody, Halt> {
+        let rules = self.model.ok_or_else(no_rules)?;
+        let endpoint = self.endpoint()?;
+        let stream = Stream::new(endpoint, rules, hides_usage, record.id().as_str());
+        let stream = stream
+            .ok_or_else(|| Halt::new(Reason::AnswerUnreadable, "a stream in answer to what has none"))?;
+        match &self.guards.answer_judge {
+            None => Ok(ScreenedBody::model(body, stream)),
+            Some(judge) => {
+                let plain = self.guards.model.as_ref().filter(|_| self.restores);
+                let id = record.id().as_str();
+                let told = plain.and_then(|rules| Stream::new(endpoint, rules, hides_usage, id));
+                held(judge, body, (stream, told), record).await
+            }
+        }
+    }
+
     fn manner(&self, method: &Method, parts: &response::Parts, body: &UpstreamBody) -> Result<Manner, Halt> {
         if self.route.surface == Surface::Grpc {
             return self.grpc_manner(parts, body);
@@ -303,7 +372,7 @@ impl Judged<'_> {
             Surface::Mcp if body.is_end_stream() => Ok(Manner::Empty),
             Surface::Mcp if media == "text/event-stream" => Ok(Manner::Tools),
             Surface::Mcp if is_json(media) => Ok(Manner::Whole),
-            Surface::Mcp if is_text(media) => Ok(Manner::Text),
+            Surface::Mcp if matches!(Site::of_body(media), Site::Text) => Ok(Manner::Text),
             Surface::Mcp => {
                 Err(Halt::new(Reason::AnswerUnreadable, format!("a tool server answered with `{media}`")))
             }
@@ -318,16 +387,45 @@ impl Judged<'_> {
                 }
                 let needs = answer_needs_body(self.route, self.operation, parts.status, &parts.headers);
                 let is_read = needs || is_bodiless || (is_screened && is_json(media)) || body.is_end_stream();
-                Ok(match is_read {
-                    true => Manner::Whole,
-                    false if is_screened && is_text(media) => Manner::Text,
-                    false => Manner::Pass,
-                })
+                match is_read {
+                    true => Ok(Manner::Whole),
+                    false if is_screened => self.streamed(media),
+                    false => Ok(Manner::Pass),
+                }
             }
             Surface::Grpc => Ok(Manner::Grpc),
             Surface::Rest if is_json(media) => Ok(Manner::Whole),
-            Surface::Rest if is_text(media) => Ok(Manner::Text),
+            Surface::Rest if body.is_end_stream() => Ok(Manner::Empty),
+            Surface::Rest if is_screened => self.streamed(media),
             Surface::Rest => Ok(Manner::Pass),
+        }
+    }
+
+    /// How detectors read what is no JSON, chunk by chunk.
+    fn streamed(&self, media: &str) -> Result<Manner, Halt> {
+        // What does not say what it is may be text, and a client may take it for that.
+        let site = if media.is_empty() { Site::Text } else { Site::of_body(media) };
+        match coverage::detectors(site) {
+            Reach::Reads => Ok(Manner::Text),
+            Reach::ReadsOnly => Ok(Manner::Bytes),
+            Reach::Outside(_) | Reach::Blind(_) if self.guards.screens.answer_unread.allows(media) => {
+                Ok(Manner::Unread)
+            }
+            Reach::Outside(_) | Reach::Blind(_) => {
+                let detail = format!("no detector can read `{media}`, and `unread` does not list it");
+                Err(Halt::new(Reason::AnswerUnreadable, detail))
+            }
+        }
+    }
+
+    /// Detectors on what an application wrote into the head.
+    fn fields(&self, headers: &HeaderMap, record: &mut Recording) -> Result<(), Halt> {
+        let screen = &self.guards.screens.answer;
+        match screen_fields(screen, headers, &mut record.draft.findings) {
+            Verdict::Block => {
+                Err(Halt::new(Reason::AnswerBlocked, "a rule blocked a header, see the findings"))
+            }
+            Verdict::Pass | Verdict::Redact => Ok(()),
         }
     }
 
@@ -388,9 +486,18 @@ impl Judged<'_> {
         if let Some(due) = self.due {
             bytes = due.settle(self.gate, (self.route, self.operation), parts, bytes, record).await?;
         }
+        let came = bytes.clone();
         let (bytes, verdict) = self.detect(parts, bytes, &mut record.draft)?;
         if verdict == Verdict::Block {
             return Err(Halt::new(Reason::AnswerBlocked, "a rule blocked the answer, see the findings"));
+        }
+        if let Some(judge) = &self.guards.answer_judge {
+            // What tokens stand for is the client's to hear, and nobody else's.
+            let told = match self.guards.model.as_ref().filter(|_| self.restores) {
+                None => bytes.clone(),
+                Some(rules) => dialect::screen_answer(self.endpoint()?, rules, &came, &mut Vec::new())?.body,
+            };
+            hear(judge, &dialect::spoken(&told), &mut record.draft).await?;
         }
         if bytes.len() != before {
             parts.headers.remove(ETAG);
@@ -481,10 +588,16 @@ impl Judged<'_> {
                 Ok((bytes, Verdict::Pass))
             }
             Surface::Rest | Surface::GraphQl => {
-                let screened = if is_json(&media_type(&parts.headers)) {
-                    screen_json(screen, &bytes, "answer:")
-                } else {
-                    screen_text(screen, &bytes, "answer")
+                let media = &*media_type(&parts.headers);
+                let screened = match self.streamed(media) {
+                    _ if is_json(media) => screen_json(screen, &bytes, "answer:"),
+                    Ok(Manner::Unread) => {
+                        draft.guards.skipped(Way::Answer, screen.guards(), Skip::Unread);
+                        return Ok((bytes, Verdict::Pass));
+                    }
+                    Ok(Manner::Bytes) => Ok(screen_bytes(screen, &bytes, "answer")),
+                    Ok(_) => screen_text(screen, &bytes, "answer"),
+                    Err(halt) => return Err(halt),
                 };
                 let screened =
                     screened.map_err(|error| Halt::new(Reason::AnswerUnreadable, error.to_string()))?;
@@ -493,6 +606,52 @@ impl Judged<'_> {
             }
         }
     }
+}
+
+/// Reads a stream whole, judges it, and lets it go as one. The second of the streams is what the judge is told, where that
+/// is something else: tokens, and not what they stand for.
+async fn held(
+    judge: &Judge,
+    body: UpstreamBody,
+    (mut stream, told): (Stream, Option<Stream>),
+    record: &mut Recording,
+) -> Result<ScreenedBody, Halt> {
+    let bytes = collect(body).await?;
+    let mut out = BytesMut::new();
+    let end = stream.push(&bytes, &mut out).and_then(|()| stream.finish(&mut out));
+    let draft = &mut record.draft;
+    draft.findings.extend(stream.take_findings());
+    draft.usage = stream.usage();
+    // Nothing has left, so what a rule stopped is an answer that was refused, and no stream that ends early.
+    end.map_err(|end| Halt::new(end.reason(), end.to_string()))?;
+    let mut apart = BytesMut::new();
+    let told = match told {
+        None => &out,
+        Some(mut told) => {
+            let end = told.push(&bytes, &mut apart).and_then(|()| told.finish(&mut apart));
+            end.map_err(|end| Halt::new(end.reason(), end.to_string()))?;
+            &apart
+        }
+    };
+    hear(judge, &dialect::spoken_stream(told), draft).await?;
+    record.close(Phase::Screen, Outcome::Passed);
+    Ok(ScreenedBody::whole(out.freeze()))
+}
+
+/// Asks a judge about what a model said.
+async fn hear(judge: &Judge, said: &str, draft: &mut Draft) -> Result<(), Halt> {
+    let (finding, reason) = match judge.hear_answer(said).await {
+        Ok(None) => return Ok(()),
+        Ok(Some(finding)) => (finding, Reason::AnswerBlocked),
+        Err(finding) => {
+            draft.guards.skipped(Way::Answer, GuardSet::NONE.with(Guard::Judge), Skip::Unanswered);
+            (finding, Reason::AnswerUnjudged)
+        }
+    };
+    let detail = format!("{}: {}", finding.detector, finding.evidence);
+    let verdict = judge_findings(std::slice::from_ref(&finding));
+    draft.findings.push(finding);
+    if verdict == Verdict::Block { Err(Halt::new(reason, detail)) } else { Ok(()) }
 }
 
 /// Reads an answer whole. One frame, the common case, is not copied.
@@ -536,21 +695,6 @@ fn is_json(media: &str) -> bool {
     media == "application/json" || media.ends_with("+json")
 }
 
-fn is_text(media: &str) -> bool {
-    // What does not say what it is may be text, and a client may take it for that.
-    media.is_empty()
-        || media.starts_with("text/")
-        || media.ends_with("+xml")
-        || matches!(
-            media,
-            "application/xml"
-                | "application/javascript"
-                | "application/x-ndjson"
-                | "application/jsonl"
-                | "application/x-www-form-urlencoded"
-        )
-}
-
 /// The media type in lower case, without its parameters; empty when there is none.
 fn media_type(headers: &HeaderMap) -> String {
     let whole = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -561,22 +705,24 @@ fn media_type(headers: &HeaderMap) -> String {
 mod tests {
     use super::*;
 
-    /// Whether a screen reads an answer with this `Content-Type`: as JSON, as text.
-    fn check(written: Option<&'static str>, expected: (bool, bool)) {
+    /// How a screen reads an answer with this `Content-Type`: as JSON, or as what.
+    fn check(written: Option<&'static str>, expected: (bool, Site)) {
         let mut headers = HeaderMap::new();
         if let Some(written) = written {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(written));
         }
         let media = media_type(&headers);
-        assert_eq!((is_json(&media), is_text(&media)), expected, "{written:?}");
+        assert_eq!((is_json(&media), Site::of_body(&media)), expected, "{written:?}");
     }
 
     #[test]
     fn answers_are_read_however_their_media_type_is_spelled() {
-        check(Some("Application/JSON; charset=utf-8"), (true, false));
-        check(Some("application/Problem+Json"), (true, false));
-        check(Some("TEXT/HTML"), (false, true));
-        check(None, (false, true));
-        check(Some("image/png"), (false, false));
+        check(Some("Application/JSON; charset=utf-8"), (true, Site::Json));
+        check(Some("application/Problem+Json"), (true, Site::Json));
+        check(Some("TEXT/HTML"), (false, Site::Text));
+        check(Some("application/yaml"), (false, Site::Text));
+        check(Some("application/octet-stream"), (false, Site::Bytes));
+        check(Some("image/png"), (false, Site::Opaque));
+        check(Some("image/svg+xml"), (false, Site::Text));
     }
 }

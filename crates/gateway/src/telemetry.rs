@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use portcullis_core::guard::{Guard, Skip};
 use portcullis_core::halt::Reason;
 use portcullis_core::record::{Outcome, Phase};
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -29,6 +30,12 @@ struct HaltLabels {
 struct FindingLabels {
     detector: &'static str,
     action: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct SkippedLabels {
+    guard: &'static str,
+    reason: &'static str,
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -76,7 +83,7 @@ pub struct Metrics {
     /// Reloads tried.
     pub reloads: Counter,
     /// Guards that were configured and did not run. Must stay 0.
-    pub guard_skipped: Counter,
+    guard_skipped: Family<SkippedLabels, Counter>,
     /// Decisions of the policy index that plain Cedar did not share. Must stay 0.
     pub policy_disagreements: Counter,
     /// When the configuration in force was loaded, in seconds since the epoch.
@@ -101,7 +108,7 @@ impl Default for Metrics {
             in_flight: Gauge::default(),
             reload_ok: Gauge::default(),
             reloads: Counter::default(),
-            guard_skipped: Counter::default(),
+            guard_skipped: Family::default(),
             policy_disagreements: Counter::default(),
             loaded_at: Gauge::default(),
         };
@@ -143,6 +150,13 @@ impl Default for Metrics {
         registry.register("policy_disagreements", help, metrics.policy_disagreements.clone());
         let help = "When the configuration in force was loaded";
         registry.register_with_unit("config_loaded", help, Unit::Seconds, metrics.loaded_at.clone());
+        // What must stay 0 is there to be seen from the beginning.
+        for (guard, why) in Guard::ALL.iter().flat_map(|guard| Skip::ALL.map(|why| (guard, why))) {
+            if why.is_counted() {
+                let labels = SkippedLabels { guard: guard.id(), reason: why.as_str() };
+                drop(metrics.guard_skipped.get_or_create(&labels));
+            }
+        }
         *metrics.registry.lock() = registry;
         metrics
     }
@@ -176,6 +190,10 @@ impl Metrics {
         for finding in &draft.findings {
             let action = finding.action.as_str();
             self.findings.get_or_create(&FindingLabels { detector: finding.detector, action }).inc();
+        }
+        for (_, guard, why) in draft.guards.all().filter(|(_, _, why)| why.is_counted()) {
+            let labels = SkippedLabels { guard: guard.id(), reason: why.as_str() };
+            self.guard_skipped.get_or_create(&labels).inc();
         }
         if let (1.., Some(route)) = (draft.added_bytes, &draft.route) {
             let labels = RouteLabels { route: route.name.to_string() };

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use portcullis_core::guard::Guard;
 use portcullis_core::record::Action;
 
 use crate::linear::Channel;
@@ -29,6 +30,14 @@ pub enum Tier {
 }
 
 impl Tier {
+    /// The guard that it is.
+    pub const fn guard(self) -> Guard {
+        match self {
+            Self::Encoder => Guard::Encoder,
+            Self::Judge => Guard::Judge,
+        }
+    }
+
     /// The name in findings.
     pub const fn id(self) -> &'static str {
         match self {
@@ -80,12 +89,15 @@ pub enum Said {
     Unread(&'static str),
 }
 
+/// Who was asked about a text as whose, and what was said, if it was.
+type Answer = (Tier, Channel, Option<Said>);
+
 /// What is open and what was said about the texts of one request.
 #[derive(Debug, Default)]
 pub struct Hearing {
     is_asking: bool,
     /// By text; `None` for what was noted and has no answer.
-    said: BTreeMap<Arc<str>, Vec<(Tier, Channel, Option<Said>)>>,
+    said: BTreeMap<Arc<str>, Vec<Answer>>,
     open: Vec<Passage>,
 }
 

@@ -12,6 +12,7 @@ mod file;
 mod network;
 mod pieces;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -26,13 +27,15 @@ pub const WIDTH: usize = 96;
 /// How far apart windows begin.
 pub const STRIDE: usize = 80;
 /// The most windows of one text; a longer one is not read: see [`Unread::TooLong`].
-pub const WINDOWS: usize = 1024;
+pub const WINDOWS: usize = 256;
 /// The most bytes of a window's pieces that are worth cutting: what is longer has too many windows in any script.
 const PIECE_BYTES: usize = 48;
 /// Windows that are counted through at once.
 const BATCH: usize = 8;
 /// Allowances: for texts of up to 1, 2, 4, 8 … windows.
 const STEPS: usize = 12;
+/// From so many capitals on a text may be written in capitals.
+const CAPITALS: usize = 12;
 /// Pieces with a meaning of their own.
 const BEGIN: u32 = 1;
 const END: u32 = 2;
@@ -45,7 +48,6 @@ const SHIPPED: &[u8] = include_bytes!("../models/encoder.bin");
 pub struct Encoder {
     pieces: Pieces,
     network: Network,
-    tools: Tools,
     heads: [Head; 2],
 }
 
@@ -81,7 +83,7 @@ impl Encoder {
     /// Takes a file of weights; `None` if it is not one.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let (pieces, network, heads) = File::read(bytes)?;
-        Some(Self { pieces, network, tools: Tools::default(), heads })
+        Some(Self { pieces, network, heads })
     }
 
     /// The model that comes with the program. Takes tens of milliseconds. A test proves that it can be read.
@@ -103,14 +105,14 @@ impl Encoder {
             Channel::User => 0,
             Channel::Document => 1,
         };
-        let windows = self.windows(text)?;
+        let (windows, tools) = (self.windows(text)?, Tools::default());
         let (mut worst, mut range) = (f32::NEG_INFINITY, 0..0);
         for batch in windows.chunks(BATCH) {
             if !goes_on() {
                 return Err(Unread::Late);
             }
             let pieces: Vec<&[u32]> = batch.iter().map(|window| window.pieces.as_slice()).collect();
-            let values = self.network.judge(&self.tools, &pieces).map_err(|_| Unread::Failed)?;
+            let values = self.network.judge(&tools, &pieces).map_err(|_| Unread::Failed)?;
             for (window, values) in batch.iter().zip(values) {
                 let value = values.get(head).copied().unwrap_or(f32::INFINITY);
                 if value > worst {
@@ -125,11 +127,11 @@ impl Encoder {
 
     /// What each head says of each window of the canonical view, before any allowance: for calibration.
     pub fn values(&self, text: &str) -> Option<Vec<[f32; 2]>> {
-        let windows = self.windows(text).ok()?;
+        let (windows, tools) = (self.windows(text).ok()?, Tools::default());
         let mut out = Vec::with_capacity(windows.len());
         for batch in windows.chunks(BATCH) {
             let pieces: Vec<&[u32]> = batch.iter().map(|window| window.pieces.as_slice()).collect();
-            out.extend(self.network.judge(&self.tools, &pieces).ok()?);
+            out.extend(self.network.judge(&tools, &pieces).ok()?);
         }
         Some(out)
     }
@@ -145,7 +147,7 @@ impl Encoder {
         }
         let mut windows = Vec::new();
         for view in views(text).iter() {
-            let pieces = self.pieces.cut(view.text());
+            let pieces = self.pieces.cut(&aloud(view.text()));
             for span in spans(pieces.len()) {
                 let own = pieces.get(span).unwrap_or_default();
                 let range = match (own.first(), own.last()) {
@@ -184,6 +186,26 @@ impl Head {
 /// What keeps the thread from it, for the log: it has been called before.
 pub fn count_alone() -> Result<(), impl fmt::Display> {
     rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build().map(std::mem::forget)
+}
+
+/// A text in capitals as it is read aloud, each byte where it was: capitals alone say nothing.
+fn aloud(text: &str) -> Cow<'_, str> {
+    let (mut large, mut small) = (0_usize, 0_usize);
+    for letter in text.chars() {
+        large += usize::from(letter.is_uppercase());
+        small += usize::from(letter.is_lowercase());
+    }
+    if large < CAPITALS || large < 2 * small {
+        return Cow::Borrowed(text);
+    }
+    let lower = |letter: char| {
+        let mut lower = letter.to_lowercase();
+        match (lower.next(), lower.next()) {
+            (Some(one), None) if one.len_utf8() == letter.len_utf8() => one,
+            _ => letter,
+        }
+    };
+    Cow::Owned(text.chars().map(lower).collect())
 }
 
 /// The windows of a text of so many pieces: all of it is in one.

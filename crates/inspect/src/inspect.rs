@@ -32,7 +32,7 @@
 //!
 //! fn unread(request: Request<Validated>) -> Request<Inspected> {
 //!     let body = request.body().clone();
-//!     request.advance(|validated| Inspected { validated, body, is_inspected: true, hides_usage: false, added_bytes: 0, vault: None })
+//!     request.advance(|validated| Inspected { validated, body, ..panic!("whatever came before") })
 //! }
 //! ```
 
@@ -40,7 +40,9 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use portcullis_core::grpc;
+use portcullis_core::guard::GuardSet;
 use portcullis_core::halt::{Halt, Reason};
 use portcullis_core::identify::Principal;
 use portcullis_core::record::{Action, Finding};
@@ -48,14 +50,16 @@ use portcullis_core::request::Request;
 use portcullis_core::route::Surface;
 use portcullis_core::validate::Validated;
 
+use crate::coverage::{self, Reach};
 use crate::dialect::mcp::{self, McpRules};
 use crate::dialect::{self, Asked, Endpoint, ModelRules};
 use crate::elsewhere::{Hearing, Passage};
 use crate::judge::{Verdict, judge};
 use crate::machine::Screen;
-use crate::media::{Media, decode, encode, pairs};
+use crate::media::{Media, decode, encode, essence, opaque_part, pairs};
+use crate::unread::Unread;
 use crate::vault::Vault;
-use crate::{graph, json, text};
+use crate::{fields, graph, json, text};
 
 /// What a route looks for: in what its clients send, and in what its upstream answers.
 #[derive(Debug, Clone, Default)]
@@ -64,6 +68,10 @@ pub struct Screens {
     pub request: Screen,
     /// For answers.
     pub answer: Screen,
+    /// What of a request may pass that cannot be read.
+    pub request_unread: Unread,
+    /// And of an answer.
+    pub answer_unread: Unread,
     /// What a tool server's messages are read by, where the route is one.
     pub tools: Option<McpRules>,
 }
@@ -75,11 +83,23 @@ pub struct Inspected {
     body: Bytes,
     is_inspected: bool,
     hides_usage: bool,
+    applied: GuardSet,
+    unread: GuardSet,
     added_bytes: usize,
     vault: Option<Arc<Vault>>,
 }
 
 impl Inspected {
+    /// The guards that read it.
+    pub fn applied(&self) -> GuardSet {
+        self.applied
+    }
+
+    /// The guards that cannot read its body, which the operator lets pass.
+    pub fn unread(&self) -> GuardSet {
+        self.unread
+    }
+
     /// The body to send: the client's own bytes, the redacted ones, or what a dialect made of them.
     pub fn outbound_body(&self) -> &Bytes {
         &self.body
@@ -140,6 +160,9 @@ pub fn inspect(
     if let (Some(rules), true) = (model, request.body().is_empty()) {
         headers(rules, &request)?;
     }
+    fields::screen(&screens.request, &request.head().headers, "header:", findings);
+    let mut applied = screens.request.guards();
+    let mut unread = GuardSet::NONE;
     let in_session = model.and_then(|rules| rules.tokenising(&who(&request)));
     let (model, vault) = match &in_session {
         Some((rules, vault)) => (Some(rules), Some(Arc::clone(vault))),
@@ -148,6 +171,7 @@ pub fn inspect(
     let asked = match (request.stage().route().surface, model) {
         (Surface::Model(_), Some(rules)) if !request.body().is_empty() => {
             let asked = asked(rules, &request, hearing, findings)?;
+            applied = rules.guards();
             (asked.body, asked.hides_usage, asked.added_bytes)
         }
         (Surface::Model(_), None) => {
@@ -173,14 +197,22 @@ pub fn inspect(
             (request.body().clone(), false, 0)
         }
         (Surface::Grpc, _) => {
-            fields(&screens.request, &request, findings)?;
+            message(&screens.request, &request, findings)?;
             (request.body().clone(), false, 0)
         }
         (Surface::Model(_), Some(_)) | (Surface::Rest, _) => {
-            let media = Media::of(&request.head().headers);
-            (body(&screens.request, media, request.body(), findings)?, false, 0)
+            let headers = &request.head().headers;
+            if may_pass_unread(headers, &screens.request_unread, request.body())? {
+                unread = applied;
+                (request.body().clone(), false, 0)
+            } else {
+                (body(&screens.request, Media::of(headers), request.body(), findings)?, false, 0)
+            }
         }
     };
+    if let Some(rules) = model.filter(|_| request.body().is_empty()) {
+        applied = rules.guards();
+    }
     let own = findings.get(known..).unwrap_or_default();
     if judge(own) == Verdict::Block {
         return Err(blocked(own));
@@ -193,6 +225,8 @@ pub fn inspect(
         is_inspected,
         hides_usage,
         added_bytes,
+        applied,
+        unread,
         vault,
     }))
 }
@@ -204,6 +238,29 @@ fn who(request: &Request<Validated>) -> [&str; 3] {
         Principal::Anonymous => [route, "", ""],
         Principal::Identity(identity) => [route, &identity.issuer, &identity.subject],
     }
+}
+
+/// Whether no detector can read a body, and the operator lets it pass; refuses what only the first is true of.
+fn may_pass_unread(headers: &HeaderMap, unread: &Unread, body: &[u8]) -> Result<bool, Halt> {
+    let media = Media::of(headers);
+    if body.is_empty() {
+        return Ok(false);
+    }
+    if let Reach::Blind(_) = coverage::detectors(media.site()) {
+        let media = essence(headers).to_ascii_lowercase();
+        return if unread.allows(&media) { Ok(true) } else { Err(blind(&media)) };
+    }
+    match opaque_part(body, unread).filter(|_| media == Media::Parts) {
+        Some(media) => Err(blind(&media)),
+        None => Ok(false),
+    }
+}
+
+fn blind(media: &str) -> Halt {
+    Halt::new(
+        Reason::ContentBlocked,
+        format!("no detector can read `{media}`, and `unread` does not list it"),
+    )
 }
 
 /// What of a request has to be read elsewhere and has no answer in `hearing` yet. Nothing of what is refused without
@@ -286,7 +343,7 @@ fn query(screen: &Screen, query: &str, findings: &mut Vec<Finding>) {
 }
 
 /// Screens the texts in the message of a gRPC request. They were what the permit was given for, and stay as they are.
-fn fields(screen: &Screen, request: &Request<Validated>, findings: &mut Vec<Finding>) -> Result<(), Halt> {
+fn message(screen: &Screen, request: &Request<Validated>, findings: &mut Vec<Finding>) -> Result<(), Halt> {
     let stage = request.stage();
     let route = stage.route();
     let internal = || Halt::new(Reason::Internal, "a gRPC route without descriptors");
@@ -312,7 +369,7 @@ fn body(screen: &Screen, media: Media, body: &Bytes, findings: &mut Vec<Finding>
     if body.is_empty() {
         return Ok(Bytes::new());
     }
-    if media == Media::Other {
+    if coverage::detectors(media.site()) == Reach::ReadsOnly {
         fixed(screen, &String::from_utf8_lossy(body), findings, String::new);
         return Ok(body.clone());
     }
@@ -326,9 +383,11 @@ fn body(screen: &Screen, media: Media, body: &Bytes, findings: &mut Vec<Finding>
             Err(_) => return Err(unreadable("the body is not well-formed JSON")),
         },
         Media::Form => form(screen, text, findings),
-        Media::Text | Media::Other => text::screen(screen, text, findings, String::new)
-            .filter(|found| found.is_changed)
-            .map(|found| found.text),
+        Media::Text | Media::Parts | Media::Other | Media::Opaque => {
+            text::screen(screen, text, findings, String::new)
+                .filter(|found| found.is_changed)
+                .map(|found| found.text)
+        }
     };
     Ok(rewritten.map_or_else(|| body.clone(), Bytes::from))
 }
@@ -420,6 +479,29 @@ mod tests {
         check(Media::Other, b"\xff\xfe ann@example.com", None, &[("", Block)]);
         check(Media::Other, b"\xff\xfe\x00", Some(b"\xff\xfe\x00"), &[]);
         check(Media::Text, b"", Some(b""), &[]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_passes_only_where_written() {
+        let check = |media: &'static str, unread: Unread, sent: &str, expected: Option<bool>| {
+            let headers =
+                HeaderMap::from_iter([(http::header::CONTENT_TYPE, http::HeaderValue::from_static(media))]);
+            assert_eq!(
+                may_pass_unread(&headers, &unread, sent.as_bytes()).ok(),
+                expected,
+                "{media} {unread:?}"
+            );
+        };
+        let only = |listed: &[&str]| Unread::only(listed.iter().copied());
+        check("image/png", Unread::Unclaimed, "x", Some(true));
+        check("image/png", only(&[]), "x", None);
+        check("image/png", only(&[]), "", Some(false));
+        check("Image/PNG; q=1", only(&["image/*"]), "x", Some(true));
+        check("application/octet-stream", only(&[]), "x", Some(false));
+        let parts = "--x\r\ncontent-type: image/png\r\n\r\nx\r\n--x--";
+        check("multipart/form-data; boundary=x", only(&[]), parts, None);
+        check("multipart/form-data; boundary=x", only(&["image/*"]), parts, Some(false));
+        check("text/plain", only(&[]), parts, Some(false));
     }
 
     #[test]

@@ -4,12 +4,14 @@
 //! requests, [`answer`] reads what upstreams answer. Both run their texts through a [`machine`], which asks the
 //! detectors in [`detect`]. What is wrapped, [`normal`] unwraps; what no pattern describes, [`linear`] weighs; what takes
 //! longer is asked [`elsewhere`]. What a model was told and may not repeat, [`told`] listens for; [`vault`] knows what tokens
-//! stand for. What follows from their findings is decided in [`mod@judge`] and nowhere else.
+//! stand for. What follows from their findings is decided in [`mod@judge`] and nowhere else. Where each of
+//! them runs is said in [`coverage`], which they ask.
 
 pub mod answer;
 pub mod inspect;
 
 pub mod content;
+pub mod coverage;
 pub mod detect;
 pub mod dialect;
 pub mod elsewhere;
@@ -23,8 +25,10 @@ pub mod sse;
 pub mod told;
 pub mod vault;
 
+mod fields;
 mod graph;
 mod json;
 mod media;
 mod text;
 mod tokens;
+mod unread;

@@ -17,6 +17,7 @@ mod state;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use portcullis_core::guard::{Guard, GuardSet};
 use portcullis_core::record::{Action, Finding};
 
 pub use self::allow::{Allow, NotAllowable};
@@ -24,6 +25,7 @@ use self::fields::Fields;
 use self::lanes::{Candidates, Lanes};
 use self::state::State;
 use crate::content::{self, Content};
+use crate::coverage;
 use crate::detect::cursor::Cursor;
 use crate::detect::{DATA, Detector, ELSEWHERE, Groups, Match, host};
 use crate::tokens::{Stage, Tokens, Way};
@@ -64,6 +66,8 @@ struct Rules {
     has_mail: bool,
     /// Whether lines are counted.
     has_lines: bool,
+    /// The guards that they are.
+    guards: GuardSet,
     /// What is no finding.
     allow: Allow,
     /// What the operator says of content.
@@ -145,8 +149,11 @@ impl Screen {
         let lanes = Lanes::new(rules.iter().map(|rule| rule.detector));
         let has_mail = known & Detector::Email.bit() != 0;
         let has_lines = known & Detector::InsecureCode.bit() != 0;
+        let own: GuardSet = rules.iter().map(|rule| coverage::guard(rule.detector.group())).collect();
+        let of_fields = fields.iter().map(|(_, screen)| screen.guards());
+        let guards = of_fields.fold(own, GuardSet::and).with_if(Guard::Rules, !content.is_empty());
         let (rules, fields) = (rules.into(), Fields::new(fields));
-        let rules = Rules { rules, lanes, hosts, has_mail, has_lines, allow, content, fields };
+        let rules = Rules { rules, lanes, hosts, has_mail, has_lines, allow, content, fields, guards };
         Self { rules: Some(Arc::new(rules)), ..Self::off() }
     }
 
@@ -203,6 +210,17 @@ impl Screen {
     pub fn restoring(&self, vault: &Arc<Vault>) -> Self {
         let tokens = Tokens { vault: Arc::clone(vault), way: Way::Home };
         Self { tokens: (!vault.is_empty()).then_some(tokens), ..self.clone() }
+    }
+
+    /// The guards that its detectors are.
+    pub fn guards(&self) -> GuardSet {
+        let own = self.rules.as_ref().map_or(GuardSet::NONE, |rules| rules.guards);
+        own.with_if(Guard::Leak, self.told.leak.is_some())
+    }
+
+    /// What is done where the operator's text is heard; `None` where nobody listens for it.
+    pub fn leak(&self) -> Option<Action> {
+        self.told.leak.as_ref().map(|leak| leak.action())
     }
 
     /// What is on, in the order in which it is asked.

@@ -5,6 +5,9 @@ use std::borrow::Cow;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
+use crate::coverage::Site;
+use crate::unread::Unread;
+
 /// How a body is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Media {
@@ -14,17 +17,22 @@ pub(crate) enum Media {
     Form,
     /// Other text.
     Text,
+    /// `multipart/form-data` and its kin. Read as far as it is text, and never rewritten.
+    Parts,
     /// Anything else. Read as far as it is text, and never rewritten.
     Other,
+    /// Compressed, drawn or spoken: nothing in it can be read as text.
+    Opaque,
 }
 
 impl Media {
     /// By the `Content-Type`; [`Media::Other`] without one.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
-            return Self::Other;
-        };
-        let essence = value.split(';').next().unwrap_or_default().trim();
+        Self::of_essence(essence(headers))
+    }
+
+    /// By a media type without parameters.
+    pub(crate) fn of_essence(essence: &str) -> Self {
         let (kind, name) = essence.split_once('/').unwrap_or((essence, ""));
         let is = |known: &str| name.eq_ignore_ascii_case(known);
         let ends = |suffix: &str| {
@@ -42,10 +50,84 @@ impl Media {
             || is("javascript")
         {
             Self::Text
+        } else if kind.eq_ignore_ascii_case("multipart") {
+            Self::Parts
+        } else if is_opaque(essence) {
+            Self::Opaque
         } else {
             Self::Other
         }
     }
+
+    /// Where such a body is in coverage.
+    pub(crate) const fn site(self) -> Site {
+        match self {
+            Self::Json => Site::Json,
+            Self::Form => Site::Form,
+            Self::Text => Site::Text,
+            Self::Parts => Site::Parts,
+            Self::Other => Site::Bytes,
+            Self::Opaque => Site::Opaque,
+        }
+    }
+}
+
+/// The media type as it is written, without parameters; empty without one.
+pub(crate) fn essence(headers: &HeaderMap) -> &str {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim()
+}
+
+/// Whether the text of such a body, if it has any, is compressed, drawn or spoken. Other bytes are read as far as they
+/// are text.
+pub fn is_opaque(media: &str) -> bool {
+    const WHOLE: [&str; 17] = [
+        "application/epub+zip",
+        "application/gzip",
+        "application/java-archive",
+        "application/msword",
+        "application/ogg",
+        "application/pdf",
+        "application/vnd.android.package-archive",
+        "application/vnd.rar",
+        "application/wasm",
+        "application/x-7z-compressed",
+        "application/x-bzip",
+        "application/x-bzip2",
+        "application/x-gzip",
+        "application/x-rar-compressed",
+        "application/x-xz",
+        "application/x-zip-compressed",
+        "application/zip",
+    ];
+    const STARTS: [&str; 8] = [
+        "image/",
+        "audio/",
+        "video/",
+        "font/",
+        "application/vnd.ms-",
+        "application/vnd.openxmlformats-",
+        "application/vnd.oasis.opendocument.",
+        "application/font",
+    ];
+    const ENDS: [&str; 3] = ["+zip", "+gzip", "/zstd"];
+    let media = media.to_ascii_lowercase();
+    !media.ends_with("xml")
+        && (WHOLE.contains(&&*media)
+            || STARTS.iter().any(|start| media.starts_with(start))
+            || ENDS.iter().any(|end| media.ends_with(end)))
+}
+
+/// The first opaque media type that a part of a multipart body says it has, where `unread` does not let it pass. A line
+/// that reads like such a head counts wherever it stands.
+pub(crate) fn opaque_part(body: &[u8], unread: &Unread) -> Option<String> {
+    body.split(|byte| *byte == b'\n').find_map(|line| {
+        let (name, value) = line.split_at_checked(CONTENT_TYPE.as_str().len())?;
+        let value = value.trim_ascii_start().strip_prefix(b":")?;
+        let value = std::str::from_utf8(value).ok().filter(|_| name.eq_ignore_ascii_case(b"content-type"))?;
+        let media = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        (is_opaque(&media) && !unread.allows(&media)).then_some(media)
+    })
 }
 
 /// Names and values of a query or form, as written.
@@ -114,11 +196,25 @@ mod tests {
             ("image/svg+xml", Media::Text),
             ("application/octet-stream", Media::Other),
             ("json", Media::Other),
+            ("image/png", Media::Opaque),
+            ("Application/ZIP", Media::Opaque),
+            ("multipart/form-data; boundary=x", Media::Parts),
         ] {
             let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(value))]);
             assert_eq!(Media::of(&headers), expected, "{value}");
         }
         assert_eq!(Media::of(&HeaderMap::new()), Media::Other);
+    }
+
+    #[test]
+    fn parts_that_cannot_be_read_are_told_apart() {
+        let body = b"--x\r\nContent-Disposition: form-data; name=a\r\ncontent-TYPE : image/PNG; q=1\r\n\r\n..\r\n--x--";
+        let check = |unread: &[&str], expected: Option<&str>| {
+            assert_eq!(opaque_part(body, &Unread::only(unread.iter().copied())).as_deref(), expected);
+        };
+        check(&[], Some("image/png"));
+        check(&["image/*"], None);
+        assert_eq!(opaque_part(b"content-type: text/plain", &Unread::only([""; 0])), None);
     }
 
     #[test]

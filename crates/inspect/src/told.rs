@@ -45,6 +45,11 @@ impl Leak {
     pub fn new(text: &str, canary: Option<&str>, action: Action) -> Self {
         Self { text: OwnText::new(text), canary: canary.map(Forms::new), action }
     }
+
+    /// What is done where it is heard.
+    pub(crate) const fn action(&self) -> Action {
+        self.action
+    }
 }
 
 /// All that was told with one request. Cheap to clone.

@@ -2,6 +2,7 @@
 
 mod access_review;
 mod check;
+mod coverage;
 mod demo;
 mod explain;
 mod init;
@@ -58,6 +59,10 @@ enum Command {
         #[arg(long, conflicts_with = "schema")]
         matrix: bool,
     },
+    /// Print which guard runs where: every route, requests and answers, streamed and whole, surface by surface, and why not
+    /// where it does not. Exit status 1 where a guard is configured and cannot run.
+    #[command(after_help = coverage::EXAMPLES)]
+    Coverage(coverage::Question),
     /// Say why a recorded call came out as it did, or how one would: which policies were considered, which decided, and
     /// what would change the answer.
     #[command(after_help = explain::EXAMPLES)]
@@ -119,6 +124,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Run { config } => run::run(&config),
         Command::Check { config, format, schema, matrix } => check::check(&config, format, schema, matrix),
+        Command::Coverage(question) => coverage::coverage(&question),
         Command::Explain(question) => explain::explain(&question),
         Command::AccessReview(review) => access_review::review(&review),
         Command::Prove(question) => prove::prove(&question),

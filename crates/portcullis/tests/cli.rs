@@ -9,7 +9,8 @@ use std::process::{Command, Output};
 
 const CONTRACT: &str = include_str!("../../../examples/demo/shop.openapi.yaml");
 
-const COMMANDS: [&str; 8] = ["run", "check", "explain", "access-review", "prove", "routes", "init", "demo"];
+const COMMANDS: [&str; 9] =
+    ["run", "check", "coverage", "explain", "access-review", "prove", "routes", "init", "demo"];
 
 /// Runs the binary in `folder`, without colours and at a fixed width.
 fn portcullis(folder: &Path, arguments: &[&str]) -> Output {

@@ -345,6 +345,11 @@ impl OperationRules {
         self.bound.iter().any(|bound| bound.is_declared)
     }
 
+    /// Whether properties of its bodies are for some callers only.
+    pub fn exposes(&self) -> bool {
+        !self.exposures.is_empty()
+    }
+
     /// Judges one message of a stream by the scalar fields at its top, as a request is judged before it is sent.
     /// `now` is in seconds since the epoch.
     ///

@@ -106,6 +106,9 @@ pub(crate) struct File {
     /// PostgreSQL servers that know whose objects are, by the name that `lookup` and `ownership` use.
     #[serde(default)]
     pub(crate) postgres: Named<Postgres>,
+    /// Judges outside, by the name that `judge` in a model's `prompt` and `answer` uses.
+    #[serde(default)]
+    pub(crate) judges: Named<Judge>,
     /// The threads that read prompts where a model's `prompt` says `encoder`.
     pub(crate) encoder: Option<At<Encoder>>,
     /// Where the gate remembers who created what, for objects whose owner is `created-by`: a file, or a table.
@@ -514,6 +517,8 @@ pub(crate) struct Detectors {
     /// say in a model's `prompt`, and the `results` of tool servers. It is wrong about one ordinary text in a hundred, so
     /// its default there is `observe`.
     pub(crate) classifier: Option<At<DetectorLevel>>,
+    /// The judge of `judges` that is asked about prompts, or about answers, of a model: its name, or a mapping.
+    pub(crate) judge: Option<At<Either<String, JudgeUse>>>,
     /// Text that tries to give a model orders, as a small transformer in this process sees it, in many languages, within
     /// the time that [`encoder`](#encoder) gives. It reads what `classifier` reads. Only in programs that were built
     /// with the feature `ml`; its default there is `observe`.
@@ -539,10 +544,13 @@ pub(crate) struct Detectors {
     /// The operator's own rules: topics, phrases, languages, length, the schema of structured answers.
     #[serde(default)]
     pub(crate) rules: Vec<At<ContentRule>>,
+    /// What may pass although no detector can read it: media types such as `image/*` or `application/pdf`, and
+    /// `websocket`. Where detectors are written, anything else that is compressed, drawn or spoken is refused.
+    pub(crate) unread: Option<Vec<At<String>>>,
 }
 
 /// The threads that read prompts where a model's `prompt` says `encoder`. They read all texts of a request at once;
-/// a thread reads a window of about 300 characters in some ten milliseconds.
+/// a thread reads a window of about 300 characters in some ten milliseconds, so that a second is enough for 20,000 characters.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Encoder {
@@ -550,7 +558,7 @@ pub(crate) struct Encoder {
     #[schemars(extend("default" = 2, "minimum" = 1, "maximum" = 256))]
     pub(crate) threads: Option<At<usize>>,
     /// How long a request waits for its texts to be read.
-    #[schemars(extend("default" = "500ms"))]
+    #[schemars(extend("default" = "1s"))]
     pub(crate) deadline: Option<Span>,
     /// What becomes of a request of which a text was not read: because it was late, too long, or too many waited. The
     /// record says so either way. Default: `refuse` where an order would be blocked, `pass` elsewhere.
@@ -734,6 +742,7 @@ words! {
 mod content;
 mod graphs;
 mod grpc;
+mod judges;
 mod objects;
 mod postgres;
 mod tools;
@@ -741,6 +750,7 @@ mod tools;
 pub(crate) use content::{ContentRule, Field, RuleAction, Wider};
 pub(crate) use graphs::{Graph, GraphLimits, GraphObject, GraphWaiver};
 pub(crate) use grpc::{Grpc, GrpcAnswers};
+pub(crate) use judges::{Judge, JudgeAction, JudgeFailure, JudgeKind, JudgeStreams, JudgeUse};
 pub(crate) use objects::{
     Created, Excess, Expose, List, Lookup, Object, Ownership, Unbound, Waiver, WaiverPlace,
 };

@@ -100,7 +100,9 @@ fn resolve(text: &str, report: &mut diagnostic::Report, loader: &mut source::Loa
     };
     let tree = shape::conform(tree, report)?;
     match file::File::deserialize(&tree) {
-        Ok(file) => check::Checker { report, loader, postgres: Default::default() }.settings(file),
+        Ok(file) => {
+            check::Checker { report, loader, postgres: Default::default(), judges: Vec::new() }.settings(file)
+        }
         Err(error) => {
             report.error("internal", tree.at, format!("the file could not be read: {error}"));
             None

@@ -11,6 +11,7 @@ use portcullis_core::authorize::{CreatedId, Place as Stands, Pointer, Who};
 use portcullis_core::graph::GraphLimits;
 use portcullis_core::grpc::Schema;
 use portcullis_core::mcp::Callable;
+use portcullis_core::record::Action;
 use portcullis_core::roles::{Book, Mark};
 use portcullis_core::validate::Told;
 use portcullis_inspect::detect::Detector;
@@ -55,6 +56,54 @@ pub struct Settings {
     pub roles: Option<Roles>,
     /// Where records go.
     pub record: RecordTarget,
+    /// Judges outside, in the file's order.
+    pub judges: Vec<Judge>,
+}
+
+/// Somebody outside who is asked about texts.
+#[derive(Debug, Clone)]
+pub struct Judge {
+    /// Its name in the configuration.
+    pub name: String,
+    /// What it speaks.
+    pub kind: JudgeKind,
+    /// Where it is.
+    pub upstream: Upstream,
+    /// For all texts of one request.
+    pub timeout: Duration,
+    /// Whether what it does not answer about passes.
+    pub passes_unanswered: bool,
+    /// What is done about what it objects to.
+    pub action: Action,
+    /// How many answers are remembered.
+    pub memory: usize,
+    /// How many questions are asked at once.
+    pub concurrency: usize,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// What a judge speaks.
+#[derive(Debug, Clone)]
+pub enum JudgeKind {
+    /// A webhook.
+    Webhook,
+    /// Chat completions.
+    OpenAi {
+        /// The model.
+        model: String,
+        /// What it is told, where it is not what the gate tells it.
+        instructions: Option<SourceText>,
+    },
+}
+
+/// Which judge is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JudgeUse {
+    /// Its index in [`Settings::judges`].
+    pub judge: usize,
+    /// Whether streams are held until they are judged.
+    pub holds: bool,
 }
 
 /// Threads that read prompts, where a model's `prompt` asks for it.
@@ -72,7 +121,7 @@ pub struct Encoder {
 
 impl Default for Encoder {
     fn default() -> Self {
-        Self { threads: 2, deadline: Duration::from_millis(500), refuses_unread: None, memory: 16_384 }
+        Self { threads: 2, deadline: Duration::from_secs(1), refuses_unread: None, memory: 16_384 }
     }
 }
 
@@ -648,6 +697,10 @@ pub struct Detectors {
     pub fields: Vec<Field>,
     /// Rules of the operator's own.
     pub rules: Vec<ContentRule>,
+    /// The judge that is asked; of prompts and answers only.
+    pub judge: Option<JudgeUse>,
+    /// Media types that may pass unread, in lower case; `None` where no detectors were written.
+    pub unread: Option<Vec<String>>,
 }
 
 impl Detectors {
@@ -727,6 +780,8 @@ impl Detectors {
             allow: Vec::new(),
             fields: Vec::new(),
             rules: Vec::new(),
+            judge: None,
+            unread: None,
         }
     }
 }

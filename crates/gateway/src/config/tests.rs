@@ -191,14 +191,20 @@ fn a_full_file_becomes_settings() {
     assert_eq!((api.answers, api.body_limit), (Check::Observe, 2_000_000));
     assert_eq!(api.body_limits, [("login".to_owned(), 4096)]);
     assert_eq!(api.inspect, Detectors::NONE);
-    let screen = Detectors { pii: Level::Redact, injection: Level::Block, ..Detectors::SCREEN };
+    let screen = Detectors {
+        pii: Level::Redact,
+        injection: Level::Block,
+        unread: Some(Vec::new()),
+        ..Detectors::SCREEN
+    };
     assert_eq!(api.screen, screen);
 
     let model = &settings.models[0];
     assert_eq!(model.upstream.credential.as_ref().unwrap().value.expose(), "Bearer from-the-environment");
     assert_eq!(model.client_system, ClientSystem::Demote);
     assert_eq!(&*model.system.as_ref().unwrap().text, "Be kind.\n");
-    assert_eq!((&model.prompt, &model.answer), (&Detectors::PROMPT, &Detectors::ANSWER));
+    let prompt = Detectors { unread: Some(Vec::new()), ..Detectors::PROMPT };
+    assert_eq!((&model.prompt, &model.answer), (&prompt, &Detectors::ANSWER));
     assert_eq!(model.upstream.timeout, Duration::from_secs(600));
 
     let policies: Vec<&str> = settings.policies.iter().map(|text| &*text.name).collect();
@@ -532,7 +538,7 @@ fn one_mistake_each() {
     check("    inspect: { pii: tokenise }", "in a model's `prompt`");
     check("    inspect: { secrets: mask }", "only personal data is masked");
     check("    inspect: { allow: [\"10.0.0.0/99\"] }", "is not an address, a network");
-    check("    inspect: { fields: [ { at: /nothing, pii: redact } ] }", "there is no field `/nothing`");
+    check("    inspect: { fields: [ { at: /nothing, pii: redact } ] }", "fields are of APIs with a contract");
     check("    inspect: { rules: [ { name: a, action: block } ] }", "a rule looks for one thing");
     check(
         "    inspect: { rules: [ { name: a, action: block, phrase: \"a+\" } ] }",

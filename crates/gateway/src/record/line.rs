@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
+use portcullis_core::guard::Met;
 use portcullis_core::identify::Principal;
 use portcullis_core::record::{Finding, Phases, Usage};
 use serde::Serialize;
@@ -95,6 +96,9 @@ struct Line<'a> {
     phases: &'a Phases,
     #[serde(skip_serializing_if = "is_empty")]
     findings: &'a [Finding],
+    /// The guards that ran, and those that did not although they were configured.
+    #[serde(skip_serializing_if = "Met::is_empty")]
+    guards: &'a Met,
     /// Identifiers denied: many of them from one principal are an enumeration.
     #[serde(skip_serializing_if = "Option::is_none")]
     denied: Option<&'a Denied>,
@@ -193,6 +197,7 @@ fn line(draft: &Draft, took: Duration) -> Line<'_> {
         detail: draft.halt.as_ref().map(|(_, detail)| detail.as_str()),
         phases: &draft.phases,
         findings: &draft.findings,
+        guards: &draft.guards,
         denied: draft.denied.as_ref(),
         notes: &draft.notes,
         upstream: draft.upstream.as_ref().map(|upstream| upstream.name()),

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
+use portcullis_core::guard::Met;
 use portcullis_core::halt::{Halt, Reason};
 use portcullis_core::identify::Principal;
 use portcullis_core::record::{Finding, Outcome, Phase, PhaseOutcome, Phases, Usage};
@@ -72,6 +73,8 @@ pub(crate) struct Draft {
     pub(crate) policies: Vec<SmolStr>,
     pub(crate) phases: Phases,
     pub(crate) findings: Vec<Finding>,
+    /// What read it, and what did not that should have.
+    pub(crate) guards: Met,
     pub(crate) denied: Option<Denied>,
     /// What was asked for and no contract has, without identifiers.
     pub(crate) path: Option<Box<str>>,
@@ -135,6 +138,7 @@ impl Recording {
             policies: Vec::new(),
             phases: Phases::default(),
             findings: Vec::new(),
+            guards: Met::default(),
             denied: None,
             path: None,
             notes: Vec::new(),

@@ -9,7 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use portcullis_core::halt::Reason;
 use portcullis_core::record::{Finding, Usage};
 use portcullis_core::validate::AnswerLines;
-use portcullis_inspect::answer::TextStream;
+use portcullis_inspect::answer::{ByteStream, TextStream};
 use portcullis_inspect::dialect::mcp::McpStream;
 use portcullis_inspect::dialect::{Stream, StreamEnd};
 use portcullis_inspect::machine::Screen;
@@ -80,6 +80,7 @@ enum Inner {
     Whole(Option<Bytes>),
     Pass(UpstreamBody),
     Text(Streamed<TextStream>),
+    Bytes(Streamed<ByteStream>),
     Lines(Streamed<Box<Lines>>),
     Grpc(Box<grpc::Messages>),
     Model(Streamed<Box<Spoken>>),
@@ -104,6 +105,11 @@ impl ScreenedBody {
     /// Text, under this screen.
     pub(super) fn text(body: UpstreamBody, screen: &Screen) -> Self {
         Self(Inner::Text(Streamed::new(body, TextStream::new(screen))))
+    }
+
+    /// Of no kind that is known to be text, under this screen.
+    pub(super) fn bytes(body: UpstreamBody, screen: &Screen) -> Self {
+        Self(Inner::Bytes(Streamed::new(body, ByteStream::new(screen))))
     }
 
     /// JSON, line by line: held to the contract, and under this screen.
@@ -136,6 +142,7 @@ impl ScreenedBody {
         match &mut self.0 {
             Inner::Whole(_) | Inner::Pass(_) => Report::default(),
             Inner::Text(streamed) => streamed.screen.report(),
+            Inner::Bytes(streamed) => streamed.screen.report(),
             Inner::Lines(streamed) => streamed.screen.report(),
             Inner::Grpc(messages) => messages.report(),
             Inner::Model(streamed) | Inner::Stopped(streamed, _) => streamed.screen.report(),
@@ -158,6 +165,7 @@ impl Body for ScreenedBody {
                 Poll::Ready(frame.map(|frame| frame.map_err(|error| BodyError::Upstream(error.reason()))))
             }
             Inner::Text(streamed) => streamed.poll_frame(cx),
+            Inner::Bytes(streamed) => streamed.poll_frame(cx),
             Inner::Lines(streamed) => streamed.poll_frame(cx),
             Inner::Grpc(messages) => messages.poll_frame(cx),
             Inner::Model(streamed) => streamed.poll_frame(cx),
@@ -175,6 +183,7 @@ impl Body for ScreenedBody {
             Inner::Whole(bytes) => bytes.is_none(),
             Inner::Pass(body) => body.is_end_stream(),
             Inner::Text(streamed) => streamed.is_over,
+            Inner::Bytes(streamed) => streamed.is_over,
             Inner::Lines(streamed) => streamed.is_over,
             Inner::Grpc(messages) => messages.is_over(),
             Inner::Model(streamed) | Inner::Stopped(streamed, _) => streamed.is_over,
@@ -185,9 +194,12 @@ impl Body for ScreenedBody {
         match &self.0 {
             Inner::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
             Inner::Pass(body) => body.size_hint(),
-            Inner::Text(_) | Inner::Lines(_) | Inner::Grpc(_) | Inner::Model(_) | Inner::Stopped(..) => {
-                SizeHint::new()
-            }
+            Inner::Text(_)
+            | Inner::Bytes(_)
+            | Inner::Lines(_)
+            | Inner::Grpc(_)
+            | Inner::Model(_)
+            | Inner::Stopped(..) => SizeHint::new(),
         }
     }
 }
@@ -216,6 +228,22 @@ impl Chunks for TextStream {
 
     fn finish(&mut self, out: &mut BytesMut) -> Result<(), BodyError> {
         Self::finish(self, out).map_err(|_| BodyError::Unreadable)?;
+        if self.is_blocked() { Err(BodyError::Blocked) } else { Ok(()) }
+    }
+
+    fn report(&mut self) -> Report {
+        Report { findings: self.take_findings(), is_stream: true, ..Report::default() }
+    }
+}
+
+impl Chunks for ByteStream {
+    fn push(&mut self, bytes: &[u8], out: &mut BytesMut) -> Result<Flow, BodyError> {
+        Self::push(self, bytes, out);
+        if self.is_blocked() { Err(BodyError::Blocked) } else { Ok(Flow::On) }
+    }
+
+    fn finish(&mut self, out: &mut BytesMut) -> Result<(), BodyError> {
+        Self::finish(self, out);
         if self.is_blocked() { Err(BodyError::Blocked) } else { Ok(()) }
     }
 

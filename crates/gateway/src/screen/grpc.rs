@@ -16,6 +16,7 @@ use portcullis_core::halt::{Halt, Reason};
 use portcullis_core::record::Finding;
 use portcullis_core::route::Route;
 use portcullis_core::validate::Answers;
+use portcullis_inspect::answer::screen_fields;
 use portcullis_inspect::inspect::message_texts;
 use portcullis_inspect::judge::{Verdict, judge};
 use portcullis_inspect::machine::Screen;
@@ -216,6 +217,9 @@ impl Messages {
             trailers.remove(name);
         }
         let status = self.status(&trailers)?;
+        if screen_fields(&self.screen, &trailers, &mut self.findings) == Verdict::Block {
+            return Err((Reason::AnswerBlocked, "a rule blocked the trailers, see the findings".to_owned()));
+        }
         let is_short = status == "0" && self.count == 0 && self.route.validate.answers == Answers::Enforce;
         let streams = self.route.grpc.as_ref().and_then(|grpc| grpc.method(self.operation));
         if is_short && streams.is_some_and(|method| !method.streams_answers) {

@@ -17,6 +17,7 @@ const REST: &str = r#"models:
       rules: [{ name: projects, topic: [Bluebird], action: redact }]
     answer:
       pii: redact
+      allow: ["*@allowed.org"]
       rules: [{ name: tickets, phrase: 'TICKET-\d{4,8}', action: block }]
 "#;
 

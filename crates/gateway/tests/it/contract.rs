@@ -147,7 +147,6 @@ async fn unknown_parameters_and_fields_pass_where_written() {
 }
 
 /// What `check` says of a configuration with this `identify` for the shop.
-#[expect(clippy::unwrap_used, reason = "a folder that cannot be written fails the test")]
 fn checked(identify: &str, contract: &str, more: &str) -> String {
     let folder = tempfile::TempDir::new().unwrap();
     let put = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();

@@ -6,7 +6,10 @@ mod anthropic;
 mod bypass;
 #[cfg(test)]
 mod content;
+#[cfg(test)]
 mod contract;
+#[cfg(test)]
+mod coverage;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
@@ -17,6 +20,8 @@ mod functions;
 mod graph;
 #[cfg(test)]
 mod grpc;
+#[cfg(test)]
+mod judges;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]

@@ -118,14 +118,15 @@ async fn the_operators_text_does_not_come_back() {
         let canary = system.rsplit(' ').next().unwrap().to_owned();
         assert_eq!(canary.len(), 16, "{system}");
         let backwards: String = canary.chars().rev().collect();
+        let mut known = 1;
         for (said, expected, detector) in [
             (SYSTEM.to_owned(), "You are the [system-text].\n", "system-leak"),
             (format!("It is {backwards}, yes."), "[system-text], yes.", "canary"),
         ] {
             says(&gate, &format!("Hello! {said}"), is_stream);
-            let known = gate.records(0).await.len();
             let answer = gate.ask(&post(&asked(is_stream))).await;
-            let record = gate.records(known + 1).await.pop().unwrap();
+            known += 1;
+            let record = gate.records(known).await.pop().unwrap();
             let found = record["findings"].as_array().unwrap();
             assert!(found.iter().any(|one| one["detector"] == detector), "{record}");
             let text = heard(answer.text(), is_stream);

@@ -64,9 +64,10 @@ impl Phrase {
                 )
                 .syntax(syntax)
                 .build(pattern)
+                .map_err(|error| failed(&error))
         };
-        let here = build(StartKind::Anchored).map_err(|error| failed(&error))?;
-        let anywhere = build(StartKind::Unanchored).map_err(|error| failed(&error))?;
+        let here = build(StartKind::Anchored)?;
+        let anywhere = build(StartKind::Unanchored)?;
         let start =
             |dfa: &dense::DFA<Vec<u32>>, anchored| dfa.start_state(&start::Config::new().anchored(anchored));
         let here_start = start(&here, Anchored::Yes).map_err(|error| failed(&error))?;

@@ -61,7 +61,7 @@ impl Deltas {
         };
         let is_silent = was_held == 0 && self.held() == 0;
         let is_same = (is_untouched && is_silent) || released.get(start..) == Some(piece);
-        if !self.is_changed && !(is_same && self.ahead.is_empty()) {
+        if !(self.is_changed || is_same && self.ahead.is_empty()) {
             self.ahead.push_str(piece);
             self.compare(released.get(start..).unwrap_or_default());
         }

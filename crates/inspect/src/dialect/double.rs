@@ -28,8 +28,12 @@ impl Screen {
         Self { is_on: true }
     }
 
+    pub(crate) fn guards(&self) -> portcullis_core::guard::GuardSet {
+        portcullis_core::guard::GuardSet::NONE
+    }
+
     /// What was told is listened for by the machine itself.
-    pub(crate) fn with_leak(self, _: std::sync::Arc<crate::told::Leak>) -> Self {
+    pub(crate) fn with_leak(self, _: Arc<crate::told::Leak>) -> Self {
         self
     }
 

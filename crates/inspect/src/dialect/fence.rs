@@ -134,6 +134,7 @@ mod tests {
     use crate::told::Code;
 
     /// What is sent behind the fence `[…]` of a request with these messages; the places of what was found.
+    #[expect(clippy::needless_pass_by_value, reason = "a value is written where it is made")]
     fn check(messages: Value, expected: Value, found: &[&str]) {
         let fence = Fence { marks: false, code: Code::new([0; 10]) };
         let rules = ModelRules { fence: Some(fence), ..ModelRules::default() };

@@ -20,6 +20,7 @@ mod prompt;
 mod rules;
 mod spelling;
 mod splice;
+mod spoken;
 mod stream;
 mod surfaces;
 mod tape;
@@ -49,7 +50,9 @@ pub(crate) use crate::machine::{Machine, Screen};
 
 pub use events::EventStream;
 pub use rules::{ClientSystem, ModelRules};
+pub use spoken::{spoken, spoken_stream};
 pub use stream::{Stream, StreamEnd};
+pub use surfaces::{Origin, Surface as Field};
 pub use tape::TapeError;
 
 /// Which endpoints of its dialect a route offers. Lists of models are always among them.
@@ -108,19 +111,62 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
+    /// All endpoints of all dialects.
+    pub const ALL: [Self; 6] =
+        [Self::Chat, Self::Responses, Self::Embeddings, Self::Messages, Self::TokenCount, Self::Listing];
+
+    /// Whose it is, and its operations in their contracts.
+    pub const fn spoken(self) -> &'static [(Dialect, &'static str)] {
+        match self {
+            Self::Chat => &[(Dialect::OpenAi, "createChatCompletion")],
+            Self::Responses => &[(Dialect::OpenAi, "createResponse")],
+            Self::Embeddings => &[(Dialect::OpenAi, "createEmbedding")],
+            Self::Messages => &[(Dialect::Anthropic, "createMessage")],
+            Self::TokenCount => &[(Dialect::Anthropic, "countMessageTokens")],
+            Self::Listing => &[
+                (Dialect::OpenAi, "listModels"),
+                (Dialect::OpenAi, "retrieveModel"),
+                (Dialect::Anthropic, "listModels"),
+                (Dialect::Anthropic, "getModel"),
+            ],
+        }
+    }
+
+    /// Every field of a request, from the table that the request is read by: its path with `*` for elements, what
+    /// stands there and who wrote it.
+    pub fn request_fields(self) -> Vec<(String, Field, Origin)> {
+        let rows = match self {
+            Self::Chat => openai::chat::SURFACES,
+            Self::Responses => openai::responses::SURFACES,
+            Self::Embeddings => openai::embeddings::SURFACES,
+            Self::Messages | Self::TokenCount => return anthropic::surfaces(),
+            Self::Listing => &[],
+        };
+        rows.iter().map(|(path, field, origin)| ((*path).to_owned(), *field, *origin)).collect()
+    }
+
+    /// What stands in an answer, and a place of it in a whole one.
+    pub const fn answer_fields(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Chat => openai::chat::ANSWERS,
+            Self::Responses => openai::responses::ANSWERS,
+            Self::Embeddings => &[("everything else", "/data/0/object")],
+            Self::Messages => anthropic::ANSWERS,
+            Self::TokenCount => &[("everything else", "/error/message")],
+            Self::Listing => &[("everything else", "/data/0/id")],
+        }
+    }
+
+    /// Whether its answers may be streams.
+    pub fn has_streams(self) -> bool {
+        Stream::new(self, &ModelRules::default(), false, "").is_some()
+    }
+
     /// The endpoint of an operation of a model's route; `None` for any other.
     pub fn of(route: &Route, operation: OperationIndex) -> Option<Self> {
         let Surface::Model(dialect) = route.surface else { return None };
-        match (dialect, &*route.contract.operation(operation)?.id) {
-            (Dialect::OpenAi, "createChatCompletion") => Some(Self::Chat),
-            (Dialect::Anthropic, "createMessage") => Some(Self::Messages),
-            (Dialect::Anthropic, "countMessageTokens") => Some(Self::TokenCount),
-            (Dialect::Anthropic, "listModels" | "getModel") => Some(Self::Listing),
-            (Dialect::OpenAi, "createResponse") => Some(Self::Responses),
-            (Dialect::OpenAi, "createEmbedding") => Some(Self::Embeddings),
-            (Dialect::OpenAi, "listModels" | "retrieveModel") => Some(Self::Listing),
-            _ => None,
-        }
+        let id = &*route.contract.operation(operation)?.id;
+        Self::ALL.into_iter().find(|one| one.spoken().contains(&(dialect, id)))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use portcullis_core::guard::{Guard, GuardSet};
 use portcullis_core::halt::{Halt, Reason, Violation};
 use portcullis_core::record::Action;
 
@@ -10,6 +11,7 @@ use super::Screen;
 use super::fence::reminder;
 use crate::elsewhere::TierRules;
 use crate::told::{Code, Fence, Leak};
+use crate::unread::Unread;
 use crate::vault::{TokenKey, Vault};
 
 /// What is done with `system` and `developer` messages that a client sends.
@@ -39,6 +41,8 @@ pub struct ModelRules {
     pub tiers: Vec<TierRules>,
     /// What may not come from it.
     pub answer: Screen,
+    /// What may go to the model though nobody can read it: pictures, sounds, files.
+    pub unread: Unread,
     /// Betas of the provider that clients may ask for, where the dialect has such.
     pub betas: Vec<Box<str>>,
     /// Whether a request may speak of texts that its provider stored: they are not read again.
@@ -111,6 +115,7 @@ impl Default for ModelRules {
             orders: None,
             tiers: Vec::new(),
             answer: Screen::default(),
+            unread: Unread::default(),
             betas: Vec::new(),
             passes_stored: false,
             passes_tokens: false,
@@ -133,6 +138,18 @@ impl ModelRules {
     /// The rules for the answer to a request whose tokens are in `vault`.
     pub fn restoring(&self, vault: &Arc<Vault>) -> Self {
         Self { answer: self.answer.restoring(vault), ..self.clone() }
+    }
+
+    /// The guards of requests.
+    pub fn guards(&self) -> GuardSet {
+        let roles = GuardSet::NONE.with_if(Guard::Roles, self.client_system != ClientSystem::Allow);
+        let tiers = self.tiers.iter().map(|rules| rules.tier.guard()).collect();
+        self.prompt
+            .guards()
+            .and(roles)
+            .and(tiers)
+            .with_if(Guard::Classifier, self.orders.is_some())
+            .with_if(Guard::Fence, self.fence.is_some())
     }
 }
 

@@ -4,7 +4,7 @@ use rustc_hash::FxHashMap;
 
 /// How a field is screened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Surface {
+pub enum Surface {
     /// Text.
     Text,
     /// A list of parts or a text; parts that are text are also screened as the one text that the model reads.
@@ -19,13 +19,17 @@ pub(crate) enum Surface {
     Source,
     /// A document in base64 or a `data:` URL: what is text in it is read, other formats are not.
     Data,
-    /// Encoded sound, what only the provider can read, or a value that the contract enumerates: nothing to read.
+    /// An encoded sound: its media type is looked at and nothing of it is read.
+    Encoded,
+    /// What a provider encrypted and only a provider reads.
+    Sealed,
+    /// A value that the contract enumerates: nothing to read.
     Nothing,
 }
 
 /// Who wrote the text of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Origin {
+pub enum Origin {
     /// Whoever wrote the message that it stands in.
     Author,
     /// The client's user.
@@ -159,7 +163,10 @@ pub(crate) mod tests {
         let stale: Vec<_> = paths.difference(&expected).filter(|path| !is_list(path)).collect();
         assert!(stale.is_empty(), "not in the contract: {stale:?}");
         for path in free.iter().filter(|path| !under_tree(path)) {
-            let is_read = !matches!(table.lookup(path), Some(Known::Field(Surface::Nothing, _)));
+            let is_read = !matches!(
+                table.lookup(path),
+                Some(Known::Field(Surface::Nothing | Surface::Encoded | Surface::Sealed, _))
+            );
             assert_eq!(is_read, !encoded.contains(&path.as_str()), "{path}");
         }
     }

@@ -11,6 +11,7 @@ use super::fence::Fencing;
 use super::prompt::{Elsewhere, Read, Reader};
 use super::surfaces::{Known, Origin, Surface, Table};
 use super::text::{Form, Left, keep, whole};
+use crate::coverage::{self, Reach, Site};
 use crate::elsewhere::Hearing;
 use crate::linear::Channel;
 
@@ -122,17 +123,30 @@ impl<'w> Walk<'w> {
         };
         self.origin = origin;
         match surface {
-            Surface::Nothing => Ok(None),
+            Surface::Nothing | Surface::Sealed => Ok(None),
+            Surface::Encoded => self.encoded(value),
             Surface::JsonText => self.text(value, Form::Json),
-            Surface::Link if is_data(value) => self.data(value),
-            Surface::Data if value.is_string() => self.data(value),
-            Surface::Source if self.is_encoded && value.is_string() => self.data(value),
+            Surface::Link if is_data(value) => self.data(value, false),
+            Surface::Data if value.is_string() => self.data(value, false),
+            Surface::Source if self.is_encoded && value.is_string() => self.data(value, true),
             Surface::Parts if value.is_array() => self.parts(value),
             Surface::Text | Surface::Link | Surface::Parts | Surface::Source if value.is_string() => {
                 self.text(value, Form::Plain)
             }
             Surface::Text | Surface::Parts => self.container(value),
             Surface::Tree | Surface::Link | Surface::Data | Surface::Source => self.tree(value),
+        }
+    }
+
+    /// A picture, a sound or a file, which nobody here can read.
+    fn encoded(&mut self, value: &Value) -> Result<Option<Value>, Halt> {
+        let is_blind = matches!(coverage::detectors(Site::Encoded), Reach::Blind(_));
+        let Some(data) = value.as_str().filter(|_| is_blind && self.rules.unread.is_claimed()) else {
+            return Ok(None);
+        };
+        match self.rules.unread.allows(&document::media(data)) {
+            true => Ok(None),
+            false => Err(self.blocked("what no detector can read, and `unread` does not list,")),
         }
     }
 
@@ -274,14 +288,15 @@ impl<'w> Walk<'w> {
     }
 
     /// An encoded document: what is text in it is a document's.
-    fn data(&mut self, value: &Value) -> Result<Option<Value>, Halt> {
+    fn data(&mut self, value: &Value, is_declared: bool) -> Result<Option<Value>, Halt> {
         let text = match value.as_str().map(document::read) {
-            Some(Document::Binary) => return Ok(None),
+            Some(Document::Binary) => return self.encoded(value),
             Some(Document::Text(text)) => text,
             Some(Document::Plain) | None => return self.text(value, Form::Plain),
         };
         // BYPASS: what only looks encoded is read as it is written, too.
         if text.is_guessed()
+            && !is_declared
             && let Some(changed) = self.text(value, Form::Plain)?
         {
             return Ok(Some(changed));
@@ -344,6 +359,9 @@ impl<'w> Walk<'w> {
     /// Who wrote the text at hand, if it is somebody who may give no orders.
     fn channel(&self, text: &str) -> Option<Channel> {
         if self.is_tree && text.len() < SENTENCE {
+            return None;
+        }
+        if matches!(coverage::orders(Site::of_field(Surface::Text, self.origin)), Reach::Outside(_)) {
             return None;
         }
         match (self.origin, self.author) {

@@ -105,7 +105,7 @@ impl<'f> File<'f> {
     }
 
     fn linear(&mut self, inputs: usize, outputs: usize, is_packed: bool) -> Option<Linear> {
-        let weights = if is_packed {
+        let weights: Vec<f32> = if is_packed {
             let bytes = self.take(outputs * (inputs / BLOCK) * BLOCK_BYTES)?;
             opened(bytes).collect()
         } else {
@@ -118,7 +118,7 @@ impl<'f> File<'f> {
             .collect()
         };
         let bias = self.floats(outputs)?;
-        Some(Linear::new(weights, bias, inputs))
+        Some(Linear::new(&weights, bias, inputs))
     }
 
     /// A small matrix in whole numbers: by row of outputs, then what is added.

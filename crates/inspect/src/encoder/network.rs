@@ -57,7 +57,7 @@ pub(super) struct Norm {
 type Bytes = GemmExecutor<u8, i8, i32>;
 type Floats = GemmExecutor<f32, f32, f32>;
 
-/// What is needed to count with, beyond the weights.
+/// What is needed to count with, beyond the weights. It stays with its thread, and is cheap to make.
 pub(super) struct Tools {
     bytes: Bytes,
     floats: Floats,
@@ -214,7 +214,7 @@ impl Norm {
 impl Linear {
     /// A matrix by rows of outputs.
     #[expect(clippy::cast_possible_truncation, reason = "a rounded value within the limit")]
-    pub(super) fn new(weights: Vec<f32>, bias: Vec<f32>, inputs: usize) -> Self {
+    pub(super) fn new(weights: &[f32], bias: Vec<f32>, inputs: usize) -> Self {
         let bytes = Bytes::new();
         // Without instructions that add up bytes exactly, sums of two products must fit into 16 bits.
         let limit = if bytes.may_saturate() { 63.0 } else { 127.0 };

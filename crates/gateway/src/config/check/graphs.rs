@@ -4,6 +4,7 @@ use portcullis_core::graph::GraphLimits;
 use portcullis_core::validate::Told;
 
 use super::Checker;
+use super::judges::Reads;
 use super::routes::{Used, below};
 use super::upstream::Defaults;
 use crate::config::diagnostic::Place;
@@ -91,8 +92,8 @@ impl Checker<'_, '_> {
                 Some(file::Violations::None) => Told::Nobody,
             },
             body_limit: written.body_limit.map_or(256 << 10, |size| size.0),
-            inspect: self.detectors(written.inspect.as_ref(), Detectors::INSPECT),
-            screen: self.detectors(written.screen.as_ref(), Detectors::SCREEN),
+            inspect: self.detectors(written.inspect.as_ref(), Detectors::INSPECT, Reads::Bodies),
+            screen: self.detectors(written.screen.as_ref(), Detectors::SCREEN, Reads::Bodies),
             place: self.report.place(name.at),
         })
     }

@@ -6,6 +6,7 @@ use portcullis_core::grpc::Schema;
 use portcullis_core::validate::Told;
 
 use super::Checker;
+use super::judges::Reads;
 use super::routes::Used;
 use super::upstream::Defaults;
 use crate::config::contract::Contract;
@@ -48,8 +49,8 @@ impl Checker<'_, '_> {
             Some((operation.value, rules.body_limit?.0))
         });
         let body_limits = body_limits.collect();
-        let inspect = self.detectors(written.inspect.as_ref(), Detectors::INSPECT);
-        let screen = self.detectors(written.screen.as_ref(), Detectors::SCREEN);
+        let inspect = self.detectors(written.inspect.as_ref(), Detectors::INSPECT, Reads::Bodies);
+        let screen = self.detectors(written.screen.as_ref(), Detectors::SCREEN, Reads::Bodies);
         self.no_redaction(name, &inspect, &screen);
         let allows_unknown = written.unknown == Some(file::Tolerance::Allow);
         let (schema, contract) = read?;

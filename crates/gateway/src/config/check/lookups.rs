@@ -136,13 +136,13 @@ impl Checker<'_, '_> {
     }
 
     /// A key that has a meaning only beside another one.
-    fn stray(&mut self, key: &str, at: Option<Span>, beside: &str) {
+    pub(super) fn stray(&mut self, key: &str, at: Option<Span>, beside: &str) {
         if let Some(at) = at {
             self.error("contradiction", at, format!("`{key}` goes with `{beside}`"));
         }
     }
 
-    fn missing<const N: usize>(&mut self, at: Span, keys: [(&str, bool); N]) {
+    pub(super) fn missing<const N: usize>(&mut self, at: Span, keys: [(&str, bool); N]) {
         for (key, _) in keys.into_iter().filter(|(_, is_missing)| *is_missing) {
             self.error("missing-key", at, format!("`{key}` is missing"));
         }

@@ -5,6 +5,7 @@ mod content;
 mod graphs;
 mod grpc;
 mod identity;
+mod judges;
 mod listeners;
 mod lookups;
 mod objects;
@@ -27,6 +28,8 @@ pub(crate) struct Checker<'c, 'f> {
     pub(crate) loader: &'c mut Loader<'f>,
     /// PostgreSQL servers, once they were checked.
     pub(crate) postgres: Servers,
+    /// Names of the judges, and where they are listened for; whether each is used.
+    pub(crate) judges: Vec<(String, Span, bool)>,
 }
 
 impl Checker<'_, '_> {
@@ -39,6 +42,8 @@ impl Checker<'_, '_> {
         let issuers = self.issuers(file.identity.unwrap_or_default().issuers);
         let names: Vec<At<String>> = issuers.iter().map(|(name, _)| name.clone()).collect();
         self.postgres = self.servers(file.postgres);
+        let own = listeners.as_ref().map(|listeners| listeners.public.address);
+        let judges = self.judges(file.judges, own);
         let routes = self.routes(file.apis, file.models, file.graphs, file.grpc, file.tools, &names);
         let roles = self.roles(file.policy.as_ref());
         let has_roles = roles.as_ref().is_some_and(|roles| !roles.book.roles.is_empty());
@@ -47,6 +52,7 @@ impl Checker<'_, '_> {
         let ownership = file.ownership.and_then(|written| self.ownership(written));
         self.expect_ownership(&routes.apis, ownership.is_some());
         self.report_unused_servers();
+        self.report_unused_judges();
         let record = match file.record {
             None | Some(Either::Short(file::RecordWord::Stdout)) => Some(RecordTarget::Stdout),
             Some(Either::Short(file::RecordWord::None)) => Some(RecordTarget::None),
@@ -68,6 +74,7 @@ impl Checker<'_, '_> {
             ownership,
             roles,
             record: record?,
+            judges: judges.into_iter().collect::<Option<_>>()?,
         })
     }
 

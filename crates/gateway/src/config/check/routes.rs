@@ -4,11 +4,13 @@ use http::Uri;
 use portcullis_core::contract::server_path;
 use portcullis_core::route::Dialect as SpokenDialect;
 use portcullis_core::validate::Told;
+use portcullis_inspect::coverage::Unread;
 use portcullis_inspect::detect::Detector;
 use portcullis_inspect::dialect::{answer_fields, prompt_fields};
 
 use super::Checker;
 use super::content::{level_of, levels};
+use super::judges::Reads;
 use super::upstream::Defaults;
 use crate::config::contract::{Contract, Names};
 use crate::config::diagnostic::one_of;
@@ -187,8 +189,8 @@ impl Checker<'_, '_> {
             body_limit: written.body_limit.map_or(1 << 20, |size| size.0),
             body_limits,
             websocket: written.websocket.unwrap_or(false),
-            inspect: self.detectors_of(written.inspect.as_ref(), Detectors::INSPECT, &asked),
-            screen: self.detectors_of(written.screen.as_ref(), Detectors::SCREEN, &answered),
+            inspect: self.detectors_of(written.inspect.as_ref(), Detectors::INSPECT, &asked, Reads::Bodies),
+            screen: self.detectors_of(written.screen.as_ref(), Detectors::SCREEN, &answered, Reads::Bodies),
             place: self.report.place(name.at),
         })
     }
@@ -251,8 +253,8 @@ impl Checker<'_, '_> {
             hide: written.hide.unwrap_or(false),
             budgets,
             body_limit: written.body_limit.map_or(4 << 20, |size| size.0),
-            prompt: self.detectors_of(written.prompt.as_ref(), Detectors::PROMPT, &asked),
-            answer: self.detectors_of(written.answer.as_ref(), Detectors::ANSWER, &answered),
+            prompt: self.detectors_of(written.prompt.as_ref(), Detectors::PROMPT, &asked, Reads::Prompts),
+            answer: self.detectors_of(written.answer.as_ref(), Detectors::ANSWER, &answered, Reads::Answers),
             place: self.report.place(name.at),
         })
     }
@@ -278,8 +280,9 @@ impl Checker<'_, '_> {
         &mut self,
         written: Option<&Either<file::Nothing, file::Detectors>>,
         default: Detectors,
+        reads: Reads,
     ) -> Detectors {
-        self.detectors_of(written, default, &[])
+        self.detectors_of(written, default, &[], reads)
     }
 
     /// The same where there are fields, which `known` names.
@@ -288,6 +291,7 @@ impl Checker<'_, '_> {
         written: Option<&Either<file::Nothing, file::Detectors>>,
         default: Detectors,
         known: &[String],
+        reads: Reads,
     ) -> Detectors {
         let level = |written: Option<file::DetectorLevel>, default| written.map_or(default, level_of);
         let is_prompt = default.classifier != Level::Off;
@@ -318,6 +322,8 @@ impl Checker<'_, '_> {
                     allow: self.allow(written.allow.as_ref()),
                     fields: Vec::new(),
                     rules: self.content_rules(&written.rules),
+                    judge: self.judge_use(written.judge.as_ref(), reads),
+                    unread: Some(written.unread.iter().flatten().filter_map(|one| self.media(one)).collect()),
                 };
                 let at = written.pii.as_ref().map(|one| one.at);
                 self.possible(
@@ -433,6 +439,23 @@ impl Checker<'_, '_> {
                 .nearest(&name.value, Detector::ALL.into_iter().map(Detector::id));
         }
         found
+    }
+
+    /// A media type or a range of them in lower case, or the word for WebSockets.
+    fn media(&mut self, written: &At<String>) -> Option<String> {
+        let media = written.value.to_ascii_lowercase();
+        let is_token = |text: &str| {
+            !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
+        };
+        let is_media = media
+            .split_once('/')
+            .is_some_and(|(kind, name)| is_token(kind) && (name == "*" || is_token(name)));
+        if !is_media && media != Unread::WEBSOCKET {
+            self.error("bad-value", written.at, format!("`{}` is no media type", written.value))
+                .expected("a media type such as `application/pdf` or `image/*`, or `websocket`");
+            return None;
+        }
+        Some(media)
     }
 
     /// A host in lower case, perhaps behind `*.`.

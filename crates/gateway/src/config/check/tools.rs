@@ -5,6 +5,7 @@ use portcullis_core::mcp::Callable;
 use portcullis_core::validate::Told;
 
 use super::Checker;
+use super::judges::Reads;
 use super::routes::{Used, below};
 use super::upstream::Defaults;
 use crate::config::file;
@@ -79,8 +80,8 @@ impl Checker<'_, '_> {
                 Some(file::Violations::None) => Told::Nobody,
             },
             body_limit: written.body_limit.map_or(1 << 20, |size| size.0),
-            arguments: self.detectors(written.arguments.as_ref(), Detectors::ARGUMENTS),
-            results: self.detectors(written.results.as_ref(), Detectors::RESULTS),
+            arguments: self.detectors(written.arguments.as_ref(), Detectors::ARGUMENTS, Reads::Bodies),
+            results: self.detectors(written.results.as_ref(), Detectors::RESULTS, Reads::Bodies),
             place: self.report.place(name.at),
         })
     }

@@ -13,6 +13,7 @@ pub use headers::inspect_headers;
 pub use refusal::error_body;
 pub(crate) use request::fields;
 pub use request::inspect_request;
+pub(crate) use surfaces::{ANSWERS, surfaces};
 
 use bytes::Bytes;
 use portcullis_core::halt::Halt;

@@ -2,7 +2,7 @@
 //! contract by a test.
 
 use crate::dialect::surfaces::Origin::{Author, Document, Setting};
-use crate::dialect::surfaces::Surface::{Nothing, Parts, Source, Text, Tree};
+use crate::dialect::surfaces::Surface::{Nothing, Parts, Sealed, Source, Text, Tree};
 use crate::dialect::surfaces::{Origin, Row, Surface};
 
 /// Fields of the request itself.
@@ -57,7 +57,7 @@ const TEXT: &[Row] = &[
     ("/citations/*/start_block_index", Nothing, Setting),
     ("/citations/*/end_block_index", Nothing, Setting),
     ("/citations/*/search_result_index", Nothing, Setting),
-    ("/citations/*/encrypted_index", Nothing, Setting),
+    ("/citations/*/encrypted_index", Sealed, Setting),
     ("/citations/*/title", Text, Document),
     ("/citations/*/url", Text, Setting),
     ("/citations/*/source", Text, Setting),
@@ -86,7 +86,7 @@ const SEARCH_RESULT: &[Row] = &[("/source", Text, Setting), ("/content", Parts, 
 
 /// What a model thought. The provider signed it, so it cannot be rewritten: see the request.
 const THINKING: &[Row] =
-    &[("/thinking", Text, Author), ("/signature", Nothing, Setting), ("/data", Nothing, Setting)];
+    &[("/thinking", Text, Author), ("/signature", Sealed, Setting), ("/data", Sealed, Setting)];
 
 /// Calls of tools, and what their results are called by.
 const CALL: &[Row] = &[
@@ -116,7 +116,7 @@ const RESULT: &[Row] = &[
     ("/state_changes/*/size_bytes", Nothing, Setting),
     ("/state_changes/*/error", Text, Author),
     ("/url", Text, Setting),
-    ("/encrypted_content", Nothing, Setting),
+    ("/encrypted_content", Sealed, Setting),
     ("/page_age", Text, Setting),
 ];
 
@@ -132,7 +132,7 @@ const OUTCOME: &[Row] = &[
     ("/return_code", Nothing, Setting),
     ("/stderr", Text, Author),
     ("/stdout", Text, Author),
-    ("/encrypted_stdout", Nothing, Setting),
+    ("/encrypted_stdout", Sealed, Setting),
     ("/file_type", Nothing, Setting),
     ("/num_lines", Nothing, Setting),
     ("/start_line", Nothing, Setting),
@@ -200,13 +200,21 @@ const PLACES: &[(&str, &[&[Row]])] = &[
 ];
 
 /// Every field of the request.
-pub(super) fn surfaces() -> Vec<(String, Surface, Origin)> {
+pub(crate) fn surfaces() -> Vec<(String, Surface, Origin)> {
     let groups = PLACES.iter().flat_map(|(place, groups)| groups.iter().map(move |group| (place, group)));
     groups
         .flat_map(|(place, group)| group.iter().map(move |row| (place, row)))
         .map(|(place, (path, surface, origin))| ([place, *path].concat(), *surface, *origin))
         .collect()
 }
+
+/// What stands in an answer: each text with a place that it stands in.
+pub(crate) const ANSWERS: &[(&str, &str)] = &[
+    ("content", "/content/0/text"),
+    ("reasoning", "/content/0/thinking"),
+    ("tool arguments", "/content/0/input/note"),
+    ("everything else", "/content/0/citations/0/document_title"),
+];
 
 #[cfg(test)]
 mod tests {

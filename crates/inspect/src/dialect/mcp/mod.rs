@@ -19,6 +19,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use self::pass::{Blocked, By, pass};
+use crate::dialect::Field;
 use crate::dialect::Screen;
 use crate::dialect::prompt::Reader;
 use crate::dialect::splice::splice;
@@ -26,6 +27,16 @@ use crate::dialect::surfaces::Origin;
 use crate::dialect::tape::Tape;
 
 pub use stream::McpStream;
+
+/// Every field of what clients send, from the tables that it is read by, whatever the method.
+pub fn sent_fields() -> impl Iterator<Item = (&'static str, Field, Origin)> {
+    surfaces::SENT.iter().flat_map(|(_, rows)| rows.iter().copied())
+}
+
+/// Every field of what servers say: in messages of their own and in answers.
+pub fn said_fields() -> impl Iterator<Item = (&'static str, Field, Origin)> {
+    surfaces::SAID.iter().flat_map(|(_, rows)| rows.iter()).chain(surfaces::ANSWERED).copied()
+}
 
 /// The rules of one tool server, compiled.
 #[derive(Debug, Clone, Default)]

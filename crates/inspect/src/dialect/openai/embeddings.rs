@@ -18,7 +18,7 @@ use crate::dialect::{Asked, ModelRules, Screened};
 use crate::elsewhere::Hearing;
 
 /// Every field of the request. What is embedded is read by a model later, where it was found: it is a document's.
-const SURFACES: &[Row] = &[
+pub(crate) const SURFACES: &[Row] = &[
     ("/input", Text, Document),
     ("/input/*", Text, Document),
     ("/input/*/*", Nothing, Setting),

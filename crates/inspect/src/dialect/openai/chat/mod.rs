@@ -16,6 +16,7 @@ use crate::dialect::{ModelRules, Screened, answer as whole};
 pub(crate) use request::fields;
 pub use request::inspect_request;
 pub use stream::ChatStream;
+pub(crate) use surfaces::{ANSWERS, SURFACES};
 
 /// See [`screen_answer`](crate::dialect::screen_answer).
 ///

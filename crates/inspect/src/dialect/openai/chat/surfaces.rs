@@ -2,10 +2,10 @@
 
 use crate::dialect::surfaces::Origin::{Author, Document, Setting, User};
 use crate::dialect::surfaces::Row;
-use crate::dialect::surfaces::Surface::{Data, JsonText, Link, Nothing, Parts, Text, Tree};
+use crate::dialect::surfaces::Surface::{Data, Encoded, JsonText, Link, Nothing, Parts, Text, Tree};
 
 /// Every field of the request.
-pub(super) const SURFACES: &[Row] = &[
+pub(crate) const SURFACES: &[Row] = &[
     ("/model", Text, Setting),
     ("/messages/*/role", Nothing, Setting),
     ("/messages/*/content", Parts, Author),
@@ -14,7 +14,7 @@ pub(super) const SURFACES: &[Row] = &[
     ("/messages/*/content/*/refusal", Text, Author),
     ("/messages/*/content/*/image_url/url", Link, Setting),
     ("/messages/*/content/*/image_url/detail", Nothing, Setting),
-    ("/messages/*/content/*/input_audio/data", Nothing, Setting),
+    ("/messages/*/content/*/input_audio/data", Encoded, Setting),
     ("/messages/*/content/*/input_audio/format", Nothing, Setting),
     ("/messages/*/content/*/file/file_data", Data, Document),
     ("/messages/*/content/*/file/file_id", Text, Setting),
@@ -111,6 +111,17 @@ pub(super) const SURFACES: &[Row] = &[
     ("/web_search_options/user_location/approximate/country", Text, Setting),
     ("/web_search_options/user_location/approximate/region", Text, Setting),
     ("/web_search_options/user_location/approximate/timezone", Text, Setting),
+];
+
+/// What stands in an answer: each text with a place that it stands in. Every string of an answer is read, so this says
+/// only how they are called.
+pub(crate) const ANSWERS: &[(&str, &str)] = &[
+    ("content", "/choices/0/message/content"),
+    ("refusal", "/choices/0/message/refusal"),
+    ("reasoning", "/choices/0/message/reasoning_content"),
+    ("tool arguments", "/choices/0/message/tool_calls/0/function/arguments"),
+    ("log probabilities", "/choices/0/logprobs/content/0/token"),
+    ("everything else", "/choices/0/message/annotations/0/title"),
 ];
 
 #[cfg(test)]

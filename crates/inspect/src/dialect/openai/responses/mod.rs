@@ -18,6 +18,7 @@ use crate::dialect::{ModelRules, Screened};
 
 pub(crate) use request::fields;
 pub use request::inspect_request;
+pub(crate) use surfaces::{ANSWERS, SURFACES};
 
 static ANSWER: Answer = Answer {
     usage: |tape| usage_at(tape, 0),

@@ -2,10 +2,10 @@
 
 use crate::dialect::surfaces::Origin::{Author, Document, Setting, User};
 use crate::dialect::surfaces::Row;
-use crate::dialect::surfaces::Surface::{Data, JsonText, Link, Nothing, Parts, Text, Tree};
+use crate::dialect::surfaces::Surface::{Data, JsonText, Link, Nothing, Parts, Sealed, Text, Tree};
 
 /// Every field of the request.
-pub(super) const SURFACES: &[Row] = &[
+pub(crate) const SURFACES: &[Row] = &[
     ("/access_programs/cyber", Nothing, Setting),
     ("/background", Nothing, Setting),
     ("/background_options/completion_window", Nothing, Setting),
@@ -119,7 +119,7 @@ pub(super) const SURFACES: &[Row] = &[
     ("/input/*/text/format/strict", Nothing, Setting),
     ("/input/*/summary/*/text", Text, Author),
     ("/input/*/summary/*/type", Nothing, Setting),
-    ("/input/*/encrypted_content", Nothing, Setting),
+    ("/input/*/encrypted_content", Sealed, Setting),
     ("/input/*/result", Data, Author),
     ("/input/*/action", Nothing, Setting),
     ("/input/*/background", Nothing, Setting),
@@ -324,6 +324,16 @@ pub(super) const SURFACES: &[Row] = &[
     ("/top_p", Nothing, Setting),
     ("/truncation", Nothing, Setting),
     ("/user", Text, Setting),
+];
+
+/// What stands in an answer: each text with a place that it stands in.
+pub(crate) const ANSWERS: &[(&str, &str)] = &[
+    ("content", "/output/0/content/0/text"),
+    ("refusal", "/output/0/content/0/refusal"),
+    ("reasoning", "/output/0/summary/0/text"),
+    ("tool arguments", "/output/0/arguments"),
+    ("log probabilities", "/output/0/content/0/logprobs/0/token"),
+    ("everything else", "/output/0/content/0/annotations/0/title"),
 ];
 
 #[cfg(test)]
