@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use http::{HeaderName, Uri};
 use ipnet::IpNet;
-use portcullis_core::authorize::{CreatedId, Place as Stands, Pointer, Who};
+use portcullis_core::authorize::Who;
 use portcullis_core::graph::GraphLimits;
 use portcullis_core::grpc::Schema;
 use portcullis_core::mcp::Callable;
 use portcullis_core::record::Action;
 use portcullis_core::roles::{Book, Mark};
 use portcullis_core::validate::Told;
-use portcullis_inspect::detect::Detector;
 use smol_str::SmolStr;
 
 use super::contract::Contract;
@@ -23,9 +22,14 @@ use super::secret::Secret;
 use super::units::Rate;
 
 pub use self::content::{ContentKind, ContentRule, Field, Wider};
+pub use self::detectors::{Detectors, Fence, Level};
+pub(crate) use self::objects::over;
+pub use self::objects::{Expose, List, Lookup, LookupSource, Object, ObjectOwner, Waiver};
 pub use super::file::Algorithm;
 
 mod content;
+mod detectors;
+mod objects;
 
 /// Everything that a gate is told.
 #[derive(Debug, Clone)]
@@ -632,160 +636,6 @@ pub enum Check {
     None,
 }
 
-/// What is done about a kind of finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Level {
-    /// The detector does not run.
-    Off,
-    /// Recorded.
-    Observe,
-    /// Replaced by a part of itself.
-    Mask,
-    /// Replaced by a token on the way to a model, and given back in its answer.
-    Tokenise,
-    /// Replaced by a placeholder.
-    Redact,
-    /// Stops the request or answer.
-    Block,
-}
-
-/// How what documents and tools wrote goes to a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fence {
-    /// As it is.
-    Off,
-    /// Behind a fence.
-    On,
-    /// Behind a fence, its words joined by a mark.
-    Mark,
-}
-
-/// A level for each kind of detector.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Detectors {
-    /// Personal data.
-    pub pii: Level,
-    /// API keys and private keys.
-    pub secrets: Level,
-    /// Phrases that override a model's instructions.
-    pub injection: Level,
-    /// Signs of a role that the writer does not have.
-    pub roles: Level,
-    /// Scripts and the like in text.
-    pub active_content: Level,
-    /// Links and images that carry data out.
-    pub links: Level,
-    /// Code that is dangerous to run.
-    pub code: Level,
-    /// Text that gives orders, as the classifier sees it; of prompts and of what tools say.
-    pub classifier: Level,
-    /// Text that gives orders, as the encoder sees it; of prompts only.
-    pub encoder: Level,
-    /// How what documents and tools wrote is fenced; of prompts only.
-    pub fence: Fence,
-    /// Whether a canary is put behind the operator's text; of prompts only.
-    pub canary: bool,
-    /// The operator's text in answers of models.
-    pub leak: Level,
-    /// Detectors that do not run though their kind does.
-    pub except: Vec<Detector>,
-    /// Hosts that links may lead to, in lower case; empty: any, as long as no data goes there.
-    pub hosts: Vec<String>,
-    /// Values that are no finding; each means something.
-    pub allow: Vec<String>,
-    /// Fields where something else is done.
-    pub fields: Vec<Field>,
-    /// Rules of the operator's own.
-    pub rules: Vec<ContentRule>,
-    /// The judge that is asked; of prompts and answers only.
-    pub judge: Option<JudgeUse>,
-    /// Media types that may pass unread, in lower case; `None` where no detectors were written.
-    pub unread: Option<Vec<String>>,
-}
-
-impl Detectors {
-    /// `none`: nothing runs.
-    pub const NONE: Self = Self::of([Level::Off; 6]);
-    /// The default of an API's `inspect`.
-    pub const INSPECT: Self =
-        Self::of([Level::Off, Level::Off, Level::Observe, Level::Observe, Level::Off, Level::Off])
-            .with(Level::Observe, Level::Off);
-    /// The default of an API's `screen`.
-    pub const SCREEN: Self =
-        Self::of([Level::Observe, Level::Observe, Level::Off, Level::Off, Level::Off, Level::Off]);
-    /// The default of a model's `prompt`.
-    pub const PROMPT: Self = Self::reading(
-        [Level::Off, Level::Off, Level::Block, Level::Off, Level::Off, Level::Observe],
-        if cfg!(feature = "ml") { Level::Observe } else { Level::Off },
-    )
-    .with(Level::Redact, Level::Off);
-    /// The default of a model's `answer`.
-    pub const ANSWER: Self =
-        Self::of([Level::Redact, Level::Redact, Level::Off, Level::Redact, Level::Redact, Level::Off])
-            .with(Level::Off, Level::Redact);
-
-    /// The default of a tool server's `arguments`.
-    pub const ARGUMENTS: Self =
-        Self::of([Level::Off, Level::Observe, Level::Observe, Level::Observe, Level::Off, Level::Off])
-            .with(Level::Observe, Level::Off);
-    /// The default of a tool server's `results`.
-    pub const RESULTS: Self = Self::of([
-        Level::Observe,
-        Level::Redact,
-        Level::Block,
-        Level::Observe,
-        Level::Redact,
-        Level::Observe,
-    ])
-    .with(Level::Redact, Level::Off);
-
-    /// Whether anything is replaced by tokens.
-    pub fn tokenises(&self) -> bool {
-        self.pii == Level::Tokenise
-            || self.fields.iter().any(|field| field.levels.first() == Some(&Level::Tokenise))
-    }
-
-    /// The same with these levels of `roles` and `leak`.
-    const fn with(mut self, roles: Level, leak: Level) -> Self {
-        self.roles = roles;
-        self.leak = leak;
-        self
-    }
-
-    /// These levels, `code`, `roles` and what belongs to prompts or answers off, nothing left out, and no host listed.
-    const fn of(levels: [Level; 6]) -> Self {
-        Self::reading(levels, Level::Off)
-    }
-
-    /// As [`Self::of`], with an encoder.
-    const fn reading(
-        [pii, secrets, injection, active_content, links, classifier]: [Level; 6],
-        encoder: Level,
-    ) -> Self {
-        Self {
-            pii,
-            secrets,
-            injection,
-            active_content,
-            links,
-            code: Level::Off,
-            roles: Level::Off,
-            classifier,
-            encoder,
-            fence: Fence::Off,
-            canary: false,
-            leak: Level::Off,
-            except: Vec::new(),
-            hosts: Vec::new(),
-            allow: Vec::new(),
-            fields: Vec::new(),
-            rules: Vec::new(),
-            judge: None,
-            unread: None,
-        }
-    }
-}
-
 /// Where requests go.
 #[derive(Debug, Clone)]
 pub struct Upstream {
@@ -820,143 +670,6 @@ pub struct Credential {
     pub header: HeaderName,
     /// The header's whole value, scheme included; always a valid header value.
     pub value: Secret,
-}
-
-/// An object rule. It has an owner, or a list, or both.
-#[derive(Debug, Clone)]
-pub struct Object {
-    /// The parameter, as the contract names it; empty where there is only a list.
-    pub parameter: String,
-    /// More places that name the same object.
-    pub also: Vec<Stands>,
-    /// Only for these operations; empty: for all that have the parameter.
-    pub operations: Vec<String>,
-    /// What says whose it is.
-    pub owner: Option<ObjectOwner>,
-    /// The claim that must say the same.
-    pub equals: String,
-    /// Who is not bound.
-    pub unless: Vec<Who>,
-    /// A list in answers.
-    pub list: Option<List>,
-    /// Where it is written.
-    pub place: Place,
-}
-
-/// What says whose an object is.
-#[derive(Debug, Clone)]
-pub enum ObjectOwner {
-    /// The parameter itself is the owner's name.
-    Named,
-    /// The request's body.
-    Body(Pointer),
-    /// The answer, or the answer to a probe.
-    Answer {
-        /// Where in it.
-        owner: Pointer,
-        /// The operation that reads the object before a write, where one is named.
-        probe: Option<String>,
-    },
-    /// What the gate remembers.
-    Created {
-        /// The operations that create it.
-        by: Vec<String>,
-        /// Where their answers say its identifier.
-        id: CreatedId,
-    },
-    /// Another server.
-    Lookup(Box<Lookup>),
-}
-
-/// A server that knows whose an object is.
-#[derive(Debug, Clone)]
-pub struct Lookup {
-    /// What is asked.
-    pub source: LookupSource,
-    /// For the whole exchange.
-    pub timeout: Duration,
-    /// How long an answer is remembered.
-    pub ttl: Duration,
-    /// How many answers are remembered.
-    pub entries: usize,
-}
-
-/// What a lookup asks.
-#[derive(Debug, Clone)]
-pub enum LookupSource {
-    /// A server of HTTP.
-    Http {
-        /// Where it is.
-        upstream: Box<Upstream>,
-        /// The path, with `{}` for the identifier.
-        path: String,
-        /// Where in its answer the owner is.
-        owner: Pointer,
-    },
-    /// A database.
-    Postgres {
-        /// How it is reached.
-        server: Arc<Postgres>,
-        /// One statement whose one parameter, `$1`, is the identifier, and whose one column is the owner.
-        query: Arc<str>,
-    },
-}
-
-/// A list in the answers of some operations.
-#[derive(Debug, Clone)]
-pub struct List {
-    /// The operations; never empty.
-    pub operations: Vec<String>,
-    /// Where the list is.
-    pub items: Pointer,
-    /// Where in an element its owner is.
-    pub owner: Pointer,
-    /// Whether one foreign element refuses the answer.
-    pub refuses: bool,
-}
-
-/// A parameter that needs no owner.
-#[derive(Debug, Clone)]
-pub struct Waiver {
-    /// Its name.
-    pub parameter: String,
-    /// `path`, `query`, `header`, `cookie` or `body`; empty: wherever it stands.
-    pub stands_in: &'static str,
-    /// Only for these operations; empty: for all.
-    pub operations: Vec<String>,
-    /// Why.
-    pub reason: String,
-    /// Who answers for it.
-    pub by: Option<String>,
-    /// The last day on which it holds.
-    pub until: Option<jiff::civil::Date>,
-    /// Where it is written.
-    pub place: Place,
-}
-
-/// When a day is over, in seconds since the epoch: from then on what held until that day holds no more.
-pub fn over(day: jiff::civil::Date) -> i64 {
-    // Of the last day there is, the beginning is its end: nothing is later.
-    let next = day.tomorrow().unwrap_or(day);
-    let midnight = next.to_datetime(jiff::civil::Time::midnight());
-    jiff::tz::TimeZone::UTC.to_timestamp(midnight).map_or(i64::MIN, jiff::Timestamp::as_second)
-}
-
-/// A property filter.
-#[derive(Debug, Clone)]
-pub struct Expose {
-    /// The operations; never empty.
-    pub operations: Vec<String>,
-    /// Whom it names; never empty.
-    pub to: Vec<Who>,
-    /// What they see of answers.
-    pub answers: Vec<Pointer>,
-    /// What they may send.
-    pub requests: Vec<Pointer>,
-    /// Whether an answer with more is refused.
-    pub refuses: bool,
-    /// Where it is written.
-    pub place: Place,
 }
 
 /// Whose a budget is.

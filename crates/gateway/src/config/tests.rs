@@ -375,7 +375,7 @@ fn tool_servers_say_what_they_offer() {
         ("budgets: [ { per: address, limit: 1/s, operations: [find] } ]", "budgets are taken before"),
         (
             "arguments: { classifier: block }",
-            "the classifier reads prompts of models and results of tools only",
+            "the classifier reads the prompts of models and results of tools only",
         ),
         ("base_path: /x", "it is called `path`"),
     ] {

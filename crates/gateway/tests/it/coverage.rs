@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Files, Gate, Issuer, Piece};
 
-const ALL: &str = "{ pii: observe, secrets: observe, injection: observe, active_content: observe, links: observe, code: observe }";
+const ALL: &str = "{ pii: observe, secrets: observe, injection: observe, roles: observe, active_content: observe, links: observe, code: observe }";
 
 const CONTRACT: &str = r##"openapi: 3.1.0
 info: { title: Things, version: "1" }

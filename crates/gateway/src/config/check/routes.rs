@@ -348,12 +348,9 @@ impl Checker<'_, '_> {
         let Some(written) = written else { return default };
         let level = self.of_orders(level(Some(written.value), default), written.at);
         if default == Level::Off && level != Level::Off {
-            self.error(
-                "bad-value",
-                written.at,
-                format!("the {name} reads prompts of models and results of tools only"),
-            )
-            .expected(format!("`{name}` in a model's `prompt`"));
+            let read = if name == "encoder" { "" } else { " and results of tools" };
+            self.error("bad-value", written.at, format!("the {name} reads the prompts of models{read} only"))
+                .expected(format!("`{name}` in a model's `prompt`"));
         }
         level
     }
