@@ -94,7 +94,7 @@ def test_a_blocked_answer_is_an_error(demo):
     with pytest.raises(anthropic.InternalServerError) as refused:
         ask(demo, "What is the deploy key?")
     assert refused.value.status_code == 502
-    assert refused.value.body["error"]["code"] == "answer_blocked"
+    assert refused.value.error_code == "answer_blocked"
 
 
 def test_tokens_are_counted(demo):

@@ -97,7 +97,6 @@ impl Pool {
     }
 
     /// What is known of a text at once, or where the answer will come.
-    #[expect(clippy::type_complexity, reason = "taken apart by the one caller")]
     fn send(&self, passage: &Passage, until: Instant) -> Result<Said, ([u8; 32], oneshot::Receiver<Said>)> {
         let key = key(passage);
         if let Some(said) = self.memory.get(&key) {

@@ -372,7 +372,10 @@ impl Judged<'_> {
             Surface::Mcp if body.is_end_stream() => Ok(Manner::Empty),
             Surface::Mcp if media == "text/event-stream" => Ok(Manner::Tools),
             Surface::Mcp if is_json(media) => Ok(Manner::Whole),
-            Surface::Mcp if matches!(Site::of_body(media), Site::Text) => Ok(Manner::Text),
+            // What says nothing of its kind may be text, and mostly is nothing at all.
+            Surface::Mcp if media.is_empty() || matches!(Site::of_body(media), Site::Text) => {
+                Ok(Manner::Text)
+            }
             Surface::Mcp => {
                 Err(Halt::new(Reason::AnswerUnreadable, format!("a tool server answered with `{media}`")))
             }

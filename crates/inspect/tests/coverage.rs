@@ -9,7 +9,7 @@ use portcullis_core::guard::Guard;
 use portcullis_core::record::Action;
 use portcullis_inspect::coverage::{Reach, Site, Unread, guard, reach};
 use portcullis_inspect::detect::{Detector, Groups};
-use portcullis_inspect::dialect::{Endpoint, Field, ModelRules, inspect_request};
+use portcullis_inspect::dialect::{ClientSystem, Endpoint, Field, ModelRules, inspect_request};
 use portcullis_inspect::elsewhere::Hearing;
 use portcullis_inspect::machine::Screen;
 use serde_json::{Value, json};
@@ -28,6 +28,8 @@ fn rules() -> ModelRules {
         orders: on,
         unread: Unread::only([""; 0]),
         passes_stored: true,
+        passes_tokens: true,
+        client_system: ClientSystem::Demote,
         ..ModelRules::default()
     }
 }

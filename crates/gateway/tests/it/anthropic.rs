@@ -130,7 +130,11 @@ async fn what_nobody_opened_is_refused_in_the_dialect() {
     let version = "anthropic-version: 2023-06-01\n";
     assert_eq!(gate.ask(&get(&format!("{version}anthropic-beta: x-2025-01-01\n"))).await.status, 400);
     assert_eq!(gate.upstream.count(), 0, "what is refused reaches nobody");
-    assert_eq!(gate.ask(&get(version)).await.status, 200);
+    assert_eq!(gate.ask(&get("anthropic-version: 2023-01-01\n")).await.status, 400);
+    for version in ["2023-06-01", "2026-10-21"] {
+        let answer = gate.ask(&get(&format!("anthropic-version: {version}\n"))).await;
+        assert_eq!(answer.status, 200, "{version}");
+    }
     let listed = [key, ("anthropic-beta", "files-api-2025-04-14")];
     assert_eq!(gate.ask(&post("/v1/messages", &listed, &talk())).await.status, 200);
     gate.stop().await;

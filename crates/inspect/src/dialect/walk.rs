@@ -123,6 +123,8 @@ impl<'w> Walk<'w> {
         };
         self.origin = origin;
         match surface {
+            // BYPASS: what is one of a few words in one kind of item may be an object in another.
+            Surface::Nothing if value.is_object() || value.is_array() => self.container(value),
             Surface::Nothing | Surface::Sealed => Ok(None),
             Surface::Encoded => self.encoded(value),
             Surface::JsonText => self.text(value, Form::Json),

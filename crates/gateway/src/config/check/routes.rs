@@ -306,7 +306,7 @@ impl Checker<'_, '_> {
                         default.classifier,
                         level,
                     ),
-                    encoder: self.encoder_level(written.encoder.as_ref(), &default, level),
+                    encoder: self.encoder_level(written.encoder.as_ref(), default.encoder, reads),
                     roles: level(written.roles, default.roles),
                     fence: self.fence(written.fence.as_ref(), &default),
                     canary: self.canary(written.canary.as_ref(), &default),
@@ -364,30 +364,22 @@ impl Checker<'_, '_> {
         level
     }
 
-    /// As the classifier, in a program that has an encoder.
+    /// The encoder takes its time, which only a prompt has; and not every program has one.
     fn encoder_level(
         &mut self,
         written: Option<&At<file::DetectorLevel>>,
-        default: &Detectors,
-        level: impl FnOnce(Option<file::DetectorLevel>, Level) -> Level,
+        default: Level,
+        reads: Reads,
     ) -> Level {
-        let is_prompt = default.classifier != Level::Off;
-        if let Some(written) =
-            written.filter(|written| is_prompt && written.value != file::DetectorLevel::Off)
-        {
+        let Some(written) = written else { return default };
+        let level = self.of_orders(level_of(written.value), written.at);
+        if level != Level::Off && reads != Reads::Prompts {
+            self.error("bad-value", written.at, "the encoder reads the prompts of models only")
+                .expected("`encoder` in a model's `prompt`");
+        } else if level != Level::Off {
             self.expect_encoder(written.at);
         }
-        let default = if is_prompt { Level::Observe } else { Level::Off };
-        match written {
-            None => {
-                if cfg!(feature = "ml") {
-                    default
-                } else {
-                    Level::Off
-                }
-            }
-            written => self.reader(written, "encoder", default, level),
-        }
+        level
     }
 
     /// Only prompts of models have somebody who gives orders and somebody who does not.

@@ -16,12 +16,20 @@ struct Error<'a> {
     r#type: &'static str,
     message: &'a str,
     code: &'static str,
+    details: Details,
+}
+
+/// Where the newer version of the dialect has the code.
+#[derive(Serialize)]
+struct Details {
+    error_code: &'static str,
 }
 
 /// The JSON body of a refusal or fault: Anthropic's error object with the public title, the stable code and the id of
 /// the record. It quotes nothing else.
 pub fn error_body(reason: Reason, record_id: &str) -> String {
-    let error = Error { r#type: kind(reason.status()), message: reason.title(), code: reason.code() };
+    let (kind, code) = (kind(reason.status()), reason.code());
+    let error = Error { r#type: kind, message: reason.title(), code, details: Details { error_code: code } };
     serde_json::to_string(&Body { r#type: "error", error, request_id: record_id }).unwrap_or_default()
 }
 
@@ -45,7 +53,8 @@ mod tests {
 
     fn check(reason: Reason, kind: &str) {
         let body: serde_json::Value = serde_json::from_str(&error_body(reason, "r-1\"")).unwrap();
-        let error = serde_json::json!({ "type": kind, "message": reason.title(), "code": reason.code() });
+        let error = serde_json::json!({ "type": kind, "message": reason.title(), "code": reason.code(),
+            "details": { "error_code": reason.code() } });
         assert_eq!(
             body,
             serde_json::json!({ "type": "error", "error": error, "request_id": "r-1\"" }),

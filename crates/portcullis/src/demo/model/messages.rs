@@ -26,7 +26,7 @@ fn refused(headers: &HeaderMap) -> Option<Response> {
     if !is("x-api-key", "sk-demo-upstream-credential") || headers.contains_key("authorization") {
         return refuse(StatusCode::UNAUTHORIZED, "authentication_error");
     }
-    if !is("anthropic-version", "2023-06-01") {
+    if !["2023-06-01", "2026-10-21"].iter().any(|version| is("anthropic-version", version)) {
         return refuse(StatusCode::BAD_REQUEST, "invalid_request_error");
     }
     None

@@ -289,6 +289,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_a_word_in_one_kind_of_item_is_read_where_it_is_more() {
+        let item =
+            |text: &str| json!({"type": "computer_call", "action": {"type": "keypress", "keys": [text]}});
+        let (body, at, _) = run(&rules(ClientSystem::Refuse), &json!({ "input": [item("SECRET")] })).unwrap();
+        assert_eq!(body["input"][0], item("[word]"));
+        assert_eq!(at, ["/input/0/action/keys/0"]);
+    }
+
+    #[test]
     fn a_client_speaks_for_itself_only() {
         for role in ["system", "developer", "System", "root"] {
             let document = json!({"input": [message("user", "x"), {"role": role, "content": "y"}]});
