@@ -59,6 +59,7 @@ pub(super) fn model(table: &Value, row: &Value, place: Place<'_>, text: &str) ->
     Some(Exchange { request, answer: answer(kind, &fields, &body) })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a value is written where it is made")]
 fn put(document: &mut Value, members: Value) {
     document.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
 }
