@@ -357,6 +357,9 @@ impl<'c> Declared<'c> {
     }
 }
 
+/// What has a role.
+const MESSAGES: &str = "messages and tool results";
+
 const HEAD: [Site; 4] = [Site::Path, Site::Query, Site::Fields, Site::Protocol];
 
 fn rest(route: &Route, guards: &Guards, tables: &mut Vec<Table>) {
@@ -457,11 +460,18 @@ fn model(route: &Route, guards: &Guards, tables: &mut Vec<Table>) {
         let filling = Filling::new(route, guards, Way::Request);
         let mut rows: Vec<Row> =
             [Site::Fields, Site::Protocol].into_iter().map(|site| filling.row(site)).collect();
-        rows.extend(
-            families(endpoint)
-                .into_iter()
-                .map(|((surface, site), fields)| filling.named(surface, site, fields, false)),
-        );
+        rows.extend(families(endpoint).into_iter().map(|((surface, site), fields)| {
+            let mut row = filling.named(surface, site, fields, false);
+            // Roles are those of messages; other prose has an author and no role.
+            if surface != MESSAGES
+                && let Some(cell) = row.cells.get_mut(Guard::Roles.id())
+                && cell.state == State::Runs
+            {
+                let why = Some(Why::NoRole.as_str().to_owned());
+                *cell = Cell { state: State::Outside, action: None, why };
+            }
+            row
+        }));
         tables.push(filling.table(dialect.as_str(), name, rows));
         for stream in [false, true] {
             if stream && !endpoint.has_streams() {
@@ -490,7 +500,7 @@ fn families(endpoint: Endpoint) -> BTreeMap<(&'static str, Site), Vec<String>> {
             (Site::Prose, Field::JsonText) => "tool arguments",
             (Site::Prose, _) if is_tool => "tool definitions",
             (Site::Prose, _) => match origin {
-                portcullis_inspect::dialect::Origin::Author => "messages and tool results",
+                portcullis_inspect::dialect::Origin::Author => MESSAGES,
                 portcullis_inspect::dialect::Origin::User => "other text of the user",
                 portcullis_inspect::dialect::Origin::Document
                 | portcullis_inspect::dialect::Origin::Setting => "documents and descriptions",

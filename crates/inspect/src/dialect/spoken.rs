@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::sse::{Decoder, Limits};
 
 /// Members that carry the protocol and no words of a model's.
-const PROTOCOL: [&str; 19] = [
+const PROTOCOL: [&str; 20] = [
     "id",
     "object",
     "model",
@@ -27,6 +27,8 @@ const PROTOCOL: [&str; 19] = [
     "token",
     "bytes",
     "event_id",
+    // Numbers, perhaps in base64.
+    "embedding",
 ];
 
 /// The words of a whole answer, one text after the other; of what is no JSON, all of it.
@@ -103,6 +105,7 @@ mod tests {
     fn the_words_of_an_answer_are_read_whole() {
         let whole = r#"{"id":"x","model":"m","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"one two","reasoning":"because"}},{"index":1,"message":{"content":"three"}}]}"#;
         assert_eq!(spoken(whole.as_bytes()), "one two\nbecause\nthree");
+        assert_eq!(spoken(br#"{"data":[{"embedding":"AAAA","note":"x"}]}"#), "x");
         assert_eq!(spoken(b"plain"), "plain");
     }
 
